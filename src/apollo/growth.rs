@@ -1,0 +1,104 @@
+use std::collections::HashMap;
+
+use burn::module::{Module, ParamId};
+use burn::optim::ModuleOptimizer;
+
+use super::{Apollo, ApolloError, GrowthReport, StackGrowth};
+use crate::optim::inherit;
+use crate::schedule::{Decision, Observation};
+use crate::stack::{Growable, LayerSource, ParamOrigin, Paths, mix};
+
+impl<M: Growable> Apollo<M> {
+    pub(super) fn should_grow(&mut self) -> bool {
+        let (stage, timeline) = (self.stage(), &self.plan.timeline);
+        let (losses, heard) = self.plan.config.losses.since(self.losses_heard);
+        self.losses_heard = heard;
+        if stage + 1 >= timeline.stages() {
+            return false;
+        }
+        let decision = self.policy.decide(&Observation {
+            step: self.progress.step,
+            stage,
+            stage_start: self.progress.growths.last().copied().unwrap_or(0),
+            stage_end: timeline.end(stage),
+            steps: timeline.steps(),
+            losses: &losses,
+        });
+        decision == Decision::Grow
+    }
+
+    /// Grows to the next stage. On an error the model and the optimizer are as they were.
+    pub(super) fn grow(
+        &mut self,
+        optim: &mut ModuleOptimizer,
+    ) -> Result<GrowthReport, ApolloError> {
+        let (stage, step) = (self.stage() + 1, self.progress.step);
+        let mut grown = self.clone();
+        let (report, grown_optim) = grown.grown(stage, optim).map_err(|e| ApolloError::Growth {
+            stage,
+            step,
+            cause: Box::new(e),
+        })?;
+        *self = grown;
+        *optim = grown_optim;
+        Ok(report)
+    }
+
+    fn grown(
+        &mut self,
+        stage: usize,
+        optim: &ModuleOptimizer,
+    ) -> Result<(GrowthReport, ModuleOptimizer), ApolloError> {
+        let params_before = self.model.num_params();
+        let (stacks, origins) = self.grow_model(stage)?;
+        let config = &self.plan.config;
+        let paths = param_paths(&self.model);
+        let (optim, state) =
+            inherit(optim, &origins, &paths, config.moments, &config.moment_orders)?;
+        self.progress.growths.push(self.progress.step);
+        self.begin_stage()?;
+        let report = GrowthReport {
+            step: self.progress.step,
+            stage,
+            stacks,
+            params_before,
+            params_after: self.model.num_params(),
+            state,
+            lr_factor: self.lr_factor(),
+        };
+        Ok((report, optim))
+    }
+
+    /// Grows the stacks to the layers of `stage`; the optimizer is not looked at.
+    pub(super) fn grow_model(
+        &mut self,
+        stage: usize,
+    ) -> Result<(Vec<StackGrowth>, Vec<ParamOrigin>), ApolloError> {
+        let (plan, device) = (self.plan.clone(), self.device.clone());
+        let (mut growths, mut origins) = (Vec::new(), Vec::new());
+        for (i, stack) in self.model.stacks().into_iter().enumerate() {
+            let (from, to) = (stack.unique_layers(), plan.timeline.layers(stage)[i]);
+            let map = match from {
+                0 => None,
+                _ => Some(plan.map(from, to)?),
+            };
+            if from != to {
+                let seed = mix(plan.config.seed, stage as u64);
+                origins.extend(stack.grow(match &map {
+                    Some(map) => LayerSource::Copies { map, stage },
+                    None => {
+                        LayerSource::Initialiser { layers: to, seed, stack: i, device: &device }
+                    }
+                })?);
+            }
+            growths.push(StackGrowth { from, to, map });
+        }
+        Ok((growths, origins))
+    }
+}
+
+fn param_paths<M: Module>(model: &M) -> HashMap<ParamId, String> {
+    let mut paths = Paths::default();
+    model.visit(&mut paths);
+    paths.params.into_iter().map(|(path, id)| (id, path)).collect()
+}

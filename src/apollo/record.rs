@@ -1,0 +1,101 @@
+//! Loading a record of any stage.
+
+use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
+use burn::store::{ModuleRecord, RecordError};
+use burn::tensor::Device;
+
+use super::progress::{Progress, ProgressRecord};
+use super::{Apollo, ApolloError};
+use crate::stack::{Growable, LayerSource};
+
+impl<M: Growable> Apollo<M> {
+    pub(super) fn progress_record(&self) -> ProgressRecord {
+        let words = self.progress.to_words(self.stages(), &self.policy.state());
+        ProgressRecord::new(words, &self.device)
+    }
+
+    /// Reads where the run stood, gives the stacks the layers of that stage, then loads the parameters.
+    pub(super) fn load(self, record: ModuleRecord) -> Result<Self, RecordError> {
+        let probe = self
+            .progress_record()
+            .try_load_record(record.clone().allow_unused(true))
+            .map_err(|e| self.not_ours(&e))?;
+        let apollo = self.restored(&probe.words()?).map_err(invalid)?;
+        let mut apollo = Loading(apollo).try_load_record(record)?.0;
+        apollo.begin_stage().map_err(invalid)?;
+        Ok(apollo)
+    }
+
+    fn not_ours(&self, error: &RecordError) -> RecordError {
+        RecordError::Validation(format!(
+            "the record does not hold the progress of a run with {} stages and this growth policy \
+             (`apollo.progress`): {error:?}",
+            self.stages()
+        ))
+    }
+
+    fn restored(mut self, words: &[u64]) -> Result<Self, ApolloError> {
+        let (progress, policy_state) = Progress::from_words(words, self.stages())?;
+        self.policy.restore(&policy_state)?;
+        self.progress = progress;
+        (self.growth, self.failure) = (None, None);
+        self.losses_heard = self.plan.config.losses.recorded();
+        let (plan, device) = (self.plan.clone(), self.device.clone());
+        for (i, stack) in self.model.stacks().into_iter().enumerate() {
+            let (have, want) =
+                (stack.unique_layers(), plan.timeline.layers(self.progress.growths.len())[i]);
+            if want < have {
+                stack.shorten(want)?;
+            } else if have == 0 && want > 0 {
+                let (layers, seed) = (want, plan.config.seed);
+                stack.grow(LayerSource::Initialiser { layers, seed, stack: i, device: &device })?;
+            } else if want > have {
+                let map = plan.map(have, want)?;
+                stack.grow(LayerSource::Copies { map: &map, stage: 0 })?;
+            }
+        }
+        Ok(self)
+    }
+}
+
+fn invalid(error: ApolloError) -> RecordError {
+    RecordError::Validation(error.to_string())
+}
+
+/// An [`Apollo`] that loads as any module does, without reading its progress first.
+#[derive(Debug, Clone)]
+struct Loading<M>(Apollo<M>);
+
+impl<M: Growable> Module for Loading<M> {
+    fn collect_devices(&self, devices: Devices) -> Devices {
+        self.0.collect_devices(devices)
+    }
+
+    fn fork(self, device: &Device) -> Self {
+        Self(self.0.fork(device))
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        Self(self.0.to_device(device))
+    }
+
+    fn train(self) -> Self {
+        Self(self.0.train())
+    }
+
+    fn valid(&self) -> Self {
+        Self(self.0.valid())
+    }
+
+    fn materialize(self) -> Self {
+        Self(self.0.materialize())
+    }
+
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        self.0.visit(visitor);
+    }
+
+    fn map<T: ModuleMapper>(self, mapper: &mut T) -> Self {
+        Self(self.0.map(mapper))
+    }
+}

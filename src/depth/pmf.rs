@@ -1,0 +1,154 @@
+use rand::Rng;
+use rand_distr::Distribution;
+use rand_distr::weighted::WeightedAliasIndex;
+
+use super::DepthError;
+
+/// The exact probability of every virtual depth in one stage.
+///
+/// Sampling goes through an alias table (Walker 1977, as in [`rand_distr`]), built once, so a draw
+/// costs the same for every depth.
+///
+/// ```
+/// use burn_apollo::depth::{DepthSampler, Lvps};
+///
+/// let pmf = Lvps::default().pmf(6, 12)?;
+/// assert!((pmf.mean() - 7.135).abs() < 5e-4);
+/// assert!((pmf.probability(12) - 0.0667).abs() < 5e-5);
+/// assert_eq!(pmf.probability(5), 0.0);
+/// # Ok::<(), burn_apollo::depth::DepthError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct DepthPmf {
+    lowest: usize,
+    probabilities: Vec<f64>,
+    alias: WeightedAliasIndex<f64>,
+}
+
+impl DepthPmf {
+    /// A distribution from one weight per depth, the first for depth `lowest`; weights need not sum to 1.
+    ///
+    /// # Errors
+    ///
+    /// [`DepthError::Weight`] and [`DepthError::NoWeight`].
+    pub fn from_weights(lowest: usize, weights: Vec<f64>) -> Result<Self, DepthError> {
+        for (i, &w) in weights.iter().enumerate() {
+            if !(w >= 0.0 && w.is_finite()) {
+                return Err(DepthError::Weight { depth: lowest + i, found: w });
+            }
+        }
+        let total: f64 = weights.iter().sum();
+        if !(total > 0.0 && total.is_finite()) {
+            return Err(DepthError::NoWeight);
+        }
+        let probabilities: Vec<f64> = weights.iter().map(|w| w / total).collect();
+        let alias =
+            WeightedAliasIndex::new(probabilities.clone()).map_err(|_| DepthError::NoWeight)?;
+        Ok(Self { lowest, probabilities, alias })
+    }
+
+    /// A distribution on `unique..=target` from its survival function `P(D ≥ d)`, asked for each
+    /// `d` in `unique + 1..=target`.
+    ///
+    /// # Errors
+    ///
+    /// [`DepthError::Unique`] unless `1 ≤ unique ≤ target`; [`DepthError::Weight`] where the survival
+    /// function rises or is not a number.
+    pub fn from_survival(
+        unique: usize,
+        target: usize,
+        survival: impl Fn(usize) -> f64,
+    ) -> Result<Self, DepthError> {
+        check_range(unique, target)?;
+        let at_least: Vec<f64> = (unique..=target + 1)
+            .map(|d| match d {
+                d if d == unique => 1.0,
+                d if d > target => 0.0,
+                d => survival(d),
+            })
+            .collect();
+        Self::from_weights(unique, at_least.windows(2).map(|w| w[0] - w[1]).collect())
+    }
+
+    /// The distribution that always gives `depth`.
+    pub fn always(depth: usize) -> Self {
+        Self {
+            lowest: depth,
+            probabilities: vec![1.0],
+            alias: WeightedAliasIndex::new(vec![1.0])
+                .expect("one positive weight is a distribution"),
+        }
+    }
+
+    /// The least depth of the support.
+    pub fn lowest(&self) -> usize {
+        self.lowest
+    }
+
+    /// The greatest depth of the support.
+    pub fn highest(&self) -> usize {
+        self.lowest + self.probabilities.len() - 1
+    }
+
+    /// `P(D = depth)`; 0 outside the support.
+    pub fn probability(&self, depth: usize) -> f64 {
+        depth
+            .checked_sub(self.lowest)
+            .and_then(|i| self.probabilities.get(i))
+            .copied()
+            .unwrap_or(0.0)
+    }
+
+    /// Depths with their probabilities, from the shallowest.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
+        self.probabilities.iter().enumerate().map(|(i, &p)| (self.lowest + i, p))
+    }
+
+    /// The expected depth.
+    pub fn mean(&self) -> f64 {
+        self.iter().map(|(d, p)| d as f64 * p).sum()
+    }
+}
+
+impl Distribution<usize> for DepthPmf {
+    fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> usize {
+        self.lowest + self.alias.sample(rng)
+    }
+}
+
+pub(super) fn check_range(unique: usize, target: usize) -> Result<(), DepthError> {
+    if unique == 0 || unique > target {
+        return Err(DepthError::Unique { unique, target });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_that_are_no_distribution_are_refused() {
+        let weights = |w: &[f64]| DepthPmf::from_weights(3, w.to_vec()).map(|_| ());
+        assert_eq!(weights(&[]), Err(DepthError::NoWeight));
+        assert_eq!(weights(&[0.0, 0.0]), Err(DepthError::NoWeight));
+        assert_eq!(weights(&[1.0, -0.5]), Err(DepthError::Weight { depth: 4, found: -0.5 }));
+        assert!(matches!(weights(&[f64::NAN]), Err(DepthError::Weight { depth: 3, .. })));
+        assert!(matches!(weights(&[f64::INFINITY]), Err(DepthError::Weight { depth: 3, .. })));
+    }
+
+    #[test]
+    fn rising_survival_is_refused() {
+        let rising = DepthPmf::from_survival(1, 3, |d| d as f64 / 4.0);
+        assert!(matches!(rising, Err(DepthError::Weight { depth: 2, .. })));
+    }
+
+    #[test]
+    fn weights_are_normalised() {
+        let pmf = DepthPmf::from_weights(2, vec![1.0, 3.0]).unwrap();
+        assert_eq!((pmf.lowest(), pmf.highest()), (2, 3));
+        assert_eq!(pmf.probability(3), 0.75);
+        assert_eq!(pmf.probability(1), 0.0);
+        assert_eq!(pmf.mean(), 2.75);
+    }
+}

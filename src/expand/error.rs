@@ -1,0 +1,47 @@
+use thiserror::Error;
+
+/// What is wrong with a layer map.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ExpandError {
+    /// The layers cannot be mapped: there are none, or fewer are asked for than there are.
+    #[error("cannot map {source_layers} layers to {target}: need 1 ≤ source ≤ target")]
+    Range {
+        /// Source layers.
+        source_layers: usize,
+        /// Layers asked for.
+        target: usize,
+    },
+    /// A map names a source layer that does not exist.
+    #[error(
+        "layer {layer} of the map comes from {found}, but there are only {source_layers} source layers"
+    )]
+    Source {
+        /// Index in the map.
+        layer: usize,
+        /// The source layer named there.
+        found: usize,
+        /// Source layers.
+        source_layers: usize,
+    },
+    /// A source layer is used by no layer of the map, so its training would be lost.
+    #[error("source layer {layer} is used nowhere in the map")]
+    Unused {
+        /// The unused source layer.
+        layer: usize,
+    },
+    /// An expander answered with a map for other numbers of layers.
+    #[error(
+        "an expander asked for {source_layers} → {target} layers answered with {found_source} → {found_target}"
+    )]
+    Contract {
+        /// Source layers asked for.
+        source_layers: usize,
+        /// Target layers asked for.
+        target: usize,
+        /// Source layers of the answer.
+        found_source: usize,
+        /// Target layers of the answer.
+        found_target: usize,
+    },
+}

@@ -1,0 +1,25 @@
+use serde::{Deserialize, Serialize};
+
+use super::{ExpandError, Expander, LayerMap};
+
+/// Neighbouring copies: layer `i` comes from `floor(i·N/L)` (Apollo, arXiv 2401.09192; "extend" in
+/// the authors' code, which computes it in floating point and misses it for some pairs).
+///
+/// ```
+/// use burn_apollo::expand::{Expander, Interpolation};
+///
+/// assert_eq!(Interpolation.map(3, 6)?.as_slice(), [0, 0, 1, 1, 2, 2]);
+/// assert_eq!(Interpolation.map(14, 18)?.as_slice()[9], 7); // 6 in floating point
+/// # Ok::<(), burn_apollo::expand::ExpandError>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interpolation;
+
+impl Expander for Interpolation {
+    fn map(&self, source: usize, target: usize) -> Result<LayerMap, ExpandError> {
+        if source == 0 || source > target {
+            return Err(ExpandError::Range { source_layers: source, target });
+        }
+        LayerMap::new(source, (0..target).map(|i| i * source / target).collect())
+    }
+}

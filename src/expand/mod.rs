@@ -1,0 +1,84 @@
+//! Layer maps: which source layer each layer of a deeper stack comes from.
+//!
+//! The same map serves two ends: every step it runs `N` unique layers at a virtual depth `D`, and
+//! at a growth it says which old layer each new layer is a copy of. All arithmetic is on integers.
+//! No tensor is known here.
+//!
+//! | expander | 3 → 8 | growth changes nothing at virtual depth `D ≥ N'` |
+//! |---|---|---|
+//! | [`Interpolation`] | `0 0 0 1 1 1 2 2` | when `N'/N` is an integer |
+//! | [`Stacking`] | `0 1 2 0 1 2 1 2` | only where whole copies meet |
+
+mod error;
+mod interpolation;
+mod map;
+mod stacking;
+
+pub use error::ExpandError;
+pub use interpolation::Interpolation;
+pub use map::LayerMap;
+pub use stacking::Stacking;
+
+use core::fmt::Debug;
+
+/// A rule that maps the layers of a deeper stack to source layers.
+///
+/// # Contract
+///
+/// [`Apollo`](crate::Apollo) calls [`map`](Self::map) for the virtual depth of every stage and step
+/// and for every growth, with `1 ≤ source ≤ target`. The answer must depend on the arguments and the
+/// expander's own parameters alone: a resumed run asks again and must hear the same. The answer must
+/// be a map from `source` layers to exactly `target`; [`LayerMap::new`] checks the rest.
+///
+/// # Example
+///
+/// New layers go in after the middle one, as copies of it (MIDAS, arXiv 2409.19044, with block size 1):
+///
+/// ```
+/// use burn_apollo::expand::{ExpandError, Expander, LayerMap};
+///
+/// #[derive(Debug)]
+/// struct Middle;
+///
+/// impl Expander for Middle {
+///     fn map(&self, source: usize, target: usize) -> Result<LayerMap, ExpandError> {
+///         let middle = source.div_ceil(2).saturating_sub(1);
+///         let copies = std::iter::repeat_n(middle, target.saturating_sub(source));
+///         LayerMap::new(source, (0..=middle).chain(copies).chain(middle + 1..source).collect())
+///     }
+/// }
+///
+/// assert_eq!(Middle.map(4, 6)?.as_slice(), [0, 1, 1, 1, 2, 3]);
+/// # Ok::<(), ExpandError>(())
+/// ```
+pub trait Expander: Debug + Send + Sync {
+    /// The map from `source` layers to `target`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such map, `source` being 0 or more than `target` for one.
+    fn map(&self, source: usize, target: usize) -> Result<LayerMap, ExpandError>;
+}
+
+const _: Option<&dyn Expander> = None; // stays object-safe
+
+/// Asks `expander` and holds it to its contract.
+pub(crate) fn checked_map(
+    expander: &dyn Expander,
+    source: usize,
+    target: usize,
+) -> Result<LayerMap, ExpandError> {
+    if source == target {
+        return Ok(LayerMap::identity(source));
+    }
+    let map = expander.map(source, target)?;
+    if map.source() != source || map.target() != target {
+        return Err(ExpandError::Contract {
+            source_layers: source,
+            target,
+            found_source: map.source(),
+            found_target: map.target(),
+        });
+    }
+    Ok(map)
+}

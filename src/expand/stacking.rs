@@ -1,0 +1,26 @@
+use serde::{Deserialize, Serialize};
+
+use super::{ExpandError, Expander, LayerMap};
+
+/// Whole copies on top of each other; a short last chunk takes the top layers (StackBERT, Gong et
+/// al., ICML 2019; "stack" in the Apollo authors' code).
+///
+/// ```
+/// use burn_apollo::expand::{Expander, Stacking};
+///
+/// assert_eq!(Stacking.map(3, 8)?.as_slice(), [0, 1, 2, 0, 1, 2, 1, 2]);
+/// # Ok::<(), burn_apollo::expand::ExpandError>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stacking;
+
+impl Expander for Stacking {
+    fn map(&self, source: usize, target: usize) -> Result<LayerMap, ExpandError> {
+        if source == 0 || source > target {
+            return Err(ExpandError::Range { source_layers: source, target });
+        }
+        let (copies, rest) = (target / source, target % source);
+        let whole = (0..copies).flat_map(|_| 0..source);
+        LayerMap::new(source, whole.chain(source - rest..source).collect())
+    }
+}

@@ -1,0 +1,51 @@
+use burn::store::RecordError;
+use thiserror::Error;
+
+/// What is wrong with carrying optimizer state over.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OptimError {
+    /// The optimizer's record cannot be written or read.
+    #[error("the optimizer's record cannot be {action}: {message}")]
+    Record {
+        /// What was tried.
+        action: &'static str,
+        /// What the record's format says.
+        message: String,
+    },
+    /// Scaling needs to know how a field of the optimizer's state depends on the gradient.
+    #[error(
+        "cannot scale optimizer state `{field}`: name the power of the gradient it holds with \
+         `MomentOrders::with_field`, or choose another moment policy"
+    )]
+    UnknownField {
+        /// The field's path within a parameter's state.
+        field: String,
+    },
+    /// A field to scale holds no floating-point numbers.
+    #[error("cannot scale optimizer state `{field}` of type {dtype}")]
+    NotFloat {
+        /// The field's path within a parameter's state.
+        field: String,
+        /// The type of its numbers.
+        dtype: String,
+    },
+    /// The optimizer did not take all the state it was given.
+    #[error("the optimizer took {found} of {expected} state tensors")]
+    Dropped {
+        /// State tensors given.
+        expected: usize,
+        /// State tensors it holds afterwards.
+        found: usize,
+    },
+}
+
+impl OptimError {
+    pub(super) fn writing(error: RecordError) -> Self {
+        Self::Record { action: "written", message: error.to_string() }
+    }
+
+    pub(super) fn reading(error: impl ToString) -> Self {
+        Self::Record { action: "read", message: error.to_string() }
+    }
+}

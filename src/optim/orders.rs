@@ -1,0 +1,59 @@
+use std::collections::BTreeMap;
+
+/// The power of the gradient that each field of an optimizer's state holds.
+///
+/// [`MomentPolicy::Scaled`](super::MomentPolicy::Scaled) divides a field of order `p` by `kᵖ` when one
+/// layer becomes `k`. The default knows all optimizers of Burn 0.22; a user's own optimizer adds its
+/// fields, by their path in the record (`momentum.velocity` for a nested state).
+///
+/// ```
+/// use burn_apollo::optim::MomentOrders;
+///
+/// let orders = MomentOrders::default().with_field("my_average", 1);
+/// assert_eq!(orders.order("my_average"), Some(1));
+/// assert_eq!(orders.order("momentum.moment_2"), Some(2)); // AdamW
+/// assert_eq!(orders.order("unheard_of"), None);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MomentOrders {
+    fields: BTreeMap<String, u32>,
+}
+
+impl Default for MomentOrders {
+    fn default() -> Self {
+        const BURN: [(&str, u32); 18] = [
+            ("momentum.moment_1", 1),     // Adam, AdamW
+            ("momentum.moment_2", 2),     // Adam, AdamW
+            ("momentum.max_moment_2", 2), // Adam, AdamW with AMSGrad
+            ("moment_1", 1),              // LAMB
+            ("moment_2", 2),              // LAMB
+            ("momentum.velocity", 1),     // SGD, Muon
+            ("momentum", 1),              // Lion
+            ("momentum.exp_avg", 1),      // Adan
+            ("momentum.exp_avg_sq", 2),   // Adan
+            ("momentum.exp_avg_diff", 1), // Adan
+            ("momentum.neg_pre_grad", 1), // Adan
+            ("second_moment", 2),         // Adafactor
+            ("column_second_moment", 2),  // Adafactor
+            ("lr_decay.sum", 2),          // AdaGrad
+            ("square_avg.square_avg", 2), // RMSprop
+            ("centered.grad_avg", 1),     // RMSprop
+            ("centered.avg", 2),          // RMSprop
+            ("momentum.buf", 0),          // RMSprop: of normalised gradients
+        ];
+        Self { fields: BURN.iter().map(|(field, order)| ((*field).to_owned(), *order)).collect() }
+    }
+}
+
+impl MomentOrders {
+    /// Says that `field` holds the `order`-th power of the gradient; 0 leaves it as it is.
+    pub fn with_field(mut self, field: impl Into<String>, order: u32) -> Self {
+        self.fields.insert(field.into(), order);
+        self
+    }
+
+    /// The power of the gradient that `field` holds, if known.
+    pub fn order(&self, field: &str) -> Option<u32> {
+        self.fields.get(field).copied()
+    }
+}

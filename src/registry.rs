@@ -1,0 +1,214 @@
+//! The shared-weight registry: which unique layer each virtual layer uses, and the lineage of every
+//! parameter.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::expand::LayerMap;
+use crate::stack::GrowableStack;
+
+/// Which weights a model shares, and where they come from. Prints as a table; serialises.
+///
+/// ```
+/// # use burn::{module::Module, nn::{Linear, LinearConfig}, tensor::Device};
+/// # use burn_apollo::{Apollo, ApolloConfig, schedule::Schedule};
+/// # use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
+/// # #[derive(Module, Debug)]
+/// # struct Mlp { blocks: LayerStack<Linear> }
+/// # impl Growable for Mlp {
+/// #     fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> { vec![&mut self.blocks] }
+/// # }
+/// # let device = Device::default().autodiff();
+/// # let mlp = Mlp { blocks: (0..4).map(|_| LinearConfig::new(8, 8).init(&device)).collect() };
+/// let config = ApolloConfig::new(100).with_schedule(Schedule::one_hop(&[2], &[4], 0.5));
+/// let mut apollo = Apollo::new(mlp, config)?;
+/// apollo.set_depth(3)?;
+/// let registry = apollo.registry();
+/// assert_eq!(registry.stacks[0].order, [0, 0, 1]);
+/// println!("{registry}");
+/// # Ok::<(), burn_apollo::ApolloError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registry {
+    /// One entry per layer stack, in the model's order.
+    pub stacks: Vec<StackEntry>,
+}
+
+/// One layer stack of a [`Registry`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StackEntry {
+    /// Depth of the full model.
+    pub target_depth: usize,
+    /// The unique layer of each virtual layer, as the stack runs now.
+    pub order: Vec<usize>,
+    /// The unique layers.
+    pub layers: Vec<LayerEntry>,
+}
+
+/// One unique layer of a [`Registry`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerEntry {
+    /// The stage from which on the layer exists under its ids.
+    pub stage: usize,
+    /// The unique layer, by its place now, that it was copied from; none for a layer that is no copy.
+    pub copied_from: Option<usize>,
+    /// The layer's parameters.
+    pub params: Vec<ParamEntry>,
+}
+
+/// One parameter of a [`Registry`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParamEntry {
+    /// Module path within the layer.
+    pub path: String,
+    /// Parameter id, in decimal as in Burn's optimizer records.
+    pub id: String,
+    /// Id of the parameter it was copied from.
+    pub parent: Option<String>,
+}
+
+/// A layer through the growths: it keeps its identity as a first copy and gets a new one otherwise.
+#[derive(Clone, Copy)]
+struct Lineage {
+    identity: usize,
+    stage: usize,
+    parent: Option<usize>,
+}
+
+impl Registry {
+    /// From the stacks as they are and the growths of each: new number of layers and map.
+    pub(crate) fn new(
+        stacks: &mut [&mut dyn GrowableStack],
+        history: &[Vec<(usize, Option<LayerMap>)>],
+    ) -> Self {
+        let entries = stacks.iter().zip(history).map(|(stack, growths)| StackEntry {
+            target_depth: stack.target_depth(),
+            order: stack.order().to_vec(),
+            layers: layer_entries(&stack.layer_params(), growths),
+        });
+        Self { stacks: entries.collect() }
+    }
+}
+
+fn layer_entries(
+    params: &[Vec<(String, burn::module::ParamId)>],
+    growths: &[(usize, Option<LayerMap>)],
+) -> Vec<LayerEntry> {
+    let lineage = lineage(params.len(), growths);
+    let place = |identity: usize| lineage.iter().position(|l| l.identity == identity);
+    lineage
+        .iter()
+        .zip(params)
+        .map(|(layer, own)| {
+            let copied_from = layer.parent.and_then(place);
+            let source = copied_from.map(|p| params[p].as_slice()).unwrap_or_default();
+            let entry = |(i, (path, id)): (usize, &(String, burn::module::ParamId))| ParamEntry {
+                path: path.clone(),
+                id: id.val().to_string(),
+                parent: source.get(i).map(|(_, parent)| parent.val().to_string()),
+            };
+            let params = own.iter().enumerate().map(entry).collect();
+            LayerEntry { stage: layer.stage, copied_from, params }
+        })
+        .collect()
+}
+
+fn lineage(layers_now: usize, growths: &[(usize, Option<LayerMap>)]) -> Vec<Lineage> {
+    let original = |count| {
+        move |stage| (0..count).map(move |identity| Lineage { identity, stage, parent: None })
+    };
+    let first =
+        growths.first().map_or(layers_now, |(_, map)| map.as_ref().map_or(0, LayerMap::source));
+    let mut layers: Vec<Lineage> = original(first)(0).collect();
+    let mut fresh = first;
+    for (stage, (count, map)) in (1..).zip(growths) {
+        let Some(map) = map else {
+            layers = original(*count)(stage).collect();
+            fresh = *count;
+            continue;
+        };
+        let old = layers;
+        layers = Vec::with_capacity(map.target());
+        for (i, &source) in map.as_slice().iter().enumerate() {
+            if map.is_first_copy(i) {
+                layers.push(old[source]);
+            } else {
+                layers.push(Lineage { identity: fresh, stage, parent: Some(old[source].identity) });
+                fresh += 1;
+            }
+        }
+    }
+    layers
+}
+
+impl fmt::Display for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, stack) in self.stacks.iter().enumerate() {
+            writeln!(
+                f,
+                "stack {i}: {} unique layers of {}, running at depth {}",
+                stack.layers.len(),
+                stack.target_depth,
+                stack.order.len()
+            )?;
+            writeln!(
+                f,
+                "{:>5} {:>5} {:>11}  {:<24} ids",
+                "layer", "stage", "copied from", "virtual layers"
+            )?;
+            for (l, layer) in stack.layers.iter().enumerate() {
+                let places: Vec<String> = (0..stack.order.len())
+                    .filter(|v| stack.order[*v] == l)
+                    .map(|v| v.to_string())
+                    .collect();
+                let from = layer.copied_from.map_or("-".to_owned(), |from| from.to_string());
+                let ids: Vec<String> = layer.params.iter().map(ToString::to_string).collect();
+                writeln!(
+                    f,
+                    "{l:>5} {:>5} {from:>11}  {:<24} {}",
+                    layer.stage,
+                    places.join(" "),
+                    ids.join(", ")
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ParamEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.path, self.id)?;
+        match &self.parent {
+            Some(parent) => write!(f, " (from {parent})"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expand::{Expander, Interpolation};
+
+    #[test]
+    fn lineage_through_two_growths() {
+        let map = |a, b| (b, Some(Interpolation.map(a, b).unwrap()));
+        let layers = lineage(6, &[map(1, 3), map(3, 6)]);
+        let parents: Vec<Option<usize>> = layers
+            .iter()
+            .map(|l| l.parent.and_then(|p| layers.iter().position(|o| o.identity == p)))
+            .collect();
+        // Layers 0, 2, 4 are those of stage 1, the first of them the original; each has one copy.
+        assert_eq!(parents, [None, Some(0), Some(0), Some(2), Some(0), Some(4)]);
+        assert_eq!(layers.iter().map(|l| l.stage).collect::<Vec<_>>(), [0, 2, 1, 2, 1, 2]);
+    }
+
+    #[test]
+    fn layers_without_a_source() {
+        let layers = lineage(3, &[(3, None)]);
+        assert!(layers.iter().all(|l| l.stage == 1 && l.parent.is_none()));
+        assert_eq!(lineage(2, &[]).len(), 2);
+    }
+}

@@ -1,0 +1,181 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Decision, GrowthPolicy, Observation, ScheduleError};
+
+/// Grows when the training loss stops falling, at the latest where the schedule ends the stage.
+///
+/// The fed losses are smoothed exponentially. Once the smoothed loss has not fallen by the share
+/// `threshold` for `patience` optimizer steps, the policy grows. It needs losses: see
+/// [`LossFeed`](super::LossFeed). Without any it grows as [`FixedPolicy`](super::FixedPolicy) does.
+///
+/// ```
+/// use burn_apollo::schedule::{Decision, GrowthPolicy, LossPlateau, LossPoint, Observation};
+///
+/// let mut policy = LossPlateau::new(20)?;
+/// let flat: Vec<LossPoint> = (0..30).map(|step| LossPoint { step, loss: 2.0 }).collect();
+/// let now = Observation { step: 30, stage: 0, stage_start: 0, stage_end: 500, steps: 1000, losses: &flat };
+/// assert_eq!(policy.decide(&now), Decision::Grow);
+/// # Ok::<(), burn_apollo::schedule::ScheduleError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LossPlateau {
+    patience: u64,
+    threshold: f64,
+    smoothing: f64,
+    #[serde(skip)]
+    tracked: Option<Tracked>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Tracked {
+    stage: usize,
+    smoothed: f64,
+    best: f64,
+    best_step: u64,
+}
+
+impl LossPlateau {
+    /// Grow after `patience` optimizer steps without a fall of 0.5 %, losses smoothed with factor 0.9.
+    ///
+    /// # Errors
+    ///
+    /// [`ScheduleError::Parameter`] for a patience of 0.
+    pub fn new(patience: u64) -> Result<Self, ScheduleError> {
+        if patience == 0 {
+            return Err(parameter("patience", "at least 1 step", 0.0));
+        }
+        Ok(Self { patience, threshold: 0.005, smoothing: 0.9, tracked: None })
+    }
+
+    /// The share of the loss, in `[0, 1)`, by which it must fall to count as falling.
+    ///
+    /// # Errors
+    ///
+    /// [`ScheduleError::Parameter`] outside the range.
+    pub fn with_threshold(self, threshold: f64) -> Result<Self, ScheduleError> {
+        match (0.0..1.0).contains(&threshold) {
+            true => Ok(Self { threshold, ..self }),
+            false => Err(parameter("threshold", "at least 0 and below 1", threshold)),
+        }
+    }
+
+    /// The weight, in `[0, 1)`, of the past in the smoothed loss; 0 takes losses as they come.
+    ///
+    /// # Errors
+    ///
+    /// [`ScheduleError::Parameter`] outside the range.
+    pub fn with_smoothing(self, smoothing: f64) -> Result<Self, ScheduleError> {
+        match (0.0..1.0).contains(&smoothing) {
+            true => Ok(Self { smoothing, ..self }),
+            false => Err(parameter("smoothing", "at least 0 and below 1", smoothing)),
+        }
+    }
+
+    fn observe(&mut self, stage: usize, step: u64, loss: f64) {
+        let Some(t) = self.tracked.as_mut().filter(|t| t.stage == stage) else {
+            self.tracked = Some(Tracked { stage, smoothed: loss, best: loss, best_step: step });
+            return;
+        };
+        t.smoothed = self.smoothing * t.smoothed + (1.0 - self.smoothing) * loss;
+        if t.smoothed < t.best * (1.0 - self.threshold) {
+            (t.best, t.best_step) = (t.smoothed, step);
+        }
+    }
+}
+
+fn parameter(field: &'static str, expected: &'static str, found: f64) -> ScheduleError {
+    ScheduleError::Parameter { owner: "LossPlateau", field, expected, found }
+}
+
+impl GrowthPolicy for LossPlateau {
+    fn decide(&mut self, now: &Observation<'_>) -> Decision {
+        for point in now.losses.iter().filter(|p| p.step >= now.stage_start && p.loss.is_finite()) {
+            self.observe(now.stage, point.step, point.loss);
+        }
+        let flat = self
+            .tracked
+            .is_some_and(|t| t.stage == now.stage && now.step >= t.best_step + self.patience);
+        match flat || now.step >= now.stage_end {
+            true => Decision::Grow,
+            false => Decision::Stay,
+        }
+    }
+
+    fn state(&self) -> Vec<f64> {
+        match self.tracked {
+            None => vec![-1.0, 0.0, 0.0, 0.0],
+            Some(t) => vec![t.stage as f64, t.smoothed, t.best, t.best_step as f64],
+        }
+    }
+
+    fn restore(&mut self, state: &[f64]) -> Result<(), ScheduleError> {
+        let [stage, smoothed, best, best_step] = *state else {
+            return Err(ScheduleError::PolicyState {
+                policy: "LossPlateau",
+                expected: 4,
+                found: state.len(),
+            });
+        };
+        self.tracked = (stage >= 0.0).then_some(Tracked {
+            stage: stage as usize,
+            smoothed,
+            best,
+            best_step: best_step as u64,
+        });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::LossPoint;
+
+    fn run(policy: &mut LossPlateau, losses: impl Iterator<Item = f64>) -> Option<u64> {
+        for (step, loss) in (0..).zip(losses) {
+            let now = Observation {
+                step: step + 1,
+                stage: 0,
+                stage_start: 0,
+                stage_end: 200,
+                steps: 1000,
+                losses: &[LossPoint { step, loss }],
+            };
+            if policy.decide(&now) == Decision::Grow {
+                return Some(step + 1);
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn falling_loss_waits_for_the_end_of_the_stage() {
+        let mut policy = LossPlateau::new(10).unwrap();
+        assert_eq!(run(&mut policy, (0..).map(|i| 10.0 * 0.98f64.powi(i))), Some(200));
+    }
+
+    #[test]
+    fn flat_loss_grows_after_patience_and_resumes_in_between() {
+        let losses = || (0..50).map(|i| 5.0 - 0.1 * f64::from(i)).chain(std::iter::repeat(0.05));
+        let mut whole = LossPlateau::new(10).unwrap();
+        let grown = run(&mut whole, losses()).unwrap();
+        assert!((60..200).contains(&grown), "{grown}");
+
+        let mut first = LossPlateau::new(10).unwrap();
+        assert_eq!(run(&mut first, losses().take(40)), None);
+        let mut resumed = LossPlateau::new(10).unwrap();
+        resumed.restore(&first.state()).unwrap();
+        assert_eq!(resumed, first);
+        assert!(resumed.restore(&[1.0]).is_err());
+    }
+
+    #[test]
+    fn nan_is_no_progress_and_no_crash() {
+        let mut policy = LossPlateau::new(10).unwrap();
+        let losses = std::iter::once(3.0).chain(std::iter::repeat(f64::NAN));
+        assert_eq!(run(&mut policy, losses), Some(10));
+        assert!(LossPlateau::new(0).is_err());
+        assert!(LossPlateau::new(1).unwrap().with_threshold(f64::NAN).is_err());
+        assert!(LossPlateau::new(1).unwrap().with_smoothing(1.0).is_err());
+    }
+}

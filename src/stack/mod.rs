@@ -1,0 +1,18 @@
+//! The growable layer stack: a drop-in for `Vec<L>` that runs at a virtual depth.
+//!
+//! A model that holds a [`LayerStack`] instead of a `Vec` keeps its forward pass: iterating the stack
+//! yields the unique layers in virtual order. [`Growable`] names a model's stacks, so that
+//! [`Apollo`](crate::Apollo) can set their depth and grow them.
+
+mod copy;
+mod error;
+mod growable;
+mod layer_stack;
+mod module;
+
+pub use copy::ParamOrigin;
+pub(crate) use copy::mix;
+pub use error::StackError;
+pub(crate) use growable::Paths;
+pub use growable::{Growable, GrowableStack, LayerSource};
+pub use layer_stack::{LayerStack, Layers};
