@@ -8,7 +8,7 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::{
     Embedding, EmbeddingConfig, Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig,
 };
-use burn::tensor::activation::{gelu_approximate, softmax};
+use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Bool, Device, Int, Tensor};
 use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
 
@@ -60,11 +60,17 @@ impl Growable for Gpt {
 
 /// GPT-2's initialisation: normal with 0.02, projections into the residual stream divided by √(2·layers).
 const STD: f64 = 0.02;
+fn hack(n: &str, d: f64) -> f64 {
+    std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(d)
+}
 
 impl GptConfig {
     pub fn init(self, device: &Device) -> Gpt {
-        let embedding =
-            |n| EmbeddingConfig::new(n, self.width).with_initializer(normal(STD)).init(device);
+        let embedding = |n| {
+            EmbeddingConfig::new(n, self.width)
+                .with_initializer(normal(hack("ESTD", STD)))
+                .init(device)
+        };
         let on = device.clone();
         Gpt {
             wte: embedding(self.vocabulary),
@@ -77,17 +83,18 @@ impl GptConfig {
     fn block(&self, device: &Device) -> Block {
         let linear =
             |from, to, std| LinearConfig::new(from, to).with_initializer(normal(std)).init(device);
-        let (width, residual) = (self.width, STD / (2.0 * self.layers as f64).sqrt());
+        let std = hack("WSTD", STD);
+        let (width, residual) = (self.width, std / (2.0 * self.layers as f64).sqrt());
         Block {
             ln_1: self.norm(device),
             attn: Attention {
-                c_attn: linear(width, 3 * width, STD),
+                c_attn: linear(width, 3 * width, std),
                 c_proj: linear(width, width, residual),
                 heads: self.heads,
             },
             ln_2: self.norm(device),
             mlp: Mlp {
-                c_fc: linear(width, 4 * width, STD),
+                c_fc: linear(width, 4 * width, std),
                 c_proj: linear(4 * width, width, residual),
             },
         }
@@ -134,7 +141,7 @@ impl Gpt {
 impl Block {
     fn forward(&self, x: Tensor<2>, future: &Tensor<2, Bool>, batch: usize) -> Tensor<2> {
         let x = x.clone() + self.attn.forward(self.ln_1.forward(x), future, batch);
-        let hidden = gelu_approximate(self.mlp.c_fc.forward(self.ln_2.forward(x.clone())));
+        let hidden = gelu(self.mlp.c_fc.forward(self.ln_2.forward(x.clone())));
         x + self.mlp.c_proj.forward(hidden)
     }
 }
@@ -151,4 +158,15 @@ impl Attention {
         let mixed = weights.matmul(part(2)).swap_dims(1, 2).reshape([rows, width]);
         self.c_proj.forward(mixed)
     }
+}
+
+/// GPT-2's GELU, `x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³)))`, by `(1 + tanh z)/2 = sigmoid(2z)`.
+///
+/// Burn's `gelu_approximate` takes the cube by `powf` and calls `tanh`; a training step on the CPU
+/// spends a quarter of its time there.
+fn gelu(x: Tensor<2>) -> Tensor<2> {
+    let slope = 2.0 * (2.0 / std::f64::consts::PI).sqrt();
+    let square = x.clone() * x.clone();
+    let z = (square.mul_scalar(0.044715 * slope) + slope) * x.clone();
+    x * sigmoid(z)
 }

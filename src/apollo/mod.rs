@@ -364,6 +364,11 @@ impl<M> Apollo<M> {
         self.plan.timeline.layers(self.stage()).iter().sum()
     }
 
+    /// Unique layers of each stack in `stage`; the last stage's beyond it.
+    pub fn layers_of_stage(&self, stage: usize) -> &[usize] {
+        self.plan.timeline.layers(stage)
+    }
+
     /// Virtual depth of the next step, over all stacks.
     pub fn depth(&self) -> usize {
         self.depths.iter().sum()

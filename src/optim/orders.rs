@@ -46,6 +46,11 @@ impl Default for MomentOrders {
 }
 
 impl MomentOrders {
+    /// No field known: for an optimizer of your own whose names clash with Burn's.
+    pub fn none() -> Self {
+        Self { fields: BTreeMap::new() }
+    }
+
     /// Says that `field` holds the `order`-th power of the gradient; 0 leaves it as it is.
     pub fn with_field(mut self, field: impl Into<String>, order: u32) -> Self {
         self.fields.insert(field.into(), order);

@@ -1,0 +1,104 @@
+//! Layer maps over the whole range.
+
+use burn_apollo::expand::{ExpandError, Expander, Interpolation, LayerMap, Stacking};
+use proptest::prelude::*;
+
+fn roster() -> [(&'static str, Box<dyn Expander>); 2] {
+    [("interpolation", Box::new(Interpolation)), ("stacking", Box::new(Stacking))]
+}
+
+/// `map(b → c) ∘ map(a → b)`.
+fn compose(first: &LayerMap, second: &LayerMap) -> Vec<usize> {
+    second.as_slice().iter().map(|i| first.as_slice()[*i]).collect()
+}
+
+#[test]
+fn every_map_is_complete_and_in_range() {
+    for (name, expander) in roster() {
+        for target in 1..=128 {
+            for source in 1..=target {
+                let map = expander.map(source, target).unwrap();
+                assert_eq!((map.source(), map.target()), (source, target), "{name}");
+                assert_eq!(map.as_slice().len(), target);
+                assert!(map.as_slice().iter().all(|s| *s < source));
+                assert!((0..source).all(|s| map.copies(s) > 0), "{name} {source} {target}");
+                if source == target {
+                    assert_eq!(map, LayerMap::identity(source));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn interpolation_is_exact_and_in_order() {
+    for target in 1..=128_usize {
+        for source in 1..=target {
+            let map = Interpolation.map(source, target).unwrap();
+            assert!(map.as_slice().windows(2).all(|w| w[0] <= w[1]));
+            for (i, s) in map.as_slice().iter().enumerate() {
+                assert!(s * target <= i * source && i * source < (s + 1) * target);
+            }
+        }
+    }
+}
+
+#[test]
+fn stacking_takes_whole_copies_and_then_the_top() {
+    for target in 1..=64_usize {
+        for source in 1..=target {
+            let map = Stacking.map(source, target).unwrap();
+            let whole = target / source * source;
+            assert!((0..whole).all(|i| map.as_slice()[i] == i % source));
+            let rest: Vec<usize> = (source - target % source..source).collect();
+            assert_eq!(map.as_slice()[whole..], rest);
+        }
+    }
+}
+
+/// Growth by an integer ratio changes nothing at any virtual depth from the new layers on.
+#[test]
+fn divisible_stages_compose_to_the_direct_map() {
+    for source in 1..=12 {
+        for factor in 1..=6 {
+            let grown = source * factor;
+            let growth = Interpolation.map(source, grown).unwrap();
+            for depth in grown..=64.max(grown) {
+                let after = compose(&growth, &Interpolation.map(grown, depth).unwrap());
+                assert_eq!(after, Interpolation.map(source, depth).unwrap().as_slice());
+            }
+        }
+    }
+    // It does not hold for other ratios.
+    let growth = Interpolation.map(4, 6).unwrap();
+    let after = compose(&growth, &Interpolation.map(6, 7).unwrap());
+    assert_ne!(after, Interpolation.map(4, 7).unwrap().as_slice());
+}
+
+#[test]
+fn impossible_maps_are_errors() {
+    for (_, expander) in roster() {
+        assert_eq!(expander.map(0, 3), Err(ExpandError::Range { source_layers: 0, target: 3 }));
+        assert_eq!(expander.map(4, 3), Err(ExpandError::Range { source_layers: 4, target: 3 }));
+    }
+}
+
+proptest! {
+    #[test]
+    fn first_copies_are_one_for_each_source(source in 1..40_usize, more in 0..40_usize) {
+        for (_, expander) in roster() {
+            let map = expander.map(source, source + more).unwrap();
+            let firsts: Vec<usize> = (0..map.target()).filter(|i| map.is_first_copy(*i)).collect();
+            prop_assert_eq!(firsts.len(), source);
+            prop_assert_eq!((0..source).map(|s| map.copies(s)).sum::<usize>(), map.target());
+        }
+    }
+
+    #[test]
+    fn any_list_of_numbers_is_a_map_or_an_error(source in 0..9_usize, layers in prop::collection::vec(0..9_usize, 0..20)) {
+        let complete = layers.iter().all(|l| *l < source) && (0..source).all(|s| layers.contains(&s));
+        prop_assert_eq!(LayerMap::new(source, layers.clone()).is_ok(), complete);
+        let json = serde_json::json!({ "source": source, "layers": layers }).to_string();
+        prop_assert_eq!(serde_json::from_str::<LayerMap>(&json).is_ok(), complete);
+    }
+}

@@ -1,0 +1,54 @@
+//! Growth from no layers at all. Alone in its file: it depends on the device's random generator, which
+//! the tests of one process share.
+
+mod support;
+
+use burn::module::Module;
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::tensor::Device;
+use burn_apollo::schedule::Schedule;
+use burn_apollo::{Apollo, ApolloConfig};
+use support::{Net, batch, bits, parameters};
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+fn train(mut apollo: Apollo<Net>, optim: &mut ModuleOptimizer, steps: u64) -> Apollo<Net> {
+    for _ in 0..steps {
+        let loss = apollo.loss(batch(apollo.step_count(), &device()));
+        let grads = GradientsParams::from_grads(loss.backward(), &apollo);
+        apollo = apollo.optimize(optim, 0.01, grads);
+        apollo.growth().unwrap();
+    }
+    apollo
+}
+
+#[test]
+fn layers_without_a_source_come_from_the_initialiser() {
+    let config =
+        || ApolloConfig::new(20).with_schedule(Schedule::one_hop(&[0], &[4], 0.5)).with_seed(8);
+    let run = |noise_seed: u64| {
+        let mut optim = AdamWConfig::new().init();
+        let mut model = Apollo::new(Net::random(4, &device()), config()).unwrap();
+        assert_eq!((model.unique_layers(), model.depth()), (0, 0));
+        model = train(model, &mut optim, 9);
+        device().seed(noise_seed); // whatever else was drawn from the device's generator
+        let model = train(model, &mut optim, 1);
+        assert_eq!((model.unique_layers(), model.depth()), (4, 4));
+        train(model, &mut optim, 3)
+    };
+    let (first, second) = (run(1), run(2));
+    assert_eq!(bits(&first), bits(&second), "new layers follow from the seed");
+
+    // It resumes too, on either side of the growth.
+    let again = Apollo::new(Net::random(4, &device()), config())
+        .unwrap()
+        .load_record(first.clone().into_record());
+    assert_eq!(parameters(&again), parameters(&first));
+
+    let mut built = Net::new(4, &device());
+    built.blocks = Net::new(4, &device()).blocks.layers().to_vec().into();
+    let error = Apollo::new(built, config()).unwrap_err();
+    assert!(error.to_string().contains("LayerStack::from_fn"), "{error}");
+}

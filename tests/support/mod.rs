@@ -1,0 +1,175 @@
+//! Small models for the tests.
+#![allow(dead_code)] // every test binary uses a part of it
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Tensor, TensorData};
+use burn_apollo::schedule::{Schedule, Stage, Until};
+use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
+
+pub const WIDTH: usize = 6;
+
+/// A residual block that counts how often it runs.
+#[derive(Module, Debug)]
+pub struct Block {
+    linear: Linear,
+    #[module(skip)]
+    calls: Calls,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Calls(pub Arc<AtomicUsize>);
+
+impl Calls {
+    pub fn take(&self) -> usize {
+        self.0.swap(0, Ordering::SeqCst)
+    }
+}
+
+impl Block {
+    pub fn weight(&self) -> Tensor<2> {
+        self.linear.weight.val()
+    }
+
+    /// Adds `delta` to one weight.
+    pub fn nudge(&mut self, row: usize, column: usize, delta: f32) {
+        let weight = self.weight().inner();
+        let mut values: Vec<f32> = weight.clone().into_data().iter::<f32>().collect();
+        values[row * WIDTH + column] += delta;
+        let device = self.linear.weight.val().device();
+        self.linear.weight = Param::from_data(TensorData::new(values, [WIDTH, WIDTH]), &device);
+    }
+
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.calls.0.fetch_add(1, Ordering::SeqCst);
+        x.clone() + self.linear.forward(x).tanh()
+    }
+}
+
+/// A projection, a stack of blocks and a head.
+#[derive(Module, Debug)]
+pub struct Net {
+    input: Linear,
+    pub blocks: LayerStack<Block>,
+    head: Linear,
+    #[module(skip)]
+    pub calls: Calls,
+}
+
+impl Growable for Net {
+    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
+        vec![&mut self.blocks]
+    }
+}
+
+impl Net {
+    /// A net whose weights are the same in every test and every process.
+    pub fn new(layers: usize, device: &Device) -> Self {
+        let (calls, on) = (Calls::default(), device.clone());
+        let shared = calls.clone();
+        Self {
+            input: linear(WIDTH, 1, device),
+            blocks: LayerStack::from_fn(layers, move |i| Block {
+                linear: linear(WIDTH, 100 + i, &on),
+                calls: shared.clone(),
+            }),
+            head: linear(1, 2, device),
+            calls,
+        }
+    }
+
+    /// A net with random blocks that initialise when they are first used.
+    pub fn random(layers: usize, device: &Device) -> Self {
+        let (on, calls) = (device.clone(), Calls::default());
+        let blocks = LayerStack::from_fn(layers, move |_| Block {
+            linear: LinearConfig::new(WIDTH, WIDTH).init(&on),
+            calls: calls.clone(),
+        });
+        Self { blocks, ..Self::new(layers, device) }
+    }
+
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let mut x = self.input.forward(x);
+        for block in &self.blocks {
+            x = block.forward(x);
+        }
+        self.head.forward(x)
+    }
+
+    /// Mean squared error against the sum of the inputs, `[1]`.
+    pub fn loss(&self, x: Tensor<2>) -> Tensor<1> {
+        let target = x.clone().sum_dim(1);
+        (self.forward(x) - target).powi_scalar(2).mean()
+    }
+
+    /// The same stack with layers in place of the unique ones.
+    pub fn with_blocks(&self, blocks: Vec<Block>) -> Self {
+        Self { blocks: blocks.into(), ..self.clone() }
+    }
+}
+
+/// Weights that follow from `seed` alone; tests run side by side and share the device's generator.
+fn linear(outputs: usize, seed: usize, device: &Device) -> Linear {
+    let values = |count: usize, salt: usize| -> Vec<f32> {
+        (0..count).map(|i| ((i * 37 + seed * 101 + salt) as f32 * 0.71).sin() * 0.4).collect()
+    };
+    let weight = TensorData::new(values(WIDTH * outputs, 0), [WIDTH, outputs]);
+    let mut linear = LinearConfig::new(WIDTH, outputs).init(device);
+    linear.weight = Param::from_data(weight, device);
+    linear.bias = Some(Param::from_data(TensorData::new(values(outputs, 5), [outputs]), device));
+    linear
+}
+
+/// The batch of a step: a pure function of the step.
+pub fn batch(step: u64, device: &Device) -> Tensor<2> {
+    let values: Vec<f32> =
+        (0..4 * WIDTH as u64).map(|i| ((step * 31 + i * 7 + 3) as f32 * 0.37).sin()).collect();
+    Tensor::<1>::from_floats(values.as_slice(), device).reshape([4, WIDTH])
+}
+
+/// Stages that end at these steps; the last ends with the run.
+pub fn stages(stages: &[(usize, u64)], last: usize) -> Schedule {
+    let mut stages: Vec<Stage> = stages
+        .iter()
+        .map(|(layers, end)| Stage { layers: vec![*layers], until: Some(Until::Step(*end)) })
+        .collect();
+    stages.push(Stage { layers: vec![last], until: None });
+    Schedule { stages }
+}
+
+/// Every float parameter by path: its id and its bits.
+pub fn parameters(module: &impl Module) -> BTreeMap<String, (ParamId, Vec<u32>)> {
+    let mut collect = Collect::default();
+    module.visit(&mut collect);
+    collect.found
+}
+
+/// Every float parameter by path: its bits.
+pub fn bits(module: &impl Module) -> BTreeMap<String, Vec<u32>> {
+    parameters(module).into_iter().map(|(path, (_, bits))| (path, bits)).collect()
+}
+
+#[derive(Default)]
+struct Collect {
+    path: Vec<String>,
+    found: BTreeMap<String, (ParamId, Vec<u32>)>,
+}
+
+impl ModuleVisitor for Collect {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let bits = param.val().into_data().iter::<f32>().map(f32::to_bits).collect();
+        self.found.insert(self.path.join("."), (param.id, bits));
+    }
+}
