@@ -1,10 +1,65 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
-//! Progressive depth training for any Burn model.
+//! Progressive depth training for any [Burn](https://burn.dev) model.
+//!
+//! A model begins with few *unique* layers, runs every training step at a sampled *virtual depth* by
+//! sharing their weights, and grows in stages until it is the full model. The method is Apollo (Pan, Yuan
+//! et al., "Preparing Lessons for Progressive Training on Language Models", AAAI 2024, arXiv 2401.09192);
+//! its relatives are configurations of the same traits.
+//!
+//! # Adoption
+//!
+//! Three edits to a model and its training:
+//!
+//! 1. `blocks: Vec<Block>` becomes `blocks: LayerStack<Block>`; `for block in &self.blocks` stays.
+//! 2. `impl Growable` names the stacks.
+//! 3. `Apollo::new(model, config)` goes where the model went: into burn-train's `Learner` or a hand-written
+//!    loop.
+//!
+//! [`Apollo`] shows the whole of it; the example `adopt` marks the changed lines.
+//!
+//! # Rooms
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`depth`] | distributions of the virtual depth and the reproducible draw |
+//! | [`expand`] | layer maps: interpolation, stacking, your own |
+//! | [`schedule`] | stages as data, growth policies, the learning rate at a growth |
+//! | [`stack`] | [`LayerStack`](stack::LayerStack), the growable drop-in for `Vec`, and [`Growable`](stack::Growable) |
+//! | [`registry`] | which weights are shared and where every parameter comes from |
+//! | [`optim`] | optimizer state through a growth |
+//! | [`apollo`] | [`Apollo`], the model with its plan |
+#![cfg_attr(
+    feature = "train",
+    doc = "| [`metric`] | depth and unique layers as metrics of burn-train |"
+)]
+//!
+//! Rooms further down use those above them. The first three know no tensor.
+//!
+//! # Published methods as configurations
+//!
+//! | method | schedule | sampler | expander | moments |
+//! |---|---|---|---|---|
+//! | Apollo | [`paper`](schedule::Schedule::paper) | [`Lvps`](depth::Lvps) | [`Interpolation`](expand::Interpolation) | any |
+//! | training from scratch | [`from_scratch`](schedule::Schedule::from_scratch) | [`ConstantLow`](depth::ConstantLow) | any | any |
+//! | StackBERT (Gong 2019) | doubling stages | [`ConstantLow`](depth::ConstantLow) | [`Stacking`](expand::Stacking) | [`Reset`](optim::MomentPolicy::Reset) |
+//! | G_stack (Du 2024) | [`one_hop`](schedule::Schedule::one_hop) from a quarter | [`ConstantLow`](depth::ConstantLow) | [`Stacking`](expand::Stacking) | [`Reset`](optim::MomentPolicy::Reset) |
+//! | zero/one-layer expansion (Bu 2025) | [`one_hop`](schedule::Schedule::one_hop) from 0 or 1 | [`ConstantLow`](depth::ConstantLow) | any | any |
+//! | share-then-unshare (Yang 2021) | [`one_hop`](schedule::Schedule::one_hop) from 1 | [`ConstantHigh`](depth::ConstantHigh) | any | any |
+//! | MIDAS (Saunshi 2024) | many stages | [`ConstantLow`](depth::ConstantLow) | middle block, see [`Expander`](expand::Expander) | [`Copy`](optim::MomentPolicy::Copy) |
+//!
+//! # Devices
+//!
+//! No code here names a backend: everything runs on the device of the model's parameters. The features
+//! `flex` (default), `cpu`, `cuda`, `rocm`, `wgpu`, `vulkan` and `metal` switch Burn's backends on. Burn
+//! loads optimizer state through `Device::default()`, which is the GPU where a GPU feature is on: set the
+//! environment variable `BURN_DEVICE` (to `flex`, say) to run such a build on a machine without one.
 
 pub mod apollo;
 pub mod depth;
 pub mod expand;
+#[cfg(feature = "train")]
+pub mod metric;
 pub mod optim;
 pub mod registry;
 pub mod schedule;

@@ -12,7 +12,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use burn_apollo::expand::{Expander, Interpolation, Stacking};
+use burn_apollo::expand::{Interpolation, Stacking};
 use burn_apollo::optim::MomentPolicy;
 use burn_apollo::schedule::{Schedule, Stage, Until};
 use burn_apollo::{Apollo, ApolloConfig};
@@ -64,7 +64,15 @@ fn read<T: for<'de> Deserialize<'de>>(file: &str) -> T {
 
 /// The reference model, built at 12 layers of which the checkpoint fills the first three.
 fn reference(device: &Device) -> Gpt {
-    let config = GptConfig { vocabulary: 61, positions: 32, width: 24, heads: 3, layers: 12 };
+    let config = GptConfig {
+        vocabulary: 61,
+        positions: 32,
+        width: 24,
+        heads: 3,
+        layers: 12,
+        embedding_std: 0.02,
+        linear_std: 0.02,
+    };
     let mut model = config.init(device);
     let mut store = SafetensorsStore::from_file(golden("model.safetensors"))
         .with_key_remapping(r"^transformer\.", "")

@@ -6,42 +6,35 @@ use burn::tensor::DeviceKind;
 
 use super::{Failure, usage};
 
+const KINDS: [&str; 7] = ["flex", "cpu", "cuda", "rocm", "wgpu", "vulkan", "metal"];
+
 /// The device called `name`: `flex`, `cpu`, or `cuda`, `rocm`, `wgpu`, `vulkan`, `metal` with an optional
 /// `:index`, or `wgpu:cpu` for a software GPU.
 pub fn by_name(name: &str) -> Result<Device, Failure> {
+    #[cfg_attr(not(any(feature = "cuda", feature = "rocm", feature = "wgpu")), allow(unused))]
     let (kind, index) = name.split_once(':').unwrap_or((name, "0"));
-    let number = || {
-        index
-            .parse::<usize>()
-            .map_err(|_| usage(format!("--device {name}: `{index}` is not the number of a device")))
-    };
     match kind {
         #[cfg(feature = "flex")]
         "flex" => Ok(Device::flex()),
         #[cfg(feature = "cpu")]
         "cpu" => Ok(Device::cpu()),
         #[cfg(feature = "cuda")]
-        "cuda" => Ok(Device::cuda(number()?)),
+        "cuda" => Ok(Device::cuda(number(name, index)?)),
         #[cfg(feature = "rocm")]
-        "rocm" => Ok(Device::rocm(number()?)),
+        "rocm" => Ok(Device::rocm(number(name, index)?)),
         #[cfg(feature = "wgpu")]
         "wgpu" | "vulkan" | "metal" => {
             let device = match index {
                 "cpu" => DeviceKind::Cpu,
                 _ if name == kind => DeviceKind::DefaultDevice,
-                _ => DeviceKind::DiscreteGpu(number()?),
+                _ => DeviceKind::DiscreteGpu(number(name, index)?),
             };
             wgpu(kind, device)
         }
-        "flex" | "cpu" | "cuda" | "rocm" | "wgpu" | "vulkan" | "metal" => {
-            number()?;
-            Err(usage(format!(
-                "--device {name}: this build lacks the feature `{kind}`; run cargo with --features {kind}"
-            )))
-        }
-        _ => Err(usage(format!(
-            "--device {name}: unknown; choose flex, cpu, cuda, rocm, wgpu, vulkan or metal"
+        kind if KINDS.contains(&kind) => Err(usage(format!(
+            "--device {name}: this build lacks the feature `{kind}`; run cargo with --features {kind}"
         ))),
+        _ => Err(usage(format!("--device {name}: unknown; choose one of {}", KINDS.join(", ")))),
     }
 }
 
@@ -57,4 +50,11 @@ fn wgpu(kind: &str, device: DeviceKind) -> Result<Device, Failure> {
             "--device {kind}: this build lacks the feature `{kind}`; run cargo with --features {kind}"
         ))),
     }
+}
+
+#[cfg(any(feature = "cuda", feature = "rocm", feature = "wgpu"))]
+fn number(name: &str, index: &str) -> Result<usize, Failure> {
+    index
+        .parse()
+        .map_err(|_| usage(format!("--device {name}: `{index}` is not the number of a device")))
 }

@@ -20,18 +20,23 @@ pub struct GptConfig {
     pub width: usize,
     pub heads: usize,
     pub layers: usize,
+    /// Standard deviation of the embeddings at initialisation; GPT-2: 0.02.
+    pub embedding_std: f64,
+    /// Standard deviation of the other weights; GPT-2: 0.02. Projections into the residual stream are
+    /// further divided by √(2·layers), as there.
+    pub linear_std: f64,
 }
 
 #[derive(Module, Debug)]
 pub struct Gpt {
     wte: Embedding,
-    wpe: Embedding,
-    h: LayerStack<Block>,
+    pub wpe: Embedding,
+    pub h: LayerStack<Block>,
     ln_f: LayerNorm,
 }
 
 #[derive(Module, Debug)]
-struct Block {
+pub struct Block {
     ln_1: LayerNorm,
     attn: Attention,
     ln_2: LayerNorm,
@@ -58,17 +63,11 @@ impl Growable for Gpt {
     }
 }
 
-/// GPT-2's initialisation: normal with 0.02, projections into the residual stream divided by √(2·layers).
-const STD: f64 = 0.02;
-fn hack(n: &str, d: f64) -> f64 {
-    std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(d)
-}
-
 impl GptConfig {
     pub fn init(self, device: &Device) -> Gpt {
         let embedding = |n| {
             EmbeddingConfig::new(n, self.width)
-                .with_initializer(normal(hack("ESTD", STD)))
+                .with_initializer(normal(self.embedding_std))
                 .init(device)
         };
         let on = device.clone();
@@ -83,8 +82,8 @@ impl GptConfig {
     fn block(&self, device: &Device) -> Block {
         let linear =
             |from, to, std| LinearConfig::new(from, to).with_initializer(normal(std)).init(device);
-        let std = hack("WSTD", STD);
-        let (width, residual) = (self.width, std / (2.0 * self.layers as f64).sqrt());
+        let (width, std) = (self.width, self.linear_std);
+        let residual = std / (2.0 * self.layers as f64).sqrt();
         Block {
             ln_1: self.norm(device),
             attn: Attention {
@@ -130,11 +129,6 @@ impl Gpt {
         let logits = self.forward(inputs);
         let device = logits.device();
         CrossEntropyLossConfig::new().init(&device).forward(logits, targets.flatten(0, 1))
-    }
-
-    /// The most positions that a sequence may have.
-    pub fn positions(&self) -> usize {
-        self.wpe.weight.dims()[0]
     }
 }
 

@@ -9,7 +9,7 @@ use crate::common::{Failure, usage};
 
 /// Trains a byte-level GPT by progressive depth, then writes some text with it.
 #[derive(Parser, Debug)]
-#[command(name = "gpt", version)]
+#[command(name = "gpt", version, args_override_self = true)]
 pub struct Options {
     /// Text to learn; the last 5 % are kept for validation
     #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/data/shakespeare.txt"))]
@@ -30,7 +30,7 @@ pub struct Options {
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub heads: u32,
     /// Optimizer steps
-    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    #[arg(long, default_value_t = 700, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub steps: u64,
     /// Windows per step
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=65536))]
@@ -39,7 +39,7 @@ pub struct Options {
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(2..=65536))]
     pub seq: u32,
     /// Highest learning rate, reached after 2.5 % of the steps and lowered to a tenth by a cosine
-    #[arg(long, default_value_t = 3e-3, value_parser = learning_rate)]
+    #[arg(long, default_value_t = 2e-3, value_parser = learning_rate)]
     pub lr: f64,
     /// Seed of the weights, the windows, the depths and the sampled text
     #[arg(long, default_value_t = 42)]

@@ -25,14 +25,13 @@ impl Progress {
         Self { bar, steps, next_line, started: Instant::now(), first_step, tokens: 0 }
     }
 
-    /// Shows the step that begins; its loss is the latest that was read.
-    pub fn step(&mut self, row: &Row, stages: usize) {
+    /// Shows the step that begins, with the latest loss that was read.
+    pub fn step(&mut self, row: &Row, stages: usize, loss: f64) {
         let message = format!(
-            "stage {}/{stages}, depth {:>2} of {:>2} unique, loss {:.3}, lr {:.1e}, {:.0} tokens/s,",
+            "stage {}/{stages}, depth {:>2} of {:>2} unique, loss {loss:.3}, lr {:.1e}, {:.0} tokens/s,",
             row.stage + 1,
             row.virtual_depth,
             row.unique_layers,
-            row.train_loss,
             row.lr,
             self.tokens_per_second()
         );

@@ -8,9 +8,9 @@ use burn::optim::lr_scheduler::sequential::SequentialLrSchedulerConfig;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use burn::train::{InferenceStep, TrainStep};
-use burn_apollo::Apollo;
 use burn_apollo::schedule::LossFeed;
-use serde::Serialize;
+use burn_apollo::{Apollo, InferenceDepth};
+use serde::{Deserialize, Serialize};
 
 use crate::common::gpt::Gpt;
 use crate::common::run_dir::RunDir;
@@ -21,7 +21,7 @@ use crate::options::{Options, RunConfig};
 use crate::progress::{Progress, tokens};
 
 /// A row of `steps.csv`: everything that two equal runs share.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Row {
     pub step: u64,
     pub stage: usize,
@@ -49,7 +49,18 @@ struct Growth {
     to: usize,
 }
 
+/// A row of `validation.csv`.
+#[derive(Serialize)]
+struct ValidationRow {
+    step: u64,
+    stage: usize,
+    unique_layers: usize,
+    depth: usize,
+    val_loss: f64,
+}
+
 const STEPS: &str = "steps.csv";
+const VALIDATION: &str = "validation.csv";
 /// Losses are read every so many steps: reading one makes the device wait.
 const READ_EVERY: u64 = 10;
 
@@ -69,12 +80,13 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         apollo,
         optim: AdamWConfig::new()
             .with_weight_decay(0.01)
-            .with_beta_2(std::env::var("B2").map(|v| v.parse().unwrap()).unwrap_or(0.99))
+            .with_beta_2(0.95)
             .with_epsilon(1e-8)
             .init(),
         scheduler: scheduler(&config)?,
         waiting: Vec::new(),
-        last_loss: f64::NAN,
+        shown_loss: f64::NAN,
+        untold: Vec::new(),
         losses,
         text,
         device,
@@ -113,14 +125,17 @@ struct Run {
     /// Steps whose loss is not read yet.
     waiting: Vec<(Row, Tensor<1>)>,
     /// The latest loss that was read.
-    last_loss: f64,
+    shown_loss: f64,
+    /// Losses that were read, but not told to the growth policy yet.
+    untold: Vec<(u64, f64)>,
 }
 
 impl Run {
     fn train(mut self, options: &Options) -> Result<(), Failure> {
         let first = self.apollo.step_count();
         let mut progress = Progress::new(first, self.config.steps);
-        let mut csv = self.open_csv(first)?;
+        let mut csv = self.open_csv(STEPS, |row| row < first)?;
+        let mut validation = self.open_csv(VALIDATION, |row| row <= first)?;
         progress.line(&format!(
             "{} of {} layers, {} parameters",
             self.apollo.unique_layers(),
@@ -136,6 +151,7 @@ impl Run {
                 self.read_losses(&mut csv)?;
             }
             if save {
+                self.validate(&mut validation, &progress)?;
                 self.dir.save(&self.apollo, &self.optim, &self.scheduler)?;
             }
             if stop && done < self.config.steps {
@@ -159,10 +175,10 @@ impl Run {
             unique_layers: self.apollo.unique_layers(),
             virtual_depth: self.apollo.depth(),
             lr: lr.base() * self.apollo.lr_factor(),
-            train_loss: self.last_loss,
+            train_loss: f64::NAN,
             tokens: batch_tokens,
         };
-        progress.step(&row, self.apollo.stages());
+        progress.step(&row, self.apollo.stages(), self.shown_loss);
         let output = TrainStep::step(&self.apollo, batch);
         self.apollo = self.apollo.clone().optimize(&mut self.optim, lr, output.grads);
         if let Some(growth) = self.apollo.growth().map_err(run_error)? {
@@ -172,31 +188,69 @@ impl Run {
         Ok(())
     }
 
-    /// Reads the losses of the waiting steps, tells them to the growth policy and writes their rows.
+    /// Reads the losses of the waiting steps and writes their rows.
     fn read_losses(&mut self, csv: &mut csv::Writer<File>) -> Result<(), Failure> {
         for (mut row, loss) in self.waiting.drain(..) {
             row.train_loss = loss.try_into_scalar::<f64>().map_err(run_error)?;
-            self.last_loss = row.train_loss;
-            self.losses.record(row.step, row.train_loss);
+            self.shown_loss = row.train_loss;
+            self.untold.push((row.step, row.train_loss));
             csv.serialize(&row).map_err(run_error)?;
         }
-        csv.flush().map_err(run_error)
+        csv.flush().map_err(run_error)?;
+        self.tell_losses();
+        Ok(())
     }
 
-    /// The table of steps, cut to the `first` steps that the run has done.
-    fn open_csv(&self, first: u64) -> Result<csv::Writer<File>, Failure> {
-        let path = self.dir.file(STEPS);
+    /// Tells the growth policy the losses, at the same steps whether or not the run was interrupted.
+    fn tell_losses(&mut self) {
+        if self.apollo.step_count().is_multiple_of(READ_EVERY) {
+            self.untold.drain(..).for_each(|(step, loss)| self.losses.record(step, loss));
+        }
+    }
+
+    /// Validates at the unique layers and at full depth.
+    fn validate(&self, csv: &mut csv::Writer<File>, progress: &Progress) -> Result<(), Failure> {
+        let mut shown = Vec::new();
+        for depth in [InferenceDepth::Unique, InferenceDepth::Full] {
+            let model = self.apollo.at_depth(depth).map_err(run_error)?;
+            let row = ValidationRow {
+                step: self.apollo.step_count(),
+                stage: self.apollo.stage(),
+                unique_layers: self.apollo.unique_layers(),
+                depth: model.h.depth(),
+                val_loss: validation_loss(&model, &self.validation)?,
+            };
+            shown.push(format!("{:.4} at depth {}", row.val_loss, row.depth));
+            csv.serialize(&row).map_err(run_error)?;
+            if row.depth == self.config.layers {
+                break;
+            }
+        }
+        csv.flush().map_err(run_error)?;
+        let step = self.apollo.step_count();
+        progress.line(&format!("step {step}: validation loss {}", shown.join(", ")));
+        Ok(())
+    }
+
+    /// A table whose first column is the step, cut to the rows to `keep`.
+    fn open_csv(
+        &self,
+        name: &str,
+        keep: impl Fn(u64) -> bool,
+    ) -> Result<csv::Writer<File>, Failure> {
+        let path = self.dir.file(name);
         let failed = |e: std::io::Error| usage(format!("{}: {e}", path.display()));
-        if first == 0 {
-            let file = File::create(&path).map_err(failed)?;
-            return Ok(csv::Writer::from_writer(file));
+        if self.apollo.step_count() == 0 {
+            return Ok(csv::Writer::from_writer(File::create(&path).map_err(failed)?));
         }
         let text = std::fs::read_to_string(&path).map_err(failed)?;
-        let kept: String = text.split_inclusive('\n').take(first as usize + 1).collect();
-        if kept.lines().count() as u64 != first + 1 {
-            return Err(usage(format!("{}: has fewer than {first} steps", path.display())));
-        }
-        self.dir.write(STEPS, &kept).map_err(failed)?;
+        let step = |line: &str| line.split(',').next().and_then(|s| s.parse::<u64>().ok());
+        let lines = text.split_inclusive('\n').enumerate();
+        let kept: String = lines
+            .filter(|(i, line)| *i == 0 || (line.ends_with('\n') && step(line).is_some_and(&keep)))
+            .map(|(_, line)| line)
+            .collect();
+        self.dir.write(name, &kept).map_err(failed)?;
         let file = OpenOptions::new().append(true).open(&path).map_err(failed)?;
         Ok(csv::WriterBuilder::new().has_headers(false).from_writer(file))
     }
@@ -210,8 +264,27 @@ impl Run {
             .map_err(|e| usage(format!("--resume: the model's record: {e}")))?;
         self.optim = self.optim.load_record(optim);
         self.scheduler = self.scheduler.load_record(scheduler);
-        println!("resumed before step {}", self.apollo.step_count());
+        let done = self.apollo.step_count();
+        self.untold = self.losses_from(done - done % READ_EVERY, done)?;
+        println!("resumed before step {done}");
         Ok(self)
+    }
+
+    /// The losses of steps `from..to`, from the table.
+    fn losses_from(&self, from: u64, to: u64) -> Result<Vec<(u64, f64)>, Failure> {
+        let path = self.dir.file(STEPS);
+        let failed = |e: csv::Error| usage(format!("{}: {e}", path.display()));
+        let mut losses = Vec::new();
+        for row in csv::Reader::from_path(&path).map_err(failed)?.deserialize::<Row>() {
+            let Ok(row) = row else { break }; // a last row that was cut short
+            if (from..to).contains(&row.step) {
+                losses.push((row.step, row.train_loss));
+            }
+        }
+        match losses.len() as u64 == to - from {
+            true => Ok(losses),
+            false => Err(usage(format!("{}: lacks steps before {to}", path.display()))),
+        }
     }
 
     fn finish(self, options: &Options, tokens_per_second: f64) -> Result<(), Failure> {

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InferenceDepth {
-    /// Every unique layer once: the depth that [`Lvps`](crate::depth::Lvps) trains most.
+    /// Every unique layer once: the depth that [`Lvps`](crate::depth::Lvps) trains most. The default, by
+    /// measurement: its loss foretells the full model's better (`docs/choices.md`).
     #[default]
     Unique,
     /// The target depth, by sharing where layers are missing.

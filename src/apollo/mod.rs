@@ -5,8 +5,10 @@ mod error;
 mod growth;
 mod inference;
 mod learning_rate;
+#[cfg(feature = "train")]
 mod micro_batch;
 mod module;
+#[cfg(feature = "train")]
 mod monitor;
 mod progress;
 mod record;
@@ -17,6 +19,7 @@ mod train;
 pub use config::ApolloConfig;
 pub use error::ApolloError;
 pub use inference::InferenceDepth;
+#[cfg(feature = "train")]
 pub use monitor::{StepInfo, StepLog};
 pub use report::{GrowthReport, StackGrowth};
 
@@ -33,7 +36,9 @@ use crate::registry::Registry;
 use crate::schedule::GrowthPolicy;
 use crate::stack::Growable;
 use config::Plan;
+#[cfg(feature = "train")]
 use micro_batch::MicroBatches;
+#[cfg(feature = "train")]
 use monitor::Monitor;
 use progress::Progress;
 
@@ -105,9 +110,11 @@ pub struct Apollo<M> {
     losses_heard: usize,
     growth: Option<Arc<GrowthReport>>,
     failure: Option<Arc<ApolloError>>,
-    micro_batches: MicroBatches,
-    monitor: Monitor,
     device: Device,
+    #[cfg(feature = "train")]
+    micro_batches: MicroBatches,
+    #[cfg(feature = "train")]
+    monitor: Monitor,
     #[cfg(feature = "train")]
     interrupter: Option<train::Stop>,
 }
@@ -137,9 +144,11 @@ impl<M: Growable> Apollo<M> {
             losses_heard: 0,
             growth: None,
             failure: None,
-            micro_batches: MicroBatches::default(),
-            monitor: Monitor::default(),
             device,
+            #[cfg(feature = "train")]
+            micro_batches: MicroBatches::default(),
+            #[cfg(feature = "train")]
+            monitor: Monitor::default(),
             #[cfg(feature = "train")]
             interrupter: None,
         };
@@ -248,11 +257,12 @@ impl<M: Growable> Apollo<M> {
         Ok(())
     }
 
-    /// Runs the next step at `depth` in every stack instead of the sampled one.
+    /// Runs the next step at `depth` in every stack instead of the sampled one. Micro-batches that draw
+    /// depths of their own ([`DrawPer::MicroBatch`]) do so regardless.
     ///
     /// # Errors
     ///
-    /// [`ApolloError::Depth`] unless the depth lies between the unique layers and the target depth of
+    /// [`ApolloError::DepthRange`] unless the depth lies between the unique layers and the target depth of
     /// every stack.
     pub fn set_depth(&mut self, depth: usize) -> Result<(), ApolloError> {
         let depths = self.depths_at(InferenceDepth::At(depth))?;
@@ -394,6 +404,7 @@ impl<M> Apollo<M> {
         self.plan.config.lr_at_growth.factor(self.progress.step, &self.progress.growths)
     }
 
+    #[cfg(feature = "train")]
     /// A log of the depths that training steps run at from now on, as for the metrics.
     pub fn step_log(&self) -> StepLog {
         self.monitor.subscribe()

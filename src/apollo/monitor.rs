@@ -43,7 +43,6 @@ impl Monitor {
         log
     }
 
-    #[cfg(feature = "train")]
     pub(super) fn tell(&self, info: StepInfo) {
         lock(&self.logs).retain(|log| {
             let Some(log) = log.upgrade() else { return false };

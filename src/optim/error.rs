@@ -31,7 +31,13 @@ pub enum OptimError {
         dtype: String,
     },
     /// The optimizer did not take all the state it was given.
-    #[error("the optimizer took {found} of {expected} state tensors")]
+    ///
+    /// A parameter group that names layers by their number is a likely cause: after a growth another
+    /// layer has the number, and another optimizer is responsible.
+    #[error(
+        "the optimizer took {found} of {expected} state tensors; no parameter group of it may name layers \
+         by number, since growth renumbers them"
+    )]
     Dropped {
         /// State tensors given.
         expected: usize,

@@ -19,11 +19,12 @@ pub enum MomentPolicy {
     /// it so by accident, MSG on purpose).
     FreshCopies,
     /// Every copy gets the state of its source, step count included (MIDAS, staged training).
-    #[default]
     Copy,
     /// As [`Copy`](Self::Copy), but for a layer that becomes `k` layers, first moments are divided by
     /// `k` and second ones by `k²`: the gradient of a shared layer is the sum over its uses, so each
-    /// copy sees about `1/k` of it. [`MomentOrders`] says what counts as a first or second moment.
+    /// copy sees about `1/k` of it. [`MomentOrders`] says what counts as a first or second moment. The
+    /// default, by measurement: see `docs/choices.md`.
+    #[default]
     Scaled,
 }
 

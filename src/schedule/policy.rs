@@ -87,6 +87,14 @@ pub trait GrowthPolicy: PolicyClone + Debug + Send + Sync {
 }
 
 /// Clones a boxed [`GrowthPolicy`]; implemented for every policy that is [`Clone`].
+///
+/// ```
+/// use burn_apollo::schedule::{FixedPolicy, GrowthPolicy};
+///
+/// let policy: Box<dyn GrowthPolicy> = Box::new(FixedPolicy);
+/// let copy = policy.clone();
+/// # let _ = copy;
+/// ```
 pub trait PolicyClone {
     /// A boxed clone of the policy.
     fn clone_box(&self) -> Box<dyn GrowthPolicy>;

@@ -1,0 +1,144 @@
+//! What `Apollo` costs beside a hand-written Burn loop, and what a growth costs, as ratios of one run.
+//!
+//! ```text
+//! cargo bench --bench overhead
+//! ```
+//!
+//! Steps of both kinds alternate, so that both see the same machine; the figure is the ratio of their
+//! medians. Goals: overhead at most 1.01, a growth below 2 training steps.
+
+#[path = "../examples/common/gpt.rs"]
+mod gpt;
+
+use std::time::{Duration, Instant};
+
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn_apollo::depth::ConstantHigh;
+use burn_apollo::schedule::Schedule;
+use burn_apollo::{Apollo, ApolloConfig};
+use gpt::{Gpt, GptConfig};
+
+const STEPS: usize = 40;
+
+fn model(device: &Device) -> Gpt {
+    GptConfig {
+        vocabulary: 256,
+        positions: 64,
+        width: 128,
+        heads: 4,
+        layers: 12,
+        embedding_std: 0.1,
+        linear_std: 0.05,
+    }
+    .init(device)
+}
+
+fn batch(device: &Device) -> (Tensor<2, Int>, Tensor<2, Int>) {
+    let ids = |shift: i32| {
+        let ids: Vec<i32> = (0..8 * 64).map(|i| (i * 7 + shift) % 251).collect();
+        Tensor::from_data(TensorData::new(ids, [8, 64]), device)
+    };
+    (ids(0), ids(7))
+}
+
+fn adamw() -> ModuleOptimizer {
+    AdamWConfig::new().init()
+}
+
+/// A hand-written Burn loop's step.
+fn plain_step(model: Gpt, optim: &mut ModuleOptimizer, device: &Device) -> Gpt {
+    let (inputs, targets) = batch(device);
+    let loss = model.loss(inputs, targets);
+    let grads = GradientsParams::from_grads(loss.backward(), &model);
+    optim.step(1e-4, model, grads)
+}
+
+fn apollo_step(model: Apollo<Gpt>, optim: &mut ModuleOptimizer, device: &Device) -> Apollo<Gpt> {
+    let (inputs, targets) = batch(device);
+    let loss = model.loss(inputs, targets);
+    let grads = GradientsParams::from_grads(loss.backward(), &model);
+    model.optimize(optim, 1e-4, grads)
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
+    let start = Instant::now();
+    let result = work();
+    (start.elapsed(), result)
+}
+
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort();
+    times[times.len() / 2].as_secs_f64()
+}
+
+fn overhead(device: &Device) {
+    let config = ApolloConfig::new(10_000)
+        .with_schedule(Schedule::from_scratch(&[12]))
+        .with_sampler(ConstantHigh);
+    let mut plain = model(device);
+    let mut apollo = Apollo::new(model(device), config).expect("the plan fits the model");
+    let (mut plain_optim, mut apollo_optim) = (adamw(), adamw());
+    let (mut plain_times, mut apollo_times) = (Vec::new(), Vec::new());
+    for step in 0..STEPS + 3 {
+        let (plain_time, apollo_time);
+        // Which goes first alternates too.
+        if step % 2 == 0 {
+            (plain_time, plain) = timed(|| plain_step(plain, &mut plain_optim, device));
+            (apollo_time, apollo) = timed(|| apollo_step(apollo, &mut apollo_optim, device));
+        } else {
+            (apollo_time, apollo) = timed(|| apollo_step(apollo, &mut apollo_optim, device));
+            (plain_time, plain) = timed(|| plain_step(plain, &mut plain_optim, device));
+        }
+        if step >= 3 {
+            plain_times.push(plain_time);
+            apollo_times.push(apollo_time);
+        }
+    }
+    let ratio = median(apollo_times) / median(plain_times.clone());
+    let step = median(plain_times);
+    println!(
+        "12 layers at full depth, step {:.0} ms: Apollo / hand-written loop = {ratio:.4}",
+        step * 1e3
+    );
+}
+
+/// The time of `optimize` with a growth 6 → 12, less that without, in steps of the grown model.
+fn growth(device: &Device) {
+    let mut ratios = Vec::new();
+    for _ in 0..5 {
+        let config = ApolloConfig::new(100).with_schedule(Schedule::one_hop(&[6], &[12], 0.04));
+        let mut apollo = Apollo::new(model(device), config).expect("the plan fits the model");
+        let mut optim = adamw();
+        let mut updates = Vec::new();
+        let mut grown_steps = Vec::new();
+        for _ in 0..9 {
+            let grown = apollo.stage() == 1;
+            let (inputs, targets) = batch(device);
+            let (forward, (grads, model)) = timed(|| {
+                let loss = apollo.loss(inputs, targets);
+                (GradientsParams::from_grads(loss.backward(), &apollo), apollo)
+            });
+            let (update, model) = timed(|| model.optimize(&mut optim, 1e-4, grads));
+            apollo = model;
+            match grown {
+                true => grown_steps.push(forward + update),
+                false => updates.push(update),
+            }
+        }
+        let with_growth = updates.pop().expect("four steps in the first stage").as_secs_f64();
+        ratios.push((with_growth - median(updates)) / median(grown_steps));
+    }
+    ratios.sort_by(f64::total_cmp);
+    println!(
+        "growth 6 → 12 layers with AdamW state: {:.3} training steps",
+        ratios[ratios.len() / 2]
+    );
+}
+
+fn main() {
+    let device = Device::flex().autodiff();
+    device.seed(1);
+    overhead(&device);
+    growth(&device);
+}

@@ -1,0 +1,70 @@
+use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::AdamWConfig;
+use burn::prelude::*;
+use burn::train::{
+    ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep,
+};
+
+use super::quiet::Quiet;
+use super::spirals::{self, Points};
+
+#[derive(Module, Debug)]
+struct Net {
+    input: Linear,
+    blocks: Vec<Linear>,
+    output: Linear,
+}
+
+impl Net {
+    fn new(device: &Device) -> Self {
+        let linear = |from, to| LinearConfig::new(from, to).init(device);
+        Self {
+            input: linear(2, 32),
+            blocks: (0..8).map(|_| linear(32, 32)).collect(),
+            output: linear(32, 2),
+        }
+    }
+
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let mut x = self.input.forward(x);
+        for block in &self.blocks {
+            x = x.clone() + block.forward(x).tanh();
+        }
+        self.output.forward(x)
+    }
+}
+
+impl TrainStep for Net {
+    type Input = Points;
+    type Output = ClassificationOutput;
+
+    fn step(&self, points: Points) -> TrainOutput<ClassificationOutput> {
+        let output = points.classify(|x| self.forward(x));
+        TrainOutput::new(self, output.loss.backward(), output)
+    }
+}
+
+impl InferenceStep for Net {
+    type Input = Points;
+    type Output = ClassificationOutput;
+
+    fn step(&self, points: Points) -> ClassificationOutput {
+        points.classify(|x| self.forward(x))
+    }
+}
+
+pub fn train(device: &Device) -> f64 {
+    device.seed(1);
+    let model = Net::new(&device.clone().autodiff());
+    let dir = tempfile::tempdir().expect("a folder for the logs");
+    let steps = spirals::EPOCHS * spirals::BATCHES;
+    let schedule = CosineAnnealingLrSchedulerConfig::new(0.01, steps).init().expect("a valid rate");
+    let learner = Learner::new(model, AdamWConfig::new().init(), schedule);
+    let result = SupervisedTraining::new(&dir, spirals::train(), spirals::valid())
+        .num_epochs(spirals::EPOCHS)
+        .renderer(Box::new(Quiet))
+        .launch(learner);
+    let model = result.model;
+    spirals::accuracy(device, |x| model.forward(x))
+}

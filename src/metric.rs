@@ -1,0 +1,118 @@
+//! Metrics for burn-train: the virtual depth and the unique layers of every training step.
+
+use core::fmt;
+use std::sync::Arc;
+
+use burn::tensor::TensorReadError;
+use burn::train::metric::state::{FormatOptions, NumericMetricState};
+use burn::train::metric::{
+    Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry,
+    SerializedEntry,
+};
+
+use crate::Apollo;
+use crate::apollo::{StepInfo, StepLog};
+
+/// What an [`Apollo`] ran its training steps at, as a metric of burn-train.
+///
+/// Register it with `metric_train_numeric`: it hears of training steps alone. burn-train computes metrics
+/// behind the training, so the metric reads a log of its own, in order.
+///
+/// ```
+/// # use burn::{module::Module, nn::{Linear, LinearConfig}, tensor::Device};
+/// # use burn_apollo::{Apollo, ApolloConfig, metric::StepMetric};
+/// # use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
+/// # #[derive(Module, Debug)]
+/// # struct Mlp { blocks: LayerStack<Linear> }
+/// # impl Growable for Mlp {
+/// #     fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> { vec![&mut self.blocks] }
+/// # }
+/// # let device = Device::default().autodiff();
+/// # let mlp = Mlp { blocks: (0..4).map(|_| LinearConfig::new(8, 8).init(&device)).collect() };
+/// let apollo = Apollo::new(mlp, ApolloConfig::new(100))?;
+/// let metrics = [StepMetric::virtual_depth(&apollo), StepMetric::unique_layers(&apollo)];
+/// // SupervisedTraining::new(…).metric_train_numeric(metrics[0].clone())…
+/// # Ok::<(), burn_apollo::ApolloError>(())
+/// ```
+#[derive(Clone)]
+pub struct StepMetric {
+    name: MetricName,
+    log: StepLog,
+    read: fn(&StepInfo) -> usize,
+    state: NumericMetricState,
+}
+
+impl StepMetric {
+    /// The virtual depth, over all stacks.
+    pub fn virtual_depth<M>(apollo: &Apollo<M>) -> Self {
+        Self::new("Virtual Depth", apollo, |step| step.depth)
+    }
+
+    /// The unique layers, over all stacks.
+    pub fn unique_layers<M>(apollo: &Apollo<M>) -> Self {
+        Self::new("Unique Layers", apollo, |step| step.unique_layers)
+    }
+
+    fn new<M>(name: &str, apollo: &Apollo<M>, read: fn(&StepInfo) -> usize) -> Self {
+        let (name, state) = (Arc::new(name.to_owned()), NumericMetricState::new());
+        Self { name, log: apollo.step_log(), read, state }
+    }
+
+    fn format(&self) -> FormatOptions {
+        FormatOptions::new(self.name.clone()).precision(2)
+    }
+}
+
+impl Metric for StepMetric {
+    type Input = ();
+
+    fn name(&self) -> MetricName {
+        self.name.clone()
+    }
+
+    fn attributes(&self) -> MetricAttributes {
+        NumericAttributes { unit: Some("layers".to_owned()), higher_is_better: true }.into()
+    }
+
+    fn update(
+        &mut self,
+        _item: &(),
+        _metadata: &MetricMetadata,
+    ) -> Result<SerializedEntry, TensorReadError> {
+        match self.log.next_step() {
+            Some(step) => {
+                self.state.update((self.read)(&step) as f64, 1);
+                Ok(self.state.compute_update(self.format()))
+            }
+            None => Ok(SerializedEntry::not_available(Some("layers"))),
+        }
+    }
+
+    fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {
+        Ok(self.state.compute_final(self.format()))
+    }
+
+    fn clear(&mut self) {
+        self.state.reset();
+    }
+}
+
+impl Numeric for StepMetric {
+    fn value(&self) -> Option<NumericEntry> {
+        Some(self.state.current_value())
+    }
+
+    fn running_value(&self) -> Option<NumericEntry> {
+        Some(self.state.running_value())
+    }
+
+    fn final_value(&self) -> NumericEntry {
+        self.state.final_value()
+    }
+}
+
+impl fmt::Debug for StepMetric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StepMetric").field("name", &self.name).finish_non_exhaustive()
+    }
+}

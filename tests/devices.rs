@@ -1,0 +1,139 @@
+//! The core on GPU devices, against the CPU: shared forward, gradients, growth and optimizer state, and
+//! the `gpt` example with a growth.
+//!
+//! The wgpu tests need the feature `wgpu` and a Vulkan driver, a software one at least. The CUDA test runs
+//! where there is a CUDA device and says so elsewhere.
+
+mod support;
+
+use burn::module::Module;
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Tensor};
+use burn_apollo::{Apollo, ApolloConfig};
+use support::{Net, batch, stages};
+
+/// Twelve steps with two growths; the losses, the last gradient of the first block, and the state tensors.
+struct Trace {
+    losses: Vec<f32>,
+    gradient: Vec<f32>,
+    state_tensors: usize,
+}
+
+fn train(device: &Device) -> Trace {
+    let device = device.clone().autodiff();
+    let config = ApolloConfig::new(12).with_schedule(stages(&[(1, 3), (3, 7)], 6)).with_seed(4);
+    let mut apollo = Apollo::new(Net::new(6, &device), config).unwrap();
+    let mut optim: ModuleOptimizer = AdamWConfig::new().init();
+    let (mut losses, mut gradient) = (Vec::new(), Vec::new());
+    for step in 0..12 {
+        let loss = apollo.loss(batch(step, &device));
+        losses.push(loss.clone().into_scalar::<f32>());
+        let grads = loss.backward();
+        gradient = values(apollo.blocks.layers()[0].weight().grad(&grads).unwrap());
+        let grads = GradientsParams::from_grads(grads, &apollo);
+        apollo = apollo.optimize(&mut optim, 0.01, grads);
+        assert_eq!(apollo.growth().unwrap().is_some(), step == 2 || step == 6);
+    }
+    assert_eq!(apollo.unique_layers(), 6);
+    Trace { losses, gradient, state_tensors: optim.to_record().len() }
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+fn close(found: &[f32], expected: &[f32], relative: f32, what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let size = expected.iter().fold(1e-3_f32, |m, x| m.max(x.abs()));
+    for (f, e) in found.iter().zip(expected) {
+        assert!((f - e).abs() <= relative * size, "{what}: {f} against {e}");
+    }
+}
+
+fn core(device: &Device) {
+    // A shared forward is a plain stack of tied copies; the shared gradient is the sum over them.
+    let training = device.clone().autodiff();
+    let config = ApolloConfig::new(12).with_schedule(stages(&[(2, 3)], 6));
+    let mut apollo = Apollo::new(Net::new(6, &training), config).unwrap();
+    apollo.set_depth(5).unwrap();
+    let order = apollo.blocks.order().to_vec();
+    let copies = order.iter().map(|i| apollo.blocks.layers()[*i].clone().fork(&training)).collect();
+    let plain = apollo.with_blocks(copies);
+    let x = batch(1, &training);
+    close(&values(apollo.forward(x.clone())), &values(plain.forward(x.clone())), 1e-6, "forward");
+    let (shared, tied) = (apollo.loss(x.clone()).backward(), plain.loss(x).backward());
+    for (unique, block) in apollo.blocks.layers().iter().enumerate() {
+        let uses = order.iter().zip(plain.blocks.layers()).filter(|(u, _)| **u == unique);
+        let sum = uses.map(|(_, copy)| copy.weight().grad(&tied).unwrap()).reduce(|a, b| a + b);
+        let found = values(block.weight().grad(&shared).unwrap());
+        close(&found, &values(sum.unwrap()), 1e-5, "gradient");
+    }
+
+    let (found, expected) = (train(device), train(&Device::flex()));
+    close(&found.losses, &expected.losses, 1e-4, "losses");
+    close(&found.gradient, &expected.gradient, 1e-3, "gradient after the growths");
+    assert_eq!(found.state_tensors, expected.state_tensors);
+}
+
+#[cfg(feature = "wgpu")]
+mod wgpu {
+    use super::*;
+    use burn::tensor::DeviceKind;
+
+    fn device() -> Device {
+        match std::env::var("APOLLO_TEST_GPU") {
+            Ok(_) => Device::wgpu(DeviceKind::DefaultDevice),
+            Err(_) => Device::wgpu(DeviceKind::Cpu),
+        }
+    }
+
+    #[test]
+    fn the_core_agrees_with_the_cpu() {
+        core(&device());
+    }
+
+    /// 30 steps of the example with three growths.
+    #[test]
+    fn the_gpt_example_agrees_with_the_cpu() {
+        let test = std::env::current_exe().unwrap();
+        let program = test.parent().unwrap().parent().unwrap().join("examples/gpt");
+        let losses = |device: &str| -> Vec<f32> {
+            let dir = tempfile::tempdir().unwrap();
+            let run = std::process::Command::new(&program)
+                .args("--layers 4 --width 32 --heads 2 --steps 30 --batch 4 --seq 16".split(' '))
+                .args(["--device", device, "--out", dir.path().to_str().unwrap()])
+                .output()
+                .unwrap();
+            assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+            let summary = std::fs::read_to_string(dir.path().join("summary.json")).unwrap();
+            let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+            assert_eq!(summary["growths"].as_array().unwrap().len(), 2);
+            let csv = std::fs::read_to_string(dir.path().join("steps.csv")).unwrap();
+            csv.lines().skip(1).map(|l| l.split(',').nth(5).unwrap().parse().unwrap()).collect()
+        };
+        let (gpu, cpu) = (losses("wgpu:cpu"), losses("flex"));
+        println!("wgpu: {gpu:?}\nflex: {cpu:?}");
+        close(&gpu, &cpu, 1e-2, "losses of the gpt example");
+    }
+}
+
+#[test]
+fn cuda() {
+    #[cfg(feature = "cuda")]
+    {
+        let found = std::panic::catch_unwind(|| {
+            Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec()
+        });
+        if let Some(device) = found.ok().and_then(|d| d.into_iter().next()) {
+            println!("{device:?}");
+            core(&device);
+            return;
+        }
+    }
+    println!("skipped: no CUDA device");
+}
+
+#[test]
+fn flex_agrees_with_itself() {
+    core(&Device::flex());
+}

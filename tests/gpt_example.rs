@@ -1,0 +1,246 @@
+//! The `gpt` example as a user runs it: a program with files. `cargo test` builds it first.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn program() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test.parent().unwrap().parent().unwrap().join("examples/gpt");
+    assert!(path.exists(), "run `cargo build --example gpt` first: {} is missing", path.display());
+    path
+}
+
+fn gpt(args: &[&str]) -> Output {
+    Command::new(program()).args(args).output().unwrap()
+}
+
+/// A model and a run small enough for a test: 30 steps with three growths.
+const TINY: &str =
+    "--layers 4 --width 16 --heads 2 --steps 30 --batch 2 --seq 8 --checkpoint-every 7";
+
+fn tiny(out: &Path, more: &[&str]) -> Output {
+    let args: Vec<&str> = TINY.split(' ').chain(["--out", out.to_str().unwrap()]).collect();
+    gpt(&[&args, more].concat())
+}
+
+fn ok(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout)
+}
+
+fn read(dir: &Path, file: &str) -> String {
+    let path = dir.join(file);
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+#[test]
+fn a_run_writes_its_results_and_generates() {
+    let dir = tempfile::tempdir().unwrap();
+    let shown = ok(&tiny(dir.path(), &[]));
+    assert!(shown.contains("validation loss") && shown.contains("ROMEO:"), "{shown}");
+    assert!(shown.contains("layers 1 → 2") && shown.contains("layers 2 → 4"), "{shown}");
+
+    let csv = read(dir.path(), "steps.csv");
+    let mut lines = csv.lines();
+    assert_eq!(lines.next(), Some("step,stage,unique_layers,virtual_depth,lr,train_loss,tokens"));
+    let rows: Vec<Vec<f64>> =
+        lines.map(|l| l.split(',').map(|x| x.parse().unwrap()).collect()).collect();
+    assert_eq!(rows.len(), 30);
+    for (step, row) in rows.iter().enumerate() {
+        let [number, stage, unique, depth, lr, loss, tokens] = row[..] else { panic!("{row:?}") };
+        assert_eq!((number, tokens), (step as f64, 16.0));
+        assert!(unique <= depth && depth <= 4.0 && lr > 0.0 && loss.is_finite());
+        let expected = [(0, 1.0), (3, 2.0), (8, 4.0)].iter().rposition(|(first, _)| step >= *first);
+        assert_eq!(stage, expected.unwrap() as f64, "step {step}");
+    }
+
+    let summary: serde_json::Value =
+        serde_json::from_str(&read(dir.path(), "summary.json")).unwrap();
+    assert_eq!(summary["config"]["layers"], 4);
+    let growths = serde_json::json!([
+        {"step": 3, "from": 1, "to": 2}, {"step": 8, "from": 2, "to": 4}
+    ]);
+    assert_eq!(summary["growths"], growths);
+    assert!(summary["val_loss"].as_f64().unwrap() > 0.0);
+    assert!(summary["tokens_per_second"].as_f64().unwrap() > 0.0);
+
+    let out = dir.path().to_str().unwrap();
+    let generate = |seed: &str| {
+        ok(&gpt(&["--out", out, "--generate", "HAMLET.", "--length", "40", "--seed", seed]))
+    };
+    assert!(generate("1").starts_with("HAMLET."));
+    assert_eq!(generate("1"), generate("1"));
+    assert_ne!(generate("1"), generate("2"));
+}
+
+#[test]
+fn equal_runs_give_equal_files_and_resumed_ones_too() {
+    for more in
+        [&[][..], &["--policy", "plateau"], &["--sampler", "uniform", "--expander", "stacking"]]
+    {
+        let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        ok(&tiny(whole.path(), more));
+        // Stopped inside a stage, just before a growth, at one, and beside a checkpoint.
+        for stop in ["2", "3", "4", "8", "14", "20"] {
+            let args = [more, &["--resume", "--stop-after", stop]].concat();
+            assert!(ok(&tiny(parts.path(), &args)).contains("stopped"));
+        }
+        ok(&tiny(parts.path(), &[more, &["--resume"]].concat()));
+        for file in ["steps.csv", "config.json"] {
+            assert_eq!(read(whole.path(), file), read(parts.path(), file), "{more:?}: {file}");
+        }
+        let model = |dir: &Path| std::fs::read(dir.join("model.bpk")).unwrap();
+        assert_eq!(values(&model(whole.path())), values(&model(parts.path())), "{more:?}");
+    }
+}
+
+/// Tensors by name; parameter ids are random and differ between runs.
+fn values(burnpack: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let bytes = burn::tensor::Bytes::from_bytes_vec(burnpack.to_vec());
+    let tensors = burn_pack::Reader::from_bytes(bytes).unwrap().into_tensors().unwrap();
+    tensors
+        .into_iter()
+        .map(|t| {
+            let (name, _, _, _, bytes) = t.into_parts().unwrap();
+            (name, bytes.to_vec())
+        })
+        .collect()
+}
+
+#[test]
+fn schedules_come_from_files_and_the_baseline_never_grows() {
+    let dir = tempfile::tempdir().unwrap();
+    let schedule = dir.path().join("schedule.toml");
+    std::fs::write(
+        &schedule,
+        "[[stages]]\nlayers = 0\nuntil = { step = 10 }\n[[stages]]\nlayers = 4\n",
+    )
+    .unwrap();
+    let out = dir.path().join("run");
+    let shown = ok(&tiny(&out, &["--schedule", schedule.to_str().unwrap()]));
+    assert!(shown.contains("layers 0 → 4: new"), "{shown}");
+    assert!(read(&out, "steps.csv").contains("\n9,0,0,0,"));
+
+    let out = dir.path().join("scratch");
+    ok(&tiny(&out, &["--from-scratch"]));
+    assert!(read(&out, "steps.csv").lines().skip(1).all(|l| l.contains(",0,4,4,")));
+}
+
+#[test]
+fn bad_input_is_one_line_and_exit_code_2_before_any_training() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (empty, short) = (file("empty.txt", ""), file("short.txt", "To be, or not to be"));
+    let gap = file("gap.toml", "[[stages]]\nlayers = 2\n[[stages]]\nlayers = 4\n");
+    let typo = file("typo.toml", "[[stages]]\nlayer = 2\n");
+    let deep = file("deep.json", r#"{"stages": [{"layers": 9}]}"#);
+    let in_file = file("file", "") + "/run";
+    let cases: &[(&[&str], &str)] = &[
+        (&["--data", "/no/such/file"], "/no/such/file"),
+        (&["--data", &empty], "too few"),
+        (&["--data", &short], "too few"),
+        (&["--steps", "0"], "--steps"),
+        (&["--steps", "-5"], "-5"),
+        (&["--steps", "many"], "--steps"),
+        (&["--steps", "2"], "`stages[1].until`"),
+        (&["--layers", "0"], "--layers"),
+        (&["--layers", "4000000000"], "--layers"),
+        (&["--width", "0"], "--width"),
+        (&["--width", "15"], "--width 15"),
+        (&["--batch", "0"], "--batch"),
+        (&["--seq", "1"], "--seq"),
+        (&["--lr", "0"], "--lr"),
+        (&["--lr", "nan"], "--lr"),
+        (&["--lr", "-1"], "-1"),
+        (&["--lr", "1e300"], "--lr"),
+        (&["--policy", "magic"], "--policy"),
+        (&["--sampler", "gauss"], "--sampler"),
+        (&["--device", "abacus"], "abacus"),
+        (&["--device", "rocm"], "feature `rocm`"),
+        (&["--schedule", "/no/such/file"], "--schedule"),
+        (&["--schedule", &gap], "`stages[0].until`"),
+        (&["--schedule", &typo], "layer"),
+        (&["--schedule", &deep], "`stages[0].layers`"),
+        (&["--out", &in_file], "--out"),
+        (&["--out", "/proc/none"], "--out"),
+        (&["--generate", "x"], "holds no run"),
+        (&["--frobnicate"], "--frobnicate"),
+    ];
+    for (args, word) in cases {
+        let out = dir.path().join("untouched");
+        let output = match args[0] {
+            "--out" => gpt(args),
+            _ => tiny(&out, args),
+        };
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{args:?}: {stderr}");
+        assert!(stderr.contains(word), "{args:?}: {stderr}");
+        assert!(!out.join("steps.csv").exists(), "{args:?}: training began");
+    }
+}
+
+#[test]
+fn an_existing_run_is_never_lost_by_accident() {
+    let dir = tempfile::tempdir().unwrap();
+    ok(&tiny(dir.path(), &[]));
+    let before = read(dir.path(), "steps.csv");
+    let refused = |more: &[&str], words: &str| {
+        let output = tiny(dir.path(), more);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(words) && stderr.lines().count() == 1, "{stderr}");
+        assert_eq!(read(dir.path(), "steps.csv"), before);
+    };
+    refused(&[], "--resume");
+    refused(&["--resume", "--seed", "9"], "other options");
+    refused(&["--resume", "--moments", "reset"], "other options");
+    ok(&tiny(dir.path(), &["--overwrite", "--seed", "9"]));
+    assert_ne!(read(dir.path(), "steps.csv"), before);
+}
+
+/// The main job, as the README starts it.
+#[test]
+#[ignore = "trains the default model for some minutes"]
+fn the_default_run_beats_every_bigram_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let shown = ok(&gpt(&["--out", dir.path().to_str().unwrap()]));
+    println!("{shown}");
+    let summary: serde_json::Value =
+        serde_json::from_str(&read(dir.path(), "summary.json")).unwrap();
+    let number = |key: &str| summary[key].as_f64().unwrap();
+    assert!(number("val_loss") < 0.9 * number("best_bigram_loss"), "{summary}");
+    assert_eq!(summary["growths"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn help_tells_every_option() {
+    let shown = ok(&gpt(&["--help"]));
+    for option in [
+        "--data",
+        "--out",
+        "--device",
+        "--layers",
+        "--width",
+        "--steps",
+        "--batch",
+        "--seq",
+        "--lr",
+        "--seed",
+        "--policy",
+        "--sampler",
+        "--expander",
+        "--moments",
+        "--schedule",
+        "--from-scratch",
+        "--resume",
+        "--generate",
+    ] {
+        assert!(shown.contains(option), "{option}");
+    }
+}

@@ -1,0 +1,273 @@
+//! Optimizer state through a growth, looked at itself: every optimizer of Burn under every policy.
+
+mod support;
+
+use std::collections::{BTreeMap, HashMap};
+
+use burn::module::ParamGroup;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{
+    AdaGradConfig, AdafactorConfig, AdamConfig, AdamWConfig, AdanConfig, GradientsParams,
+    LambConfig, LionConfig, ModuleOptimizer, MuonConfig, RmsPropConfig, SgdConfig,
+};
+use burn::tensor::{Device, TensorData};
+use burn_apollo::optim::{MomentOrders, MomentPolicy, OptimError, inherit};
+use burn_apollo::{Apollo, ApolloConfig};
+use burn_pack::{Reader, Scalar};
+use support::{Net, batch, bits, stages};
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+/// Every optimizer of Burn 0.22, with the parts of its state that are off by default.
+fn roster() -> Vec<(&'static str, ModuleOptimizer)> {
+    let momentum = MomentumConfig::new();
+    let muon = || MuonConfig::new().build();
+    let matrices = || ParamGroup::from_predicate("linear.weight");
+    vec![
+        ("Adam", AdamConfig::new().init()),
+        ("AdamW", AdamWConfig::new().init()),
+        ("AdamW with AMSGrad", AdamWConfig::new().with_amsgrad(true).init()),
+        ("SGD", SgdConfig::new().init()),
+        ("SGD with momentum", SgdConfig::new().with_momentum(Some(momentum)).init()),
+        ("Muon with AdamW", AdamWConfig::new().init().with_group(matrices(), muon(), None)),
+        ("Lion", LionConfig::new().init()),
+        ("LAMB", LambConfig::new().init()),
+        ("Adan", AdanConfig::new().init()),
+        ("Adafactor", AdafactorConfig::new().init()),
+        ("AdaGrad", AdaGradConfig::new().init()),
+        ("RMSprop", RmsPropConfig::new().with_centered(true).init()),
+    ]
+}
+
+const POLICIES: [MomentPolicy; 4] =
+    [MomentPolicy::Reset, MomentPolicy::FreshCopies, MomentPolicy::Copy, MomentPolicy::Scaled];
+
+/// The state of one parameter: its tensors and scalars by field, and its module path.
+#[derive(Debug, Default, Clone, PartialEq)]
+struct State {
+    tensors: BTreeMap<String, Vec<f32>>,
+    scalars: BTreeMap<String, Scalar>,
+    path: String,
+}
+
+fn states(optim: &ModuleOptimizer) -> HashMap<String, State> {
+    let reader = Reader::from_bytes(optim.to_record().into_bytes().unwrap()).unwrap();
+    let mut states: HashMap<String, State> = HashMap::new();
+    for (name, value) in reader.scalars() {
+        let (id, field) = name.split_once('.').unwrap();
+        states.entry(id.to_owned()).or_default().scalars.insert(field.to_owned(), *value);
+    }
+    for (id, path) in reader.metadata() {
+        states.entry(id.clone()).or_default().path = path.clone();
+    }
+    for tensor in reader.into_tensors().unwrap() {
+        let (name, dtype, shape, _, bytes) = tensor.into_parts().unwrap();
+        let (id, field) = name.split_once('.').unwrap();
+        let values = TensorData::from_bytes(bytes, shape, dtype).iter::<f32>().collect();
+        states.get_mut(id).unwrap().tensors.insert(field.to_owned(), values);
+    }
+    states
+}
+
+fn step(apollo: Apollo<Net>, optim: &mut ModuleOptimizer) -> Apollo<Net> {
+    let loss = apollo.loss(batch(apollo.step_count(), &device()));
+    let grads = GradientsParams::from_grads(loss.backward(), &apollo);
+    apollo.optimize(optim, 0.01, grads)
+}
+
+/// Five steps at 2 layers, then growth to 5 as the fifth ends; and the same without the growth.
+fn grow(
+    optim: &ModuleOptimizer,
+    policy: MomentPolicy,
+) -> (Apollo<Net>, ModuleOptimizer, HashMap<String, State>) {
+    let net = Net::new(5, &device());
+    let run = |end: u64| {
+        let config =
+            ApolloConfig::new(20).with_schedule(stages(&[(2, end)], 5)).with_moments(policy);
+        let mut optim = optim.clone();
+        let mut model = Apollo::new(net.clone(), config).unwrap();
+        for _ in 0..5 {
+            model = step(model, &mut optim);
+            model.growth().unwrap();
+        }
+        (model, optim)
+    };
+    let (grown, grown_optim) = run(5);
+    let (_, control) = run(15);
+    (grown, grown_optim, states(&control))
+}
+
+fn order(name: &str, field: &str) -> i32 {
+    let order = MomentOrders::default().order(field);
+    order.unwrap_or_else(|| panic!("{name}: the orders do not know `{field}`")) as i32
+}
+
+#[test]
+fn copies_inherit_the_state_of_their_source() {
+    for (name, optim) in roster() {
+        for policy in POLICIES {
+            let (model, optim, before) = grow(&optim, policy);
+            let after = states(&optim);
+            if policy == MomentPolicy::Reset {
+                assert!(after.is_empty(), "{name}: {after:?}");
+                continue;
+            }
+            let layers = &model.registry().stacks[0].layers;
+            assert_eq!(layers.len(), 5);
+            for (place, layer) in layers.iter().enumerate() {
+                let copies = if place < 3 { 3 } else { 2 }; // 2 → 5 is 0 0 0 1 1
+                for param in &layer.params {
+                    let what = format!("{name} under {policy:?}: layer {place} {}", param.path);
+                    let parent = param.parent.as_ref().unwrap_or(&param.id);
+                    if policy == MomentPolicy::FreshCopies && parent != &param.id {
+                        assert!(!after.contains_key(&param.id), "{what}: starts without");
+                        continue;
+                    }
+                    let Some(old) = before.get(parent) else {
+                        assert_eq!(name, "SGD", "{what}: only plain SGD may have no state");
+                        continue;
+                    };
+                    let new = after.get(&param.id).unwrap_or_else(|| panic!("{what}: no state"));
+                    assert_eq!(new.scalars, old.scalars, "{what}: step count and rank");
+                    assert_eq!(new.path, format!("blocks.{place}.{}", param.path), "{what}");
+                    assert_eq!(
+                        new.tensors.keys().collect::<Vec<_>>(),
+                        old.tensors.keys().collect::<Vec<_>>(),
+                        "{what}"
+                    );
+                    for (field, values) in &new.tensors {
+                        let scale = match policy {
+                            MomentPolicy::Scaled => {
+                                f64::from(copies).powi(order(name, field)).recip()
+                            }
+                            _ => 1.0,
+                        };
+                        let expected: Vec<f32> = old.tensors[field]
+                            .iter()
+                            .map(|x| (f64::from(*x) * scale) as f32)
+                            .collect();
+                        assert_eq!(values, &expected, "{what}: {field}");
+                        assert!(
+                            name == "SGD" || values.iter().any(|v| *v != 0.0),
+                            "{what}: {field}"
+                        );
+                    }
+                }
+            }
+            // Parameters outside the stack keep their state.
+            let outside = |s: &&State| !s.path.starts_with("blocks");
+            let kept = |all: &HashMap<String, State>| all.values().filter(outside).count();
+            assert_eq!(kept(&after), kept(&before), "{name}");
+            for (id, state) in before.iter().filter(|(_, s)| outside(s)) {
+                assert_eq!(&after[id], state, "{name}: {}", state.path);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_optimizer_trains_on_after_a_growth() {
+    for (name, optim) in roster() {
+        for policy in POLICIES {
+            let (mut model, mut optim, _) = grow(&optim, policy);
+            let before = bits(&model);
+            let others = states(&optim);
+            model = step(model, &mut optim);
+            for (path, values) in bits(&model) {
+                assert_ne!(values, before[&path], "{name} under {policy:?}: {path} is trained");
+            }
+            // Inherited step counts went on by one; nothing was started afresh.
+            for (id, state) in states(&optim) {
+                let time = |s: &State| {
+                    s.scalars.iter().find(|(f, _)| f.ends_with("time")).map(|(_, t)| *t)
+                };
+                let (Some(now), Some(old)) = (time(&state), others.get(&id).and_then(time)) else {
+                    continue;
+                };
+                assert_eq!(u64::try_from(now).unwrap(), u64::try_from(old).unwrap() + 1, "{name}");
+            }
+        }
+    }
+}
+
+/// The step after a growth uses the inherited moments: a fresh optimizer makes another one.
+#[test]
+fn the_next_step_depends_on_the_inherited_state() {
+    let optim = AdamWConfig::new().init();
+    let next = |policy| {
+        let (model, mut optim, _) = grow(&optim, policy);
+        bits(&step(model, &mut optim))
+    };
+    let all = POLICIES.map(next);
+    for (i, a) in all.iter().enumerate() {
+        for (j, b) in all.iter().enumerate().skip(i + 1) {
+            assert_ne!(a, b, "{:?} and {:?}", POLICIES[i], POLICIES[j]);
+        }
+    }
+}
+
+#[test]
+fn an_optimizer_that_takes_no_state_back_is_an_error() {
+    // The group names a layer by its number, so after the growth another optimizer is responsible.
+    let sgd = SgdConfig::new().with_momentum(Some(MomentumConfig::new())).build();
+    let group = ParamGroup::from_predicate("blocks.1");
+    let mut optim = AdamWConfig::new().init().with_group(group, sgd, None);
+    let config = ApolloConfig::new(20).with_schedule(stages(&[(2, 5)], 4));
+    let mut model = Apollo::new(Net::new(4, &device()), config).unwrap();
+    for _ in 0..5 {
+        model = step(model, &mut optim);
+    }
+    let error = model.growth().unwrap_err().to_string();
+    assert!(error.contains("state tensors") && error.contains("parameter group"), "{error}");
+}
+
+#[test]
+fn half_precision_state_is_scaled_in_its_own_type() {
+    use burn::module::ParamId;
+    use burn::tensor::DType;
+    use burn_apollo::stack::ParamOrigin;
+
+    let mut optim: ModuleOptimizer = AdamWConfig::new().init();
+    let mut store = burn_pack::Writer::new(vec![
+        tensor("7.momentum.moment_1", &[0.5, -2.0], DType::F16),
+        tensor("7.momentum.moment_2", &[0.25, 4.0], DType::F16),
+    ]);
+    store = store
+        .with_scalar("7.__rank", Scalar::UInt(1))
+        .with_scalar("7.momentum.time", Scalar::UInt(3));
+    let record = burn::optim::OptimizerRecord::from_bytes(store.into_bytes().unwrap()).unwrap();
+    optim = optim.load_record(record);
+    let origin = |id: u64| ParamOrigin { id: id.into(), parent: Some(ParamId::from(7)), copies: 2 };
+    let (optim, report) = inherit(
+        &optim,
+        &[origin(7), origin(8)],
+        &HashMap::new(),
+        MomentPolicy::Scaled,
+        &MomentOrders::default(),
+    )
+    .unwrap();
+    assert_eq!((report.tensors_before, report.tensors_after, report.params_inherited), (2, 4, 1));
+    let states = states(&optim);
+    assert_eq!(states["8"].tensors["momentum.moment_1"], [0.25, -1.0]);
+    assert_eq!(states["8"].tensors["momentum.moment_2"], [0.0625, 1.0]);
+    assert_eq!(states["7"].tensors, states["8"].tensors);
+
+    let unknown = inherit(
+        &optim,
+        &[origin(7)],
+        &HashMap::new(),
+        MomentPolicy::Scaled,
+        &MomentOrders::none().with_field("momentum.moment_1", 1),
+    );
+    assert!(
+        matches!(unknown, Err(OptimError::UnknownField { field }) if field == "momentum.moment_2")
+    );
+}
+
+fn tensor(name: &str, values: &[f32], dtype: burn::tensor::DType) -> burn_pack::Tensor {
+    let data = TensorData::new(values.to_vec(), [values.len()]).convert_dtype(dtype);
+    let (bytes, shape, dtype) = data.into_parts();
+    burn_pack::Tensor::new(name.to_owned(), dtype, shape, Some(7), bytes)
+}
