@@ -18,8 +18,10 @@ pub struct StepInfo {
 /// out once. It keeps the latest 65536. Clones share one log.
 #[derive(Debug, Clone, Default)]
 pub struct StepLog {
-    steps: Arc<Mutex<VecDeque<StepInfo>>>,
+    steps: Arc<Steps>,
 }
+
+type Steps = Mutex<VecDeque<StepInfo>>;
 
 const CAPACITY: usize = 1 << 16;
 
@@ -33,7 +35,7 @@ impl StepLog {
 /// Tells the logs that are still read which steps were run.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Monitor {
-    logs: Arc<Mutex<Vec<Weak<Mutex<VecDeque<StepInfo>>>>>>,
+    logs: Arc<Mutex<Vec<Weak<Steps>>>>,
 }
 
 impl Monitor {
