@@ -4,32 +4,16 @@
 mod support;
 
 use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
-use burn::tensor::Device;
 use burn_apollo::schedule::Schedule;
 use burn_apollo::{Apollo, ApolloConfig};
-use support::{Net, batch, bits, parameters};
-
-fn device() -> Device {
-    Device::flex().autodiff()
-}
-
-fn train(mut apollo: Apollo<Net>, optim: &mut ModuleOptimizer, steps: u64) -> Apollo<Net> {
-    for _ in 0..steps {
-        let loss = apollo.loss(batch(apollo.step_count(), &device()));
-        let grads = GradientsParams::from_grads(loss.backward(), &apollo);
-        apollo = apollo.optimize(optim, 0.01, grads);
-        apollo.growth().unwrap();
-    }
-    apollo
-}
+use support::{Net, adamw, bits, device, parameters, train};
 
 #[test]
 fn layers_without_a_source_come_from_the_initialiser() {
     let config =
         || ApolloConfig::new(20).with_schedule(Schedule::one_hop(&[0], &[4], 0.5)).with_seed(8);
     let run = |noise_seed: u64| {
-        let mut optim = AdamWConfig::new().init();
+        let mut optim = adamw();
         let mut model = Apollo::new(Net::random(4, &device()), config()).unwrap();
         assert_eq!((model.unique_layers(), model.depth()), (0, 0));
         model = train(model, &mut optim, 9);

@@ -10,15 +10,11 @@ use burn::optim::{
     AdaGradConfig, AdafactorConfig, AdamConfig, AdamWConfig, AdanConfig, GradientsParams,
     LambConfig, LionConfig, ModuleOptimizer, MuonConfig, RmsPropConfig, SgdConfig,
 };
-use burn::tensor::{Device, TensorData};
+use burn::tensor::TensorData;
 use burn_apollo::optim::{MomentOrders, MomentPolicy, OptimError, inherit};
 use burn_apollo::{Apollo, ApolloConfig};
 use burn_pack::{Reader, Scalar};
-use support::{Net, batch, bits, stages};
-
-fn device() -> Device {
-    Device::flex().autodiff()
-}
+use support::{Net, batch, bits, device, stages};
 
 /// Every optimizer of Burn 0.22, with the parts of its state that are off by default.
 fn roster() -> Vec<(&'static str, ModuleOptimizer)> {

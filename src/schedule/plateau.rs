@@ -1,5 +1,3 @@
-use serde::{Deserialize, Serialize};
-
 use super::{Decision, GrowthPolicy, Observation, ScheduleError};
 
 /// Grows when the training loss stops falling, at the latest where the schedule ends the stage.
@@ -17,12 +15,11 @@ use super::{Decision, GrowthPolicy, Observation, ScheduleError};
 /// assert_eq!(policy.decide(&now), Decision::Grow);
 /// # Ok::<(), burn_apollo::schedule::ScheduleError>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LossPlateau {
     patience: u64,
     threshold: f64,
     smoothing: f64,
-    #[serde(skip)]
     tracked: Option<Tracked>,
 }
 

@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::nn::{Linear, LinearConfig};
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_apollo::schedule::{Schedule, Stage, Until};
 use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
+use burn_apollo::{Apollo, ApolloConfig};
 
 pub const WIDTH: usize = 6;
 
@@ -172,4 +174,40 @@ impl ModuleVisitor for Collect {
         let bits = param.val().into_data().iter::<f32>().map(f32::to_bits).collect();
         self.found.insert(self.path.join("."), (param.id, bits));
     }
+}
+
+pub fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+pub fn adamw() -> ModuleOptimizer {
+    AdamWConfig::new().init()
+}
+
+pub fn apollo(layers: usize, config: ApolloConfig) -> Apollo<Net> {
+    Apollo::new(Net::new(layers, &device()), config).unwrap()
+}
+
+/// One optimizer step on the batch of its number; gives the loss's bits.
+pub fn train_step(apollo: Apollo<Net>, optim: &mut ModuleOptimizer, lr: f64) -> (Apollo<Net>, u32) {
+    let loss = apollo.loss(batch(apollo.step_count(), &device()));
+    let bits = loss.clone().into_scalar::<f32>().to_bits();
+    let grads = GradientsParams::from_grads(loss.backward(), &apollo);
+    (apollo.optimize(optim, lr, grads), bits)
+}
+
+/// Steps at a rate of 0.01; every growth must succeed.
+pub fn train(mut apollo: Apollo<Net>, optim: &mut ModuleOptimizer, steps: u64) -> Apollo<Net> {
+    for _ in 0..steps {
+        (apollo, _) = train_step(apollo, optim, 0.01);
+        apollo.growth().unwrap();
+    }
+    apollo
+}
+
+/// The bits of the loss on `x` at `depth`.
+pub fn loss_at(model: &Apollo<Net>, depth: usize, x: &Tensor<2>) -> u32 {
+    let mut model = model.clone();
+    model.set_depth(depth).unwrap();
+    model.loss(x.clone()).into_scalar::<f32>().to_bits()
 }

@@ -1,0 +1,291 @@
+//! Growth: what it keeps, what it reports, and what it refuses.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use burn::lr_scheduler::constant::ConstantLr;
+use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::module::{Module, ParamGroup, ParamId};
+use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
+use burn::optim::{AdamWConfig, GradientsParams, SgdConfig};
+use burn_apollo::depth::{DepthError, DepthPmf, DepthSampler};
+use burn_apollo::expand::{ExpandError, Expander, Interpolation, LayerMap};
+use burn_apollo::optim::{MomentOrders, MomentPolicy};
+use burn_apollo::schedule::LrAtGrowth;
+use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
+use burn_apollo::{Apollo, ApolloConfig, ApolloError, InferenceDepth};
+use support::{
+    Net, WIDTH, adamw, apollo, batch, bits, device, loss_at, parameters, stages, train, train_step,
+};
+
+/// Growth by an integer ratio changes nothing, bit for bit, where the old model ran at the new depth.
+#[test]
+fn integer_growth_preserves_the_function() {
+    for (from, to, target) in [(1, 3, 12), (3, 6, 12), (6, 12, 12), (2, 6, 6), (1, 4, 4)] {
+        let mut optim = adamw();
+        let schedule = match to == target {
+            true => stages(&[(from, 4)], target),
+            false => stages(&[(from, 4), (to, 8)], target),
+        };
+        let mut model = apollo(target, ApolloConfig::new(12).with_schedule(schedule));
+        model = train(model, &mut optim, 3);
+        let x = batch(77, &device());
+        // The fourth update has a learning rate of 0 and no decay: only the growth can change the model.
+        let mut still = AdamWConfig::new().with_weight_decay(0.0).init();
+        let before: Vec<_> = (to..=target).map(|d| loss_at(&model, d, &x)).collect();
+        (model, _) = train_step(model, &mut still, 0.0);
+        assert!(model.growth().unwrap().is_some());
+        assert_eq!(model.unique_layers(), to);
+        let after: Vec<_> = (to..=target).map(|d| loss_at(&model, d, &x)).collect();
+        assert_eq!(before, after, "{from} → {to} of {target}");
+    }
+}
+
+#[test]
+fn copies_have_ids_and_gradients_of_their_own() {
+    let mut optim = adamw();
+    let model =
+        train(apollo(4, ApolloConfig::new(20).with_schedule(stages(&[(2, 5)], 4))), &mut optim, 5);
+    assert_eq!(model.unique_layers(), 4);
+    let ids: Vec<ParamId> = parameters(&model).values().map(|(id, _)| *id).collect();
+    let mut unique = ids.clone();
+    unique.sort_unstable();
+    unique.dedup();
+    assert_eq!(unique.len(), ids.len(), "every parameter has an id of its own");
+
+    let before = parameters(&model);
+    let (model, _) = train_step(model, &mut optim, 0.01);
+    let after = parameters(&model);
+    for layer in [0, 2] {
+        let (first, copy) = (
+            format!("blocks.{layer}.linear.weight"),
+            format!("blocks.{}.linear.weight", layer + 1),
+        );
+        assert_eq!(before[&first].1, before[&copy].1, "copies start equal");
+        assert_ne!(after[&first].1, after[&copy].1, "and part with the first step");
+    }
+    for (path, (_, bits)) in &before {
+        assert_ne!(bits, &after[path].1, "{path} is trained");
+    }
+}
+
+#[test]
+fn ids_and_growth_are_the_same_on_every_worker() {
+    let start = apollo(6, ApolloConfig::new(40).with_schedule(stages(&[(2, 5), (3, 9)], 6)));
+    let run = || train(start.clone(), &mut adamw(), 12);
+    assert_eq!(parameters(&run()), parameters(&run()));
+}
+
+#[test]
+fn growth_is_reported_and_observed() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sink = seen.clone();
+    let config = ApolloConfig::new(20)
+        .with_schedule(stages(&[(2, 5), (3, 9)], 6))
+        .with_lr_at_growth(LrAtGrowth::Scale(0.5))
+        .on_growth(move |report| sink.lock().unwrap().push(report.clone()));
+    let mut model = apollo(6, config);
+    let mut optim = adamw();
+    for step in 1..=12 {
+        (model, _) = train_step(model, &mut optim, 0.01);
+        let report = model.growth().unwrap();
+        assert_eq!(report.is_some(), step == 5 || step == 9, "step {step}");
+    }
+    let seen = seen.lock().unwrap();
+    let steps: Vec<_> = seen.iter().map(|r| (r.step, r.stage, r.lr_factor)).collect();
+    assert_eq!(steps, [(5, 1, 0.5), (9, 2, 0.25)]);
+    assert_eq!(model.growth_steps(), [5, 9]);
+    let last = &seen[1];
+    assert_eq!(last.stacks[0].map, Some(Interpolation.map(3, 6).unwrap()));
+    let block = 6 * 6 + 6;
+    assert_eq!(last.params_after - last.params_before, 3 * block);
+    assert_eq!(last.state.params_inherited, 3 * 2);
+    assert_eq!(last.state.tensors_after - last.state.tensors_before, 3 * 2 * 2);
+    let text = last.to_string();
+    assert!(text.contains("3 → 6") && text.contains("step 9"), "{text}");
+    let json = serde_json::to_string(last).unwrap();
+    assert_eq!(serde_json::from_str::<burn_apollo::GrowthReport>(&json).unwrap(), *last);
+}
+
+#[test]
+fn the_registry_knows_where_every_parameter_comes_from() {
+    let start = apollo(6, ApolloConfig::new(40).with_schedule(stages(&[(1, 3), (3, 6)], 6)));
+    let original = start.registry().stacks[0].layers[0].params[0].id.clone();
+    let mut model = train(start, &mut adamw(), 8);
+    model.set_depth(6).unwrap();
+    let registry = model.registry();
+    let layers = &registry.stacks[0].layers;
+    assert_eq!(
+        layers.iter().map(|l| l.copied_from).collect::<Vec<_>>(),
+        [None, Some(0), Some(0), Some(2), Some(0), Some(4)]
+    );
+    assert_eq!(layers.iter().map(|l| l.stage).collect::<Vec<_>>(), [0, 2, 1, 2, 1, 2]);
+    assert_eq!(layers[0].params[0].id, original);
+    for layer in layers {
+        for (i, param) in layer.params.iter().enumerate() {
+            let parent = layer.copied_from.map(|from| layers[from].params[i].id.clone());
+            assert_eq!(param.parent, parent);
+        }
+    }
+    let table = registry.to_string();
+    assert!(table.contains("6 unique layers of 6") && table.contains(&original), "{table}");
+    let json = serde_json::to_string(&registry).unwrap();
+    assert_eq!(serde_json::from_str::<burn_apollo::registry::Registry>(&json).unwrap(), registry);
+}
+
+#[derive(Debug)]
+struct Shallow;
+
+impl DepthSampler for Shallow {
+    fn pmf(&self, unique: usize, _target: usize) -> Result<DepthPmf, DepthError> {
+        Ok(DepthPmf::always(unique - 1))
+    }
+}
+
+/// Maps as it should until the growth to 6 layers.
+#[derive(Debug)]
+struct Wrong;
+
+impl Expander for Wrong {
+    fn map(&self, source: usize, target: usize) -> Result<LayerMap, ExpandError> {
+        match target {
+            6 => Interpolation.map(source, 5),
+            _ => Interpolation.map(source, target),
+        }
+    }
+}
+
+#[test]
+fn wrong_plans_are_refused_before_the_run() {
+    let net = || Net::new(6, &device());
+    let refused = |config: ApolloConfig, words: &str| {
+        let error = Apollo::new(net(), config).unwrap_err().to_string();
+        assert!(error.contains(words), "{error} should contain {words}");
+    };
+    let base = || ApolloConfig::new(20);
+    refused(ApolloConfig::new(0), "`steps`");
+    refused(base().with_schedule(stages(&[(7, 5)], 6)), "`stages[1].layers`");
+    refused(base().with_schedule(stages(&[(3, 25)], 6)), "`stages[0].until`");
+    refused(base().with_sampler(Shallow), "depths");
+    refused(base().with_expander(Wrong), "answered with");
+    refused(base().with_inference_depth(InferenceDepth::At(7)), "`inference_depth`");
+    refused(base().with_lr_at_growth(LrAtGrowth::Scale(f64::NAN)), "LrAtGrowth");
+    let none = net().with_blocks(Vec::new());
+    assert!(Apollo::new(none, base()).unwrap_err().to_string().contains("without layers"));
+}
+
+/// An optimizer state that cannot be scaled: the growth fails, nothing else changes.
+#[test]
+fn a_growth_that_fails_leaves_everything_as_it_was() {
+    let config = || ApolloConfig::new(20).with_schedule(stages(&[(2, 5)], 4));
+    let failing = |config: ApolloConfig| {
+        // RMSprop knows a field under a name that these orders do not.
+        config.with_moments(MomentPolicy::Scaled).with_moment_orders(MomentOrders::none())
+    };
+    let mut optim = adamw();
+    let mut model = train(apollo(4, failing(config())), &mut optim, 4);
+    let mut control_optim = adamw();
+    let control =
+        train(apollo(4, config().with_schedule(stages(&[(2, 15)], 4))), &mut control_optim, 5);
+
+    (model, _) = train_step(model, &mut optim, 0.01);
+    let error = model.growth().unwrap_err();
+    assert!(matches!(&*error, ApolloError::Growth { stage: 1, step: 5, .. }), "{error}");
+    assert!(error.to_string().contains("moment_1"), "{error}");
+    assert_eq!((model.stage(), model.unique_layers()), (0, 2));
+    assert_eq!(bits(&model), bits(&control), "the update itself was made");
+    assert_eq!(optim.to_record().len(), control_optim.to_record().len());
+
+    // The run can go on in its stage; the error stays until somebody looks.
+    let (model, _) = train_step(model, &mut optim, 0.01);
+    assert_eq!(model.step_count(), 6);
+    assert!(model.growth().is_err());
+}
+
+/// The factor of the plan multiplies the rate of every group that the scheduler knows.
+#[test]
+fn the_learning_rate_at_a_growth_holds_for_every_group() {
+    let scheduler = || {
+        ModuleLrScheduler::new(ConstantLr::new(0.1))
+            .with_group(ParamGroup::from_predicate("head"), ConstantLr::new(0.01))
+    };
+    let steps = |rule: LrAtGrowth| {
+        let config =
+            ApolloConfig::new(20).with_schedule(stages(&[(2, 3)], 4)).with_lr_at_growth(rule);
+        let (mut model, mut optim) = (apollo(4, config), SgdConfig::new().init());
+        let mut scheduler = scheduler();
+        let mut moved = Vec::new();
+        for step in 0..6 {
+            model.set_depth(4).unwrap();
+            let before = values(&model);
+            let loss = model.loss(batch(step, &device()));
+            let grads = GradientsParams::from_grads(loss.backward(), &model);
+            model = model.optimize(&mut optim, scheduler.step(), grads);
+            let after = values(&model);
+            let by = |path: &str| -> f32 {
+                before[path].iter().zip(&after[path]).map(|(b, a)| (b - a).abs()).sum()
+            };
+            moved.push((by("input.weight"), by("head.weight")));
+        }
+        moved
+    };
+    let (kept, scaled) = (steps(LrAtGrowth::Keep), steps(LrAtGrowth::Scale(0.5)));
+    assert_eq!(kept[..3], scaled[..3], "nothing changes before the growth");
+    let (input, head) = (scaled[3].0 / kept[3].0, scaled[3].1 / kept[3].1);
+    assert!((input - 0.5).abs() < 1e-3 && (head - 0.5).abs() < 1e-3, "{input} {head}");
+}
+
+fn values(model: &Apollo<Net>) -> BTreeMap<String, Vec<f32>> {
+    let floats = |bits: Vec<u32>| bits.into_iter().map(f32::from_bits).collect();
+    bits(model).into_iter().map(|(path, bits)| (path, floats(bits))).collect()
+}
+
+/// A layer with running statistics, which Burn's clones share.
+#[derive(Module, Debug)]
+struct Normed {
+    linear: Linear,
+    norm: BatchNorm,
+}
+
+#[derive(Module, Debug)]
+struct NormedNet {
+    blocks: LayerStack<Normed>,
+}
+
+impl Growable for NormedNet {
+    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
+        vec![&mut self.blocks]
+    }
+}
+
+#[test]
+fn copies_keep_running_statistics_of_their_own() {
+    let device = device();
+    let block = || Normed {
+        linear: LinearConfig::new(WIDTH, WIDTH).init(&device),
+        norm: BatchNormConfig::new(WIDTH).init(&device),
+    };
+    let net = NormedNet { blocks: (0..2).map(|_| block()).collect() };
+    let config = ApolloConfig::new(8).with_schedule(stages(&[(1, 2)], 2));
+    let mut apollo = Apollo::new(net, config).unwrap();
+    let mut optim = adamw();
+    for step in 0..8 {
+        let mut x = batch(step, &device);
+        for block in &apollo.blocks {
+            x = x.clone() + block.norm.forward(block.linear.forward(x)).tanh();
+        }
+        let grads = GradientsParams::from_grads(x.powi_scalar(2).mean().backward(), &apollo);
+        apollo = apollo.optimize(&mut optim, 0.05, grads);
+        assert_eq!(apollo.growth().unwrap().is_some(), step == 1);
+    }
+    let mean = |i: usize| -> Vec<f32> {
+        let mean = apollo.blocks.layers()[i].norm.running_mean.value_sync();
+        mean.into_data().iter::<f32>().collect()
+    };
+    assert_ne!(mean(0), mean(1), "each layer sees inputs of its own");
+    for value in mean(0).iter().chain(&mean(1)) {
+        assert!(value.is_finite() && *value != 0.0);
+    }
+}
