@@ -1,6 +1,10 @@
 //! Depth distributions and draws, over the whole range and by their statistics.
 
-use burn_apollo::depth::{ConstantHigh, ConstantLow, DepthSampler, Lvps, Sigmoid, Uniform, draw};
+use std::sync::LazyLock;
+
+use burn_apollo::depth::{
+    ConstantHigh, ConstantLow, DepthPmf, DepthSampler, Lvps, Sigmoid, Uniform, draw,
+};
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -120,12 +124,12 @@ fn draws_are_stable() {
 }
 
 const STABLE: [[usize; 16]; 4] = [
-    [1, 1, 2, 1, 1, 2, 4, 1, 4, 1, 1, 1, 1, 1, 1, 1],
-    [3, 1, 1, 1, 1, 7, 1, 3, 1, 1, 2, 1, 1, 1, 11, 1],
-    [1, 1, 1, 1, 1, 2, 1, 2, 1, 1, 1, 1, 1, 1, 1, 3],
-    [1, 2, 1, 1, 3, 1, 4, 1, 1, 1, 1, 1, 1, 4, 1, 1],
+    [1, 1, 2, 1, 3, 4, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1],
+    [1, 1, 1, 1, 1, 4, 1, 1, 1, 2, 1, 2, 2, 2, 3, 1],
+    [3, 2, 3, 1, 1, 2, 1, 2, 1, 1, 1, 1, 2, 1, 1, 1],
+    [2, 1, 1, 1, 1, 1, 8, 1, 1, 1, 2, 1, 2, 1, 1, 2],
 ];
-const STABLE_FAR: usize = 85;
+const STABLE_FAR: usize = 35;
 
 #[test]
 fn the_distribution_trait_draws_the_same_law() {
@@ -147,17 +151,18 @@ proptest! {
     }
 
     #[test]
-    fn draws_depend_on_every_argument_but_nothing_else(seed: u64, step: u64, micro in 0..u64::MAX >> 16, stack: u16) {
-        let pmf = Uniform.pmf(1, 1 << 20).unwrap();
-        let first = draw(&pmf, seed, step, micro, stack);
-        prop_assert_eq!(first, draw(&pmf, seed, step, micro, stack));
+    fn draws_depend_on_every_argument_but_nothing_else(seed: u64, step: u64, micro in 0..1_u64 << 47, stack: u16) {
+        static WIDE: LazyLock<DepthPmf> = LazyLock::new(|| Uniform.pmf(1, 1 << 20).unwrap());
+        let pmf = &*WIDE;
+        let first = draw(pmf, seed, step, micro, stack);
+        prop_assert_eq!(first, draw(pmf, seed, step, micro, stack));
         let others = [
-            draw(&pmf, seed ^ 1, step, micro, stack),
-            draw(&pmf, seed, step ^ 1, micro, stack),
-            draw(&pmf, seed, step, micro ^ 1, stack),
-            draw(&pmf, seed, step, micro, stack ^ 1),
+            draw(pmf, seed ^ 1, step, micro, stack),
+            draw(pmf, seed, step ^ 1, micro, stack),
+            draw(pmf, seed, step, micro ^ 1, stack),
+            draw(pmf, seed, step, micro, stack ^ 1),
         ];
-        // Each may agree by chance once in 2²⁰ times, all four never.
-        prop_assert!(others.iter().any(|d| *d != first));
+        // One may agree by chance, once in 2²⁰ times; two never.
+        prop_assert!(others.iter().filter(|d| **d != first).count() >= 3, "{} {:?}", first, others);
     }
 }

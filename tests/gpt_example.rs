@@ -14,7 +14,7 @@ fn gpt(args: &[&str]) -> Output {
     Command::new(program()).args(args).output().unwrap()
 }
 
-/// A model and a run small enough for a test: 30 steps with three growths.
+/// A model and a run small enough for a test: 30 steps with two growths.
 const TINY: &str =
     "--layers 4 --width 16 --heads 2 --steps 30 --batch 2 --seq 8 --checkpoint-every 7";
 
@@ -200,6 +200,22 @@ fn an_existing_run_is_never_lost_by_accident() {
     refused(&[], "--resume");
     refused(&["--resume", "--seed", "9"], "other options");
     refused(&["--resume", "--moments", "reset"], "other options");
+    let other_text = dir.path().join("other.txt");
+    std::fs::write(&other_text, "Words, words, words. ".repeat(100)).unwrap();
+    refused(&["--resume", "--data", other_text.to_str().unwrap()], "other options");
+    let summary = read(dir.path(), "summary.json");
+    assert!(ok(&tiny(dir.path(), &["--resume"])).contains("is finished"));
+    assert_eq!(read(dir.path(), "summary.json"), summary, "a finished run stays as it is");
+    // The same text in another place is the same run.
+    let copy = dir.path().join("copy.txt");
+    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/data/shakespeare.txt"), &copy).unwrap();
+    ok(&tiny(dir.path(), &["--resume", "--data", copy.to_str().unwrap()]));
+
+    std::fs::create_dir(dir.path().join("checkpoint.old")).unwrap(); // as a crash may leave it
+    ok(&tiny(dir.path(), &["--overwrite", "--seed", "9", "--stop-after", "3"]));
+    for gone in ["checkpoint.old", "model.bpk", "summary.json"] {
+        assert!(!dir.path().join(gone).exists(), "{gone} is of the run before");
+    }
     ok(&tiny(dir.path(), &["--overwrite", "--seed", "9"]));
     assert_ne!(read(dir.path(), "steps.csv"), before);
 }

@@ -9,13 +9,15 @@ use burn::lr_scheduler::constant::ConstantLr;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::{Module, ParamGroup, ParamId};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
-use burn::optim::{AdamWConfig, GradientsParams, SgdConfig};
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig};
+use burn::tensor::Device;
 use burn_apollo::depth::{DepthError, DepthPmf, DepthSampler};
 use burn_apollo::expand::{ExpandError, Expander, Interpolation, LayerMap};
 use burn_apollo::optim::{MomentOrders, MomentPolicy};
 use burn_apollo::schedule::LrAtGrowth;
 use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
 use burn_apollo::{Apollo, ApolloConfig, ApolloError, InferenceDepth};
+use burn_pack::Reader;
 use support::{
     Net, WIDTH, adamw, apollo, batch, bits, device, loss_at, parameters, stages, train, train_step,
 };
@@ -181,7 +183,6 @@ fn wrong_plans_are_refused_before_the_run() {
 fn a_growth_that_fails_leaves_everything_as_it_was() {
     let config = || ApolloConfig::new(20).with_schedule(stages(&[(2, 5)], 4));
     let failing = |config: ApolloConfig| {
-        // RMSprop knows a field under a name that these orders do not.
         config.with_moments(MomentPolicy::Scaled).with_moment_orders(MomentOrders::none())
     };
     let mut optim = adamw();
@@ -196,12 +197,32 @@ fn a_growth_that_fails_leaves_everything_as_it_was() {
     assert!(error.to_string().contains("moment_1"), "{error}");
     assert_eq!((model.stage(), model.unique_layers()), (0, 2));
     assert_eq!(bits(&model), bits(&control), "the update itself was made");
-    assert_eq!(optim.to_record().len(), control_optim.to_record().len());
+    let state = |optim: &ModuleOptimizer| {
+        let reader = Reader::from_bytes(optim.to_record().into_bytes().unwrap()).unwrap();
+        let mut tensors: Vec<Vec<u8>> = reader
+            .into_tensors()
+            .unwrap()
+            .into_iter()
+            .map(|t| t.into_bytes().unwrap().to_vec())
+            .collect();
+        tensors.sort();
+        (tensors, optim.to_record().len())
+    };
+    assert_eq!(state(&optim), state(&control_optim), "the optimizer too");
+    assert_eq!(
+        model.depth(),
+        burn_apollo::depth::draw(&model.pmfs()[0], 0, 5, 0, 0),
+        "the next step's depth is drawn all the same"
+    );
 
     // The run can go on in its stage; the error stays until somebody looks.
     let (model, _) = train_step(model, &mut optim, 0.01);
     assert_eq!(model.step_count(), 6);
     assert!(model.growth().is_err());
+    assert!(
+        matches!(model.into_inner(), Err(ApolloError::Failed(_))),
+        "untrained layers are not passed off"
+    );
 }
 
 /// The factor of the plan multiplies the rate of every group that the scheduler knows.
@@ -287,5 +308,69 @@ fn copies_keep_running_statistics_of_their_own() {
     assert_ne!(mean(0), mean(1), "each layer sees inputs of its own");
     for value in mean(0).iter().chain(&mean(1)) {
         assert!(value.is_finite() && *value != 0.0);
+    }
+}
+
+/// Copies keep what Burn knows of a parameter beside its values.
+#[test]
+fn copies_keep_gradient_settings() {
+    let device = Device::flex().autodiff().gradient_checkpointing();
+    let mut net = Net::new(4, &device);
+    for block in net.blocks.layers_mut() {
+        block.freeze_bias();
+    }
+    let config = ApolloConfig::new(10).with_schedule(stages(&[(2, 3)], 4));
+    let (mut model, mut optim) = (Apollo::new(net, config).unwrap(), adamw());
+    for step in 0..5 {
+        let loss = model.loss(batch(step, &device));
+        let grads = GradientsParams::from_grads(loss.backward(), &model);
+        model = model.optimize(&mut optim, 0.01, grads);
+        model.growth().unwrap();
+    }
+    assert_eq!(model.unique_layers(), 4);
+    let first = &model.blocks.layers()[0];
+    for block in model.blocks.layers() {
+        assert!(block.weight().is_require_grad() && !block.bias().is_require_grad());
+        assert_eq!(
+            block.weight().gradient_checkpointing_strategy(),
+            device.gradient_checkpointing_strategy()
+        );
+    }
+    let biases = |i: usize| model.blocks.layers()[i].bias().into_data();
+    assert_eq!(biases(0), biases(1), "a frozen bias stays as it was copied");
+    assert_ne!(first.weight().into_data(), model.blocks.layers()[1].weight().into_data());
+}
+
+/// Without autodiff, too, a loaded model has running statistics of its own in every layer.
+#[test]
+fn running_statistics_load_into_each_layer_on_a_plain_device() {
+    let net = |device: &Device| NormedNet {
+        blocks: (0..2)
+            .map(|_| Normed {
+                linear: LinearConfig::new(WIDTH, WIDTH).init(device),
+                norm: BatchNormConfig::new(WIDTH).init(device),
+            })
+            .collect(),
+    };
+    let config = || ApolloConfig::new(8).with_schedule(stages(&[(1, 2)], 2));
+    let mut trained = Apollo::new(net(&device()), config()).unwrap();
+    let mut optim = adamw();
+    for step in 0..6 {
+        let mut x = batch(step, &device());
+        for block in &trained.blocks {
+            x = x.clone() + block.norm.forward(block.linear.forward(x)).tanh();
+        }
+        let grads = GradientsParams::from_grads(x.powi_scalar(2).mean().backward(), &trained);
+        trained = trained.optimize(&mut optim, 0.05, grads);
+    }
+    let trained = trained.valid();
+    let mean = |apollo: &Apollo<NormedNet>, i: usize| {
+        apollo.blocks.layers()[i].norm.running_mean.value().into_data()
+    };
+    assert_ne!(mean(&trained, 0), mean(&trained, 1));
+    let loaded = Apollo::new(net(&Device::flex()), config()).unwrap();
+    let loaded = loaded.load_record(trained.clone().into_record());
+    for i in 0..2 {
+        assert_eq!(mean(&loaded, i), mean(&trained, i), "layer {i}");
     }
 }

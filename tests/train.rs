@@ -19,6 +19,7 @@ use burn::train::{
 use burn_apollo::depth::DrawPer;
 use burn_apollo::metric::StepMetric;
 use burn_apollo::optim::{MomentOrders, MomentPolicy};
+use burn_apollo::schedule::LossPlateau;
 use burn_apollo::{Apollo, ApolloConfig, ApolloError};
 use support::{Net, WIDTH, bits, stages};
 
@@ -42,6 +43,9 @@ impl TrainStep for Net {
 
     fn step(&self, x: Tensor<2>) -> TrainOutput<Loss> {
         let loss = self.loss(x);
+        if self.losses.recorded() > 0 {
+            self.losses.push(loss.clone().into_scalar::<f64>()); // only where a test listens
+        }
         TrainOutput::new(self, loss.backward(), Loss(loss.detach()))
     }
 }
@@ -188,7 +192,7 @@ fn gradient_accumulation_counts_optimizer_steps() {
 
 #[test]
 fn several_devices_train_one_model() {
-    for optim in [MultiDeviceOptim::OptimMainDevice, MultiDeviceOptim::OptimSharded] {
+    let run = |optim| {
         let dir = tempfile::tempdir().unwrap();
         let config = ApolloConfig::new(20).with_schedule(stages(&[(1, 6), (3, 12)], 6));
         let devices = vec![device(), device()];
@@ -197,7 +201,54 @@ fn several_devices_train_one_model() {
             .with_training_strategy(TrainingStrategy::Default(strategy))
             .launch(learner(apollo(config)));
         assert_eq!(growths(&result), (20, vec![6, 12], 6));
+        bits(&result.model)
+    };
+    // The same sums, in another place: both strategies train the same model but for rounding.
+    let (main, sharded) =
+        (run(MultiDeviceOptim::OptimMainDevice), run(MultiDeviceOptim::OptimSharded));
+    for (path, values) in &main {
+        for (a, b) in values.iter().zip(&sharded[path]) {
+            let (a, b) = (f32::from_bits(*a), f32::from_bits(*b));
+            assert!((a - b).abs() < 1e-4, "{path}: {a} against {b}");
+        }
     }
+}
+
+/// A loss-driven policy inside burn-train: the model's step tells its loss, and equal runs grow alike.
+#[test]
+fn a_plateau_grows_inside_burn_train() {
+    let run = || {
+        let dir = tempfile::tempdir().unwrap();
+        let net = Net::new(6, &device().autodiff());
+        net.losses.record(0, f64::NAN);
+        let config = ApolloConfig::new(40)
+            .with_schedule(stages(&[(1, 38)], 6))
+            .with_policy(LossPlateau::new(5).unwrap().with_threshold(0.2).unwrap())
+            .with_losses(net.losses.clone());
+        let result = training(dir.path()).launch(learner(Apollo::new(net, config).unwrap()));
+        result.model.growth_steps().to_vec()
+    };
+    let grown = run();
+    assert!(grown.len() == 1 && (6..38).contains(&grown[0]), "{grown:?}");
+    assert_eq!(run(), grown);
+}
+
+#[test]
+fn micro_batches_run_at_the_depth_that_is_told() {
+    let config = ApolloConfig::new(90)
+        .with_schedule(stages(&[(1, 80)], 12))
+        .with_draw_per(DrawPer::MicroBatch);
+    let model = Apollo::new(Net::new(12, &device().autodiff()), config).unwrap();
+    let log = model.step_log();
+    let mut seen = Vec::new();
+    for _ in 0..24 {
+        model.calls.take();
+        TrainStep::step(&model, support::batch(0, &device().autodiff()));
+        let told = log.next_step().unwrap().depth;
+        assert_eq!(model.calls.take(), told);
+        seen.push(told);
+    }
+    assert!(seen.iter().any(|d| *d != seen[0]), "{seen:?}");
 }
 
 #[derive(Clone)]

@@ -1,16 +1,30 @@
 //! Devices by name.
 
-use burn::tensor::Device;
 #[cfg(feature = "wgpu")]
 use burn::tensor::DeviceKind;
+use burn::tensor::{Device, Tensor};
 
 use super::{Failure, usage};
 
 const KINDS: [&str; 7] = ["flex", "cpu", "cuda", "rocm", "wgpu", "vulkan", "metal"];
 
+/// The device called `name`, after a first computation on it.
+pub fn by_name(name: &str) -> Result<Device, Failure> {
+    let device = named(name)?;
+    // Burn panics where a device does not exist; the message goes into our one line.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let works = std::panic::catch_unwind(|| Tensor::<1>::ones([1], &device).into_data());
+    std::panic::set_hook(hook);
+    match works {
+        Ok(_) => Ok(device),
+        Err(_) => Err(usage(format!("--device {name}: there is no such device on this machine"))),
+    }
+}
+
 /// The device called `name`: `flex`, `cpu`, or `cuda`, `rocm`, `wgpu`, `vulkan`, `metal` with an optional
 /// `:index`, or `wgpu:cpu` for a software GPU.
-pub fn by_name(name: &str) -> Result<Device, Failure> {
+fn named(name: &str) -> Result<Device, Failure> {
     #[cfg_attr(not(any(feature = "cuda", feature = "rocm", feature = "wgpu")), allow(unused))]
     let (kind, index) = name.split_once(':').unwrap_or((name, "0"));
     match kind {

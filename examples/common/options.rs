@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use burn_apollo::ApolloConfig;
-use burn_apollo::depth::{ConstantHigh, ConstantLow, Lvps, Sigmoid, Uniform};
+use burn_apollo::depth::{ConstantHigh, ConstantLow, DepthSampler, Lvps, Sigmoid, Uniform};
 use burn_apollo::expand::{Interpolation, Stacking};
 use burn_apollo::optim::MomentPolicy;
 use burn_apollo::schedule::{LossFeed, LossPlateau, Schedule};
@@ -136,6 +136,20 @@ impl PlanConfig {
                 config.with_policy(patience)
             }
         })
+    }
+}
+
+impl Sampler {
+    /// The expected depth of `unique` layers of `target`.
+    pub fn mean_depth(self, unique: usize, target: usize) -> f64 {
+        let sampler: &dyn DepthSampler = match self {
+            Self::Lvps => &Lvps::default(),
+            Self::Uniform => &Uniform,
+            Self::Sigmoid => &Sigmoid,
+            Self::ConstantHigh => &ConstantHigh,
+            Self::ConstantLow => &ConstantLow,
+        };
+        sampler.pmf(unique, target).map_or(0.0, |pmf| pmf.mean())
     }
 }
 

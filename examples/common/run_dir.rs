@@ -20,6 +20,9 @@ pub struct RunDir {
 
 const CONFIG: &str = "config.json";
 const CHECKPOINT: &str = "checkpoint";
+/// Where a checkpoint is written before it takes the place of the one before it, and where that one waits.
+const ASIDE: &str = "checkpoint.new";
+const BEFORE: &str = "checkpoint.old";
 
 /// What a new run does with a folder that already holds one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +33,14 @@ pub enum Existing {
 }
 
 impl RunDir {
-    /// Makes the folder of a run by `config`, or takes up the run that it holds; says whether it does.
-    pub fn open<C: Serialize + DeserializeOwned + PartialEq>(
+    /// Makes the folder of a run by `config`, or takes up the run that it holds; says whether it does. A run
+    /// that is replaced leaves nothing behind: neither its checkpoints nor its `results`.
+    pub fn open<C: Serialize + DeserializeOwned>(
         path: &Path,
         config: &C,
         existing: Existing,
+        same_run: impl Fn(&C) -> bool,
+        results: &[&str],
     ) -> Result<(Self, bool), Failure> {
         let dir = Self { path: path.to_owned() };
         let out = path.display();
@@ -47,7 +53,7 @@ impl RunDir {
                 )));
             }
             Existing::Resume if holds_run => {
-                if dir.config::<C>()? != *config {
+                if !same_run(&dir.config::<C>()?) {
                     return Err(usage(format!(
                         "--resume: {out} holds a run with other options; its {CONFIG} says which"
                     )));
@@ -59,9 +65,7 @@ impl RunDir {
         }
         fs::create_dir_all(path).map_err(|e| usage(format!("--out {out}: cannot be made: {e}")))?;
         dir.probe()?;
-        if holds_run {
-            let _ = fs::remove_dir_all(dir.file(CHECKPOINT));
-        }
+        dir.clear(results).map_err(|e| usage(format!("--out {out}: cannot be cleared: {e}")))?;
         dir.write(CONFIG, &to_json(config)).map_err(|e| usage(format!("--out {out}: {e}")))?;
         Ok((dir, false))
     }
@@ -99,6 +103,18 @@ impl RunDir {
             .map_err(|e| run_error(format!("{}: {e}", self.file(name).display())))
     }
 
+    fn clear(&self, results: &[&str]) -> std::io::Result<()> {
+        let gone = |result: std::io::Result<()>| match result {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        };
+        gone(fs::remove_file(self.file(CONFIG)))?;
+        for set in [CHECKPOINT, ASIDE, BEFORE] {
+            gone(fs::remove_dir_all(self.file(set)))?;
+        }
+        results.iter().try_for_each(|name| gone(fs::remove_file(self.file(name))))
+    }
+
     fn probe(&self) -> Result<(), Failure> {
         let file = self.file(".writable");
         fs::write(&file, "")
@@ -114,8 +130,7 @@ impl RunDir {
         optim: &ModuleOptimizer,
         scheduler: &ModuleLrScheduler,
     ) -> Result<(), Failure> {
-        let (set, aside, old) =
-            (self.file(CHECKPOINT), self.file("checkpoint.new"), self.file("checkpoint.old"));
+        let (set, aside, old) = (self.file(CHECKPOINT), self.file(ASIDE), self.file(BEFORE));
         let failed = |e: &dyn std::fmt::Display| run_error(format!("{}: {e}", set.display()));
         let _ = fs::remove_dir_all(&aside);
         fs::create_dir_all(&aside).map_err(|e| failed(&e))?;
@@ -139,8 +154,7 @@ impl RunDir {
     pub fn load(
         &self,
     ) -> Result<Option<(ModuleRecord, OptimizerRecord, LrSchedulerRecord)>, Failure> {
-        let set =
-            [self.file(CHECKPOINT), self.file("checkpoint.old")].into_iter().find(|p| p.exists());
+        let set = [self.file(CHECKPOINT), self.file(BEFORE)].into_iter().find(|p| p.exists());
         let Some(set) = set else { return Ok(None) };
         let failed = |e| usage(format!("--resume: {}: {e}", set.display()));
         Ok(Some((

@@ -42,6 +42,11 @@ impl Text {
         Ok(Self { bytes, train })
     }
 
+    /// A checksum by which a resumed run knows its text.
+    pub fn checksum(&self) -> u32 {
+        crc32fast::hash(&self.bytes)
+    }
+
     /// A batch of random windows of the training part: a pure function of the seed and the step.
     pub fn batch(&self, seed: u64, step: u64, rows: usize, seq: usize, device: &Device) -> Batch {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::common::options::{PlanConfig, PlanOptions};
 use crate::common::run_dir::Existing;
+use crate::common::text::Text;
 use crate::common::{Failure, usage};
 
 /// Trains a byte-level GPT by progressive depth, then writes some text with it.
@@ -73,6 +74,8 @@ pub struct Options {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunConfig {
     pub data: PathBuf,
+    /// CRC-32 of the text.
+    pub data_checksum: u32,
     pub layers: usize,
     pub width: usize,
     pub heads: usize,
@@ -84,16 +87,32 @@ pub struct RunConfig {
     pub plan: PlanConfig,
 }
 
+impl RunConfig {
+    /// Whether a run by `other` is this one; the same text may lie elsewhere.
+    pub fn same_run(&self, other: &Self) -> bool {
+        Self { data: other.data.clone(), ..self.clone() } == *other
+    }
+
+    /// End and expected depth of each stage.
+    pub fn expected_depths(&self) -> Result<Vec<(u64, f64)>, Failure> {
+        let timeline = self.plan.schedule.timeline(self.steps, &[self.layers]).map_err(usage)?;
+        let depth = |stage| self.plan.sampler.mean_depth(timeline.layers(stage)[0], self.layers);
+        Ok((0..timeline.stages()).map(|stage| (timeline.end(stage), depth(stage))).collect())
+    }
+}
+
 impl Options {
-    pub fn config(&self) -> Result<RunConfig, Failure> {
+    pub fn config(&self) -> Result<(RunConfig, Text), Failure> {
         if !self.width.is_multiple_of(self.heads) {
             return Err(usage(format!(
                 "--heads {} must divide --width {}",
                 self.heads, self.width
             )));
         }
-        Ok(RunConfig {
+        let text = Text::read(&self.data, self.seq as usize)?;
+        let config = RunConfig {
             data: self.data.clone(),
+            data_checksum: text.checksum(),
             layers: self.layers as usize,
             width: self.width as usize,
             heads: self.heads as usize,
@@ -103,7 +122,8 @@ impl Options {
             lr: self.lr,
             seed: self.seed,
             plan: self.plan.config(self.layers as usize)?,
-        })
+        };
+        Ok((config, text))
     }
 
     pub fn existing(&self) -> Existing {

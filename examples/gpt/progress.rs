@@ -11,40 +11,45 @@ pub struct Progress {
     steps: u64,
     next_line: u64,
     started: Instant,
-    first_step: u64,
     tokens: u64,
+    /// End and expected depth of each stage.
+    stages: Vec<(u64, f64)>,
+    work: f64,
 }
 
+/// What a step costs beside its layers, in layers.
+const BASE_WORK: f64 = 1.0;
+
 impl Progress {
-    pub fn new(first_step: u64, steps: u64) -> Self {
-        let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg} {eta} left")
+    /// For a run that goes on at `first_step`, with the end and the expected depth of each stage.
+    pub fn new(first_step: u64, steps: u64, stages: Vec<(u64, f64)>) -> Self {
+        let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}")
             .expect("the template is well formed");
         let bar = ProgressBar::new(steps).with_style(style).with_position(first_step);
-        bar.reset_eta();
         let next_line = first_step + steps.div_ceil(10);
-        Self { bar, steps, next_line, started: Instant::now(), first_step, tokens: 0 }
+        Self { bar, steps, next_line, started: Instant::now(), tokens: 0, stages, work: 0.0 }
     }
 
     /// Shows the step that begins, with the latest loss that was read.
-    pub fn step(&mut self, row: &Row, stages: usize, loss: f64) {
+    pub fn step(&mut self, row: &Row, loss: Option<f64>) {
+        let loss = loss.map_or("-".to_owned(), |loss| format!("{loss:.3}"));
+        let left =
+            self.left(row.step).map_or("-".to_owned(), |left| format!("{} s", left.as_secs()));
         let message = format!(
-            "stage {}/{stages}, depth {:>2} of {:>2} unique, loss {loss:.3}, lr {:.1e}, {:.0} tokens/s,",
+            "stage {}/{}, depth {:>2} of {:>2} unique, loss {loss}, lr {:.1e}, {:.0} tokens/s, {left} left",
             row.stage + 1,
+            self.stages.len(),
             row.virtual_depth,
             row.unique_layers,
             row.lr,
             self.tokens_per_second()
         );
         if self.bar.is_hidden() && row.step >= self.next_line {
-            println!(
-                "step {}/{}: {message} {} s left",
-                row.step,
-                self.steps,
-                self.left(row.step).as_secs()
-            );
+            println!("step {}/{}: {message}", row.step, self.steps);
             self.next_line += self.steps.div_ceil(10);
         }
         self.tokens += row.tokens;
+        self.work += row.virtual_depth as f64 + BASE_WORK;
         self.bar.set_message(message);
         self.bar.set_position(row.step);
     }
@@ -61,9 +66,16 @@ impl Progress {
         self.tokens as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
     }
 
-    fn left(&self, done: u64) -> Duration {
-        let per_step = self.started.elapsed() / (done - self.first_step).max(1) as u32;
-        per_step * (self.steps - done) as u32
+    /// The time that the steps from `step` on will take, if a layer costs what it did so far.
+    fn left(&self, step: u64) -> Option<Duration> {
+        let mut begin = step;
+        let mut work = 0.0;
+        for (end, depth) in &self.stages {
+            work += end.saturating_sub(begin) as f64 * (depth + BASE_WORK);
+            begin = begin.max(*end);
+        }
+        let seconds = self.started.elapsed().as_secs_f64() * work / self.work;
+        Duration::try_from_secs_f64(seconds).ok()
     }
 
     pub fn finish(&self) {

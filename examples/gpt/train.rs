@@ -61,19 +61,26 @@ struct ValidationRow {
 
 const STEPS: &str = "steps.csv";
 const VALIDATION: &str = "validation.csv";
+const SUMMARY: &str = "summary.json";
+const RESULTS: [&str; 4] = [STEPS, VALIDATION, SUMMARY, "model.bpk"];
 /// Losses are read every so many steps: reading one makes the device wait.
 const READ_EVERY: u64 = 10;
 
 pub fn run(options: &Options) -> Result<(), Failure> {
-    let config = options.config()?;
-    let text = Text::read(&config.data, config.seq)?;
+    let (config, text) = options.config()?;
     let device = device::by_name(&options.device)?;
     let losses = LossFeed::default();
     let plan = config.plan.apollo(config.steps, config.seed, losses.clone())?;
     device.seed(config.seed);
     let model = generate::shape(&config).init(&device.clone().autodiff());
     let apollo = Apollo::new(model, plan).map_err(usage)?;
-    let (dir, resumed) = RunDir::open(&options.out, &config, options.existing())?;
+    let (dir, resumed) = RunDir::open(
+        &options.out,
+        &config,
+        options.existing(),
+        |other| config.same_run(other),
+        &RESULTS,
+    )?;
 
     let mut run = Run {
         validation: text.validation(64, config.batch, config.seq, &device),
@@ -85,7 +92,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
             .init(),
         scheduler: scheduler(&config)?,
         waiting: Vec::new(),
-        shown_loss: f64::NAN,
+        shown_loss: None,
         untold: Vec::new(),
         losses,
         text,
@@ -95,6 +102,10 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     };
     if resumed {
         run = run.resume()?;
+        if run.apollo.step_count() == run.config.steps && run.dir.file(SUMMARY).exists() {
+            println!("the run in {} is finished", options.out.display());
+            return Ok(());
+        }
     }
     run.train(options)
 }
@@ -125,7 +136,7 @@ struct Run {
     /// Steps whose loss is not read yet.
     waiting: Vec<(Row, Tensor<1>)>,
     /// The latest loss that was read.
-    shown_loss: f64,
+    shown_loss: Option<f64>,
     /// Losses that were read, but not told to the growth policy yet.
     untold: Vec<(u64, f64)>,
 }
@@ -133,7 +144,7 @@ struct Run {
 impl Run {
     fn train(mut self, options: &Options) -> Result<(), Failure> {
         let first = self.apollo.step_count();
-        let mut progress = Progress::new(first, self.config.steps);
+        let mut progress = Progress::new(first, self.config.steps, self.config.expected_depths()?);
         let mut csv = self.open_csv(STEPS, |row| row < first)?;
         let mut validation = self.open_csv(VALIDATION, |row| row <= first)?;
         progress.line(&format!(
@@ -143,7 +154,7 @@ impl Run {
             self.apollo.num_params()
         ));
         for step in first..self.config.steps {
-            self.step(step, &mut progress)?;
+            self = self.step(step, &mut progress)?;
             let done = step + 1;
             let stop = options.stop_after == Some(done);
             let save = stop || done % options.checkpoint_every == 0 || done == self.config.steps;
@@ -164,7 +175,7 @@ impl Run {
         self.finish(options, progress.tokens_per_second())
     }
 
-    fn step(&mut self, step: u64, progress: &mut Progress) -> Result<(), Failure> {
+    fn step(mut self, step: u64, progress: &mut Progress) -> Result<Self, Failure> {
         let RunConfig { seed, batch, seq, .. } = self.config;
         let batch = self.text.batch(seed, step, batch, seq, &self.device.clone().autodiff());
         let batch_tokens = tokens(&batch);
@@ -178,21 +189,27 @@ impl Run {
             train_loss: f64::NAN,
             tokens: batch_tokens,
         };
-        progress.step(&row, self.apollo.stages(), self.shown_loss);
+        progress.step(&row, self.shown_loss);
         let output = TrainStep::step(&self.apollo, batch);
-        self.apollo = self.apollo.clone().optimize(&mut self.optim, lr, output.grads);
-        if let Some(growth) = self.apollo.growth().map_err(run_error)? {
+        let apollo = self.apollo.optimize(&mut self.optim, lr, output.grads);
+        if let Some(growth) = apollo.growth().map_err(run_error)? {
             progress.line(&growth.to_string());
         }
         self.waiting.push((row, output.item.loss));
-        Ok(())
+        Ok(Self { apollo, ..self })
     }
 
     /// Reads the losses of the waiting steps and writes their rows.
     fn read_losses(&mut self, csv: &mut csv::Writer<File>) -> Result<(), Failure> {
         for (mut row, loss) in self.waiting.drain(..) {
             row.train_loss = loss.try_into_scalar::<f64>().map_err(run_error)?;
-            self.shown_loss = row.train_loss;
+            if !row.train_loss.is_finite() {
+                return Err(run_error(format!(
+                    "the loss of step {} is {}",
+                    row.step, row.train_loss
+                )));
+            }
+            self.shown_loss = Some(row.train_loss);
             self.untold.push((row.step, row.train_loss));
             csv.serialize(&row).map_err(run_error)?;
         }
@@ -297,7 +314,6 @@ impl Run {
         let growths = growths.collect();
         let model = self.apollo.into_inner().map_err(run_error)?;
         let file = self.dir.file(MODEL);
-        let _ = std::fs::remove_file(&file);
         model
             .clone()
             .save_file(&file)
@@ -312,7 +328,7 @@ impl Run {
             parameters: model.num_params(),
             tokens_per_second,
         };
-        self.dir.write_json("summary.json", &summary)?;
+        self.dir.write_json(SUMMARY, &summary)?;
         println!(
             "validation loss {:.4} nats per byte (the best bigram model: {:.4}), {:.0} tokens per second",
             summary.val_loss, summary.best_bigram_loss, summary.tokens_per_second

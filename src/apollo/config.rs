@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::{ApolloError, GrowthReport, InferenceDepth};
 use crate::depth::{DepthSampler, DrawPer, Lvps};
-use crate::expand::{Expander, Interpolation, LayerMap, checked_map};
+use crate::expand::{Expander, Interpolation, LayerMap};
 use crate::optim::{MomentOrders, MomentPolicy};
 use crate::schedule::{FixedPolicy, GrowthPolicy, LossFeed, LrAtGrowth, Schedule, Timeline};
 use crate::stack::{Growable, StackError};
@@ -119,7 +119,7 @@ impl ApolloConfig {
         Self { inference_depth, ..self }
     }
 
-    /// Calls `observer` with the report of every growth.
+    /// Calls `observer` with the report of every growth; with distributed data parallel, every worker calls it.
     pub fn on_growth(self, observer: impl Fn(&GrowthReport) + Send + Sync + 'static) -> Self {
         Self { observer: Some(Arc::new(observer)), ..self }
     }
@@ -178,7 +178,7 @@ impl Plan {
                 if unique == 0 {
                     continue;
                 }
-                for (depth, _) in self.pmf(unique, target)?.iter() {
+                for (depth, _) in self.pmf(unique, target)?.iter().filter(|(_, p)| *p > 0.0) {
                     self.map(unique, depth)?;
                 }
                 self.map(unique, self.timeline.layers(stage + 1)[stack])?;
@@ -199,8 +199,9 @@ impl Plan {
                 .map(|s| {
                     let (from, to) =
                         (self.timeline.layers(s)[stack], self.timeline.layers(s + 1)[stack]);
-                    // Every map of the plan was asked for and checked when the run was set up.
-                    (to, checked_map(self.config.expander.as_ref(), from, to).ok())
+                    // Every map of a growth was asked for and checked when the run was set up.
+                    let map = (from > 0).then(|| self.map(from, to)).and_then(Result::ok);
+                    (to, map)
                 })
                 .collect()
         };

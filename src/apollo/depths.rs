@@ -25,6 +25,7 @@ impl<M: Growable> Apollo<M> {
     }
 
     pub(super) fn draw_depth(&mut self) -> Result<(), ApolloError> {
+        self.plan.config.losses.begin_step(self.progress.step);
         let depths = self.drawn(0);
         self.run_at(&depths)
     }
@@ -63,7 +64,8 @@ impl<M: Growable> Apollo<M> {
     fn depths_at(&self, depth: InferenceDepth) -> Result<Vec<usize>, ApolloError> {
         let unique = self.plan.timeline.layers(self.stage());
         if let InferenceDepth::At(depth) = depth {
-            let fits = |(n, l): (&usize, &usize)| (*n..=*l).contains(&depth);
+            let fits =
+                |(n, l): (&usize, &usize)| (*n..=if *n == 0 { 0 } else { *l }).contains(&depth);
             if let Some(stack) = unique.iter().zip(&self.plan.targets).position(|p| !fits(p)) {
                 let (unique, target) = (unique[stack], self.plan.targets[stack]);
                 return Err(ApolloError::DepthRange { stack, depth, unique, target });

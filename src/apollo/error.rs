@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use crate::depth::DepthError;
@@ -35,6 +37,9 @@ pub enum ApolloError {
         /// What failed.
         cause: Box<ApolloError>,
     },
+    /// A growth that failed earlier in the run; see [`Apollo::growth`](crate::Apollo::growth).
+    #[error(transparent)]
+    Failed(Arc<ApolloError>),
     /// A depth that a stack cannot run at.
     #[error("stack {stack} runs at depths {unique}..={target} now, found {depth}")]
     DepthRange {

@@ -1,7 +1,8 @@
 use std::collections::HashMap;
 
-use burn::module::{Module, ParamId};
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::ModuleOptimizer;
+use burn::tensor::Tensor;
 
 use super::{Apollo, ApolloError, GrowthReport, StackGrowth};
 use crate::optim::inherit;
@@ -75,6 +76,9 @@ impl<M: Growable> Apollo<M> {
         stage: usize,
     ) -> Result<(Vec<StackGrowth>, Vec<ParamOrigin>), ApolloError> {
         let (plan, device) = (self.plan.clone(), self.device.clone());
+        let mut any = AnyDistributed(false);
+        self.model.visit(&mut any);
+        let AnyDistributed(distributed) = any;
         let (mut growths, mut origins) = (Vec::new(), Vec::new());
         for (i, stack) in self.model.stacks().into_iter().enumerate() {
             let (from, to) = (stack.unique_layers(), plan.timeline.layers(stage)[i]);
@@ -86,9 +90,13 @@ impl<M: Growable> Apollo<M> {
                 let seed = mix(plan.config.seed, stage as u64);
                 origins.extend(stack.grow(match &map {
                     Some(map) => LayerSource::Copies { map, stage },
-                    None => {
-                        LayerSource::Initialiser { layers: to, seed, stack: i, device: &device }
-                    }
+                    None => LayerSource::Initialiser {
+                        layers: to,
+                        seed,
+                        stack: i,
+                        device: &device,
+                        distributed,
+                    },
                 })?);
             }
             growths.push(StackGrowth { from, to, map });
@@ -101,4 +109,14 @@ fn param_paths<M: Module>(model: &M) -> HashMap<ParamId, String> {
     let mut paths = Paths::default();
     model.visit(&mut paths);
     paths.params.into_iter().map(|(path, id)| (id, path)).collect()
+}
+
+/// Whether some parameter's gradients are reduced over the workers of distributed training.
+struct AnyDistributed(bool);
+
+impl ModuleVisitor for AnyDistributed {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let tensor = param.is_initialized().then(|| param.base());
+        self.0 |= tensor.is_some_and(|t| t.is_autodiff() && t.is_distributed());
+    }
 }

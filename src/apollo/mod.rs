@@ -161,6 +161,9 @@ impl<M: Growable> Apollo<M> {
     /// Updates the parameters with `grads`, counts one optimizer step, grows where the policy says so,
     /// and sets the depth of the next step.
     ///
+    /// A model that overrides burn-train's `TrainStep::optimize` must be trained through that trait also in a
+    /// hand-written loop (`TrainStep::optimize(apollo, …)`): this method calls the optimizer itself.
+    ///
     /// `lr` is the rate that the scheduler gives; the plan's [`LrAtGrowth`](crate::schedule::LrAtGrowth)
     /// is applied to it. A growth that fails leaves the model and the optimizer as the update left them:
     /// see [`growth`](Self::growth).
@@ -181,21 +184,24 @@ impl<M: Growable> Apollo<M> {
     ) -> Self {
         let mut apollo = Self { model: step(self.model, optim), growth: None, ..self };
         apollo.progress.step += 1;
-        if let Err(error) = apollo.pass_to_next_step(optim) {
+        if apollo.failure.is_none() && apollo.should_grow() {
+            match apollo.grow(optim) {
+                Ok(report) => apollo.tell_growth(report),
+                Err(error) => apollo.fail(error),
+            }
+        }
+        if let Err(error) = apollo.draw_depth() {
             apollo.fail(error);
         }
         apollo
     }
 
-    fn pass_to_next_step(&mut self, optim: &mut ModuleOptimizer) -> Result<(), ApolloError> {
-        if self.failure.is_none() && self.should_grow() {
-            let report = Arc::new(self.grow(optim)?);
-            if let Some(observer) = &self.plan.config.observer {
-                observer(&report);
-            }
-            self.growth = Some(report);
+    fn tell_growth(&mut self, report: GrowthReport) {
+        let report = Arc::new(report);
+        if let Some(observer) = &self.plan.config.observer {
+            observer(&report);
         }
-        self.draw_depth()
+        self.growth = Some(report);
     }
 
     fn fail(&mut self, error: ApolloError) {
@@ -225,8 +231,12 @@ impl<M: Growable> Apollo<M> {
     ///
     /// # Errors
     ///
-    /// When one of those growths fails.
+    /// [`ApolloError::Failed`] when a growth of the run failed: the layers that it should have made were
+    /// never trained. When one of the remaining growths fails.
     pub fn into_inner(mut self) -> Result<M, ApolloError> {
+        if let Some(error) = self.failure {
+            return Err(ApolloError::Failed(error));
+        }
         for stage in self.stage() + 1..self.plan.timeline.stages() {
             self.grow_model(stage)?;
         }

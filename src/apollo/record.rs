@@ -6,6 +6,7 @@ use burn::tensor::Device;
 
 use super::progress::{Progress, ProgressRecord};
 use super::{Apollo, ApolloError};
+use crate::expand::{Expander, Interpolation};
 use crate::stack::{Growable, LayerSource};
 
 impl<M: Growable> Apollo<M> {
@@ -39,6 +40,10 @@ impl<M: Growable> Apollo<M> {
         self.policy.restore(&policy_state)?;
         self.progress = progress;
         (self.growth, self.failure) = (None, None);
+        #[cfg(feature = "train")]
+        {
+            self.micro_batches = Default::default();
+        }
         self.losses_heard = self.plan.config.losses.recorded();
         let (plan, device) = (self.plan.clone(), self.device.clone());
         for (i, stack) in self.model.stacks().into_iter().enumerate() {
@@ -48,9 +53,16 @@ impl<M: Growable> Apollo<M> {
                 stack.shorten(want)?;
             } else if have == 0 && want > 0 {
                 let (layers, seed) = (want, plan.config.seed);
-                stack.grow(LayerSource::Initialiser { layers, seed, stack: i, device: &device })?;
+                stack.grow(LayerSource::Initialiser {
+                    layers,
+                    seed,
+                    stack: i,
+                    device: &device,
+                    distributed: false,
+                })?;
             } else if want > have {
-                let map = plan.map(have, want)?;
+                // Only the number of layers matters: their parameters are loaded next.
+                let map = Interpolation.map(have, want)?;
                 stack.grow(LayerSource::Copies { map: &map, stage: 0 })?;
             }
         }

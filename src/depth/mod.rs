@@ -39,8 +39,8 @@ use core::fmt::Debug;
 /// begins (also after a resume), and draws from the result at every step. The answer must depend on
 /// the arguments and the sampler's own parameters alone: all devices and all resumed runs rely on
 /// getting the same one. `unique` is at least 1 and at most `target`; a stage without layers runs at
-/// depth 0 and asks no sampler. The answer must be a distribution on `unique..=target`: Apollo
-/// refuses any other with a [`DepthError`].
+/// depth 0 and asks no sampler. Depths outside `unique..=target` are refused
+/// with [`DepthError::Support`].
 ///
 /// # Example
 ///

@@ -32,11 +32,11 @@ pub enum OptimError {
     },
     /// The optimizer did not take all the state it was given.
     ///
-    /// A parameter group that names layers by their number is a likely cause: after a growth another
-    /// layer has the number, and another optimizer is responsible.
+    /// A parameter group that names layers by number or parameters by id is a likely cause: after a growth
+    /// another layer has the number, and copies have other ids, so another optimizer is responsible.
     #[error(
         "the optimizer took {found} of {expected} state tensors; no parameter group of it may name layers \
-         by number, since growth renumbers them"
+         by number or parameters by id, since growth renumbers the ones and adds to the others"
     )]
     Dropped {
         /// State tensors given.

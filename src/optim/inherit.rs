@@ -45,6 +45,10 @@ pub struct StateReport {
 /// parameter of the grown model (optimizers with parameter groups choose the group by it). State of
 /// parameters that `origins` does not name is kept.
 ///
+/// Parameter groups, of the optimizer and of a learning-rate scheduler, must tell parameters by parts of their
+/// path that all layers share (`linear.weight`). A group by parameter ids does not know the copies, and one by
+/// layer number means other layers after a growth: copies then train by the settings of another group.
+///
 /// With a GPU feature of Burn switched on, Burn loads optimizer state through `Device::default()` before
 /// it moves to each parameter's device; set the environment variable `BURN_DEVICE` where that device
 /// does not exist.
@@ -68,7 +72,7 @@ pub fn inherit(
     }
     let grown = Grown::new(origins, policy, orders);
     let (writer, tensors_after, params_inherited) = grown.rewrite(record, paths)?;
-    let bytes = writer.into_bytes().map_err(OptimError::reading)?;
+    let bytes = writer.into_bytes().map_err(|e| OptimError::writing(e.into()))?;
     let record = OptimizerRecord::from_bytes(bytes).map_err(OptimError::reading)?;
     let optim = optim.clone().load_record(record);
     let found = optim.to_record().len();

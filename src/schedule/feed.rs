@@ -16,6 +16,11 @@ pub struct LossPoint {
 /// loss makes the device wait: feed it every few steps where that matters. Clones share one feed. It
 /// remembers the latest 4096 losses.
 ///
+/// A hand-written loop calls [`record`](Self::record). Inside burn-train, the model's `TrainStep::step` calls
+/// [`push`](Self::push) on a clone that the model holds (`#[module(skip)]`); metrics are computed behind the
+/// training and would tell losses at other steps in each run. Workers of distributed data parallel read one
+/// feed at moments of their own: they need a policy that looks at no loss.
+///
 /// ```
 /// use burn_apollo::schedule::LossFeed;
 ///
@@ -33,11 +38,23 @@ pub struct LossFeed {
 struct Inner {
     points: VecDeque<LossPoint>,
     dropped: usize,
+    step: u64,
 }
 
 const CAPACITY: usize = 4096;
 
 impl LossFeed {
+    /// Tells the loss of the step that the [`Apollo`](crate::Apollo) with this feed stands at.
+    pub fn push(&self, loss: f64) {
+        let step = self.lock().step;
+        self.record(step, loss);
+    }
+
+    /// The step that the run stands at.
+    pub(crate) fn begin_step(&self, step: u64) {
+        self.lock().step = step;
+    }
+
     /// Tells the loss of an optimizer step.
     pub fn record(&self, step: u64, loss: f64) {
         let mut inner = self.lock();

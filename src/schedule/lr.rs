@@ -38,7 +38,7 @@ impl LrAtGrowth {
             Self::Scale(factor) => factor.powi(past.count() as i32),
             Self::Rewarm { from, steps } => match past.max() {
                 Some(last) if step - last < steps => {
-                    from + (1.0 - from) * (step - last + 1) as f64 / (steps + 1) as f64
+                    from + (1.0 - from) * (step - last + 1) as f64 / (steps as f64 + 1.0)
                 }
                 _ => 1.0,
             },

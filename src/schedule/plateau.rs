@@ -3,14 +3,14 @@ use super::{Decision, GrowthPolicy, Observation, ScheduleError};
 /// Grows when the training loss stops falling, at the latest where the schedule ends the stage.
 ///
 /// The fed losses are smoothed exponentially. Once the smoothed loss has not fallen by the share
-/// `threshold` for `patience` optimizer steps, the policy grows. It needs losses: see
+/// `threshold` for `patience` optimizer steps whose losses were told, the policy grows. It needs losses: see
 /// [`LossFeed`](super::LossFeed). Without any it grows as [`FixedPolicy`](super::FixedPolicy) does.
 ///
 /// ```
 /// use burn_apollo::schedule::{Decision, GrowthPolicy, LossPlateau, LossPoint, Observation};
 ///
 /// let mut policy = LossPlateau::new(20)?;
-/// let flat: Vec<LossPoint> = (0..30).map(|step| LossPoint { step, loss: 2.0 }).collect();
+/// let flat: Vec<LossPoint> = (0..=30).map(|step| LossPoint { step, loss: 2.0 }).collect();
 /// let now = Observation { step: 30, stage: 0, stage_start: 0, stage_end: 500, steps: 1000, losses: &flat };
 /// assert_eq!(policy.decide(&now), Decision::Grow);
 /// # Ok::<(), burn_apollo::schedule::ScheduleError>(())
@@ -29,6 +29,8 @@ struct Tracked {
     smoothed: f64,
     best: f64,
     best_step: u64,
+    /// The latest step whose loss was heard: silence is no plateau.
+    heard: u64,
 }
 
 impl LossPlateau {
@@ -69,16 +71,27 @@ impl LossPlateau {
     }
 
     fn observe(&mut self, stage: usize, step: u64, loss: f64) {
-        let Some(t) = self.tracked.as_mut().filter(|t| t.stage == stage) else {
-            self.tracked = Some(Tracked { stage, smoothed: loss, best: loss, best_step: step });
+        let fresh = Tracked { stage, smoothed: NONE, best: NONE, best_step: step, heard: step };
+        let t = self.tracked.get_or_insert(fresh);
+        if t.stage != stage {
+            *t = fresh;
+        }
+        t.heard = t.heard.max(step);
+        if !loss.is_finite() {
             return;
+        }
+        t.smoothed = match t.best == NONE {
+            true => loss,
+            false => self.smoothing * t.smoothed + (1.0 - self.smoothing) * loss,
         };
-        t.smoothed = self.smoothing * t.smoothed + (1.0 - self.smoothing) * loss;
         if t.smoothed < t.best * (1.0 - self.threshold) {
             (t.best, t.best_step) = (t.smoothed, step);
         }
     }
 }
+
+/// No finite loss was heard yet.
+const NONE: f64 = f64::MAX;
 
 fn parameter(field: &'static str, expected: &'static str, found: f64) -> ScheduleError {
     ScheduleError::Parameter { owner: "LossPlateau", field, expected, found }
@@ -86,12 +99,11 @@ fn parameter(field: &'static str, expected: &'static str, found: f64) -> Schedul
 
 impl GrowthPolicy for LossPlateau {
     fn decide(&mut self, now: &Observation<'_>) -> Decision {
-        for point in now.losses.iter().filter(|p| p.step >= now.stage_start && p.loss.is_finite()) {
+        for point in now.losses.iter().filter(|p| p.step >= now.stage_start) {
             self.observe(now.stage, point.step, point.loss);
         }
-        let flat = self
-            .tracked
-            .is_some_and(|t| t.stage == now.stage && now.step >= t.best_step + self.patience);
+        let tracked = self.tracked.filter(|t| t.stage == now.stage);
+        let flat = tracked.is_some_and(|t| t.heard.saturating_sub(t.best_step) >= self.patience);
         match flat || now.step >= now.stage_end {
             true => Decision::Grow,
             false => Decision::Stay,
@@ -100,24 +112,29 @@ impl GrowthPolicy for LossPlateau {
 
     fn state(&self) -> Vec<f64> {
         match self.tracked {
-            None => vec![-1.0, 0.0, 0.0, 0.0],
-            Some(t) => vec![t.stage as f64, t.smoothed, t.best, t.best_step as f64],
+            None => vec![-1.0, 0.0, 0.0, 0.0, 0.0],
+            Some(t) => {
+                vec![t.stage as f64, t.smoothed, t.best, t.best_step as f64, t.heard as f64]
+            }
         }
     }
 
     fn restore(&mut self, state: &[f64]) -> Result<(), ScheduleError> {
-        let [stage, smoothed, best, best_step] = *state else {
-            return Err(ScheduleError::PolicyState {
-                policy: "LossPlateau",
-                expected: 4,
-                found: state.len(),
-            });
+        let wrong = || ScheduleError::PolicyState {
+            policy: "LossPlateau",
+            expected: 5,
+            found: state.len(),
         };
+        let [stage, smoothed, best, best_step, heard] = *state else { return Err(wrong()) };
+        if state.iter().any(|x| !x.is_finite()) || best_step < 0.0 || heard < 0.0 {
+            return Err(wrong());
+        }
         self.tracked = (stage >= 0.0).then_some(Tracked {
             stage: stage as usize,
             smoothed,
             best,
             best_step: best_step as u64,
+            heard: heard as u64,
         });
         Ok(())
     }
@@ -166,11 +183,47 @@ mod tests {
         assert!(resumed.restore(&[1.0]).is_err());
     }
 
+    /// Losses that arrive in blocks, as from a loop that reads them every ten steps, are no plateau.
+    #[test]
+    fn silence_between_losses_is_no_plateau() {
+        let mut policy = LossPlateau::new(10).unwrap();
+        for step in 1..200 {
+            let losses: Vec<LossPoint> = match step % 10 {
+                0 => (step - 10..step).map(|s| (s, 10.0 * 0.98f64.powi(s as i32))).collect(),
+                _ => Vec::new(),
+            }
+            .into_iter()
+            .map(|(step, loss)| LossPoint { step, loss })
+            .collect();
+            let now = Observation {
+                step,
+                stage: 0,
+                stage_start: 0,
+                stage_end: 200,
+                steps: 1000,
+                losses: &losses,
+            };
+            assert_eq!(policy.decide(&now), Decision::Stay, "step {step}");
+        }
+        let never = LossPlateau::new(u64::MAX).unwrap().decide(&Observation {
+            step: 5,
+            stage: 0,
+            stage_start: 0,
+            stage_end: 200,
+            steps: 1000,
+            losses: &[LossPoint { step: 4, loss: 1.0 }],
+        });
+        assert_eq!(never, Decision::Stay);
+        assert!(
+            LossPlateau::new(1).unwrap().restore(&[0.0, 1.0, 1.0, f64::INFINITY, 0.0]).is_err()
+        );
+    }
+
     #[test]
     fn nan_is_no_progress_and_no_crash() {
         let mut policy = LossPlateau::new(10).unwrap();
         let losses = std::iter::once(3.0).chain(std::iter::repeat(f64::NAN));
-        assert_eq!(run(&mut policy, losses), Some(10));
+        assert_eq!(run(&mut policy, losses), Some(11));
         assert!(LossPlateau::new(0).is_err());
         assert!(LossPlateau::new(1).unwrap().with_threshold(f64::NAN).is_err());
         assert!(LossPlateau::new(1).unwrap().with_smoothing(1.0).is_err());

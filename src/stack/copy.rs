@@ -16,11 +16,17 @@ pub struct ParamOrigin {
 
 /// A copy of `layer` that shares nothing with it: every parameter is a leaf of its own under the id
 /// that `new_id` gives it, with the source's gradient requirement, distributed mark, checkpointing
-/// strategy and load/save mappers.
-pub(super) fn copy_layer<L: Module>(layer: &L, new_id: impl Fn(ParamId) -> ParamId) -> L {
+/// strategy and load/save mappers. `distributed` marks every parameter, also where the source is not.
+///
+/// Running statistics get values of their own, but keep their id, which Burn does not let go.
+pub(super) fn copy_layer<L: Module>(
+    layer: &L,
+    distributed: bool,
+    new_id: impl Fn(ParamId) -> ParamId,
+) -> L {
     let mut source = Strategies::default();
     layer.visit(&mut source);
-    unshared(layer, &source).map(&mut Reidentify { new_id, source: &source.0 })
+    unshared(layer, &source).map(&mut Reidentify { new_id, source: &source, distributed })
 }
 
 /// A clone whose buffers are its own.
@@ -29,17 +35,17 @@ pub(super) fn copy_layer<L: Module>(layer: &L, new_id: impl Fn(ParamId) -> Param
 /// only the way through validation mode makes new ones. It is taken where a layer has such buffers.
 fn unshared<L: Module>(layer: &L, source: &Strategies) -> L {
     let clone = layer.clone();
-    if !source.0.values().any(Option::is_some) {
-        return clone; // not in training mode: `valid` and `train` would put it there
-    }
-    let mut probe = FixedIds::default();
+    let mut probe = Ids::default();
     clone
         .clone()
-        .map(&mut Reidentify { new_id: derive_probe, source: &source.0 })
+        .map(&mut Reidentify { new_id: derive_probe, source, distributed: false })
         .visit(&mut probe);
-    match probe.0.iter().any(|id| source.0.contains_key(id)) {
-        true => clone.valid().train(),
-        false => clone,
+    let shared = probe.0.iter().any(|id| source.0.contains_key(id));
+    let in_training = source.0.values().any(Option::is_some);
+    match (shared, in_training) {
+        (false, _) => clone,
+        (true, true) => clone.valid().train(),
+        (true, false) => clone.valid(),
     }
 }
 
@@ -66,9 +72,9 @@ impl ModuleVisitor for Strategies {
 }
 
 #[derive(Default)]
-struct FixedIds(Vec<ParamId>);
+struct Ids(Vec<ParamId>);
 
-impl ModuleVisitor for FixedIds {
+impl ModuleVisitor for Ids {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         self.0.push(param.id);
     }
@@ -76,15 +82,17 @@ impl ModuleVisitor for FixedIds {
 
 struct Reidentify<'a, F> {
     new_id: F,
-    source: &'a HashMap<ParamId, Option<GradientCheckpointingStrategy>>,
+    source: &'a Strategies,
+    distributed: bool,
 }
 
 impl<F: Fn(ParamId) -> ParamId> ModuleMapper for Reidentify<'_, F> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (parent, tensor, mapper) = param.consume();
         let id = (self.new_id)(parent);
-        let (require_grad, distributed) = (tensor.is_require_grad(), tensor.is_distributed());
-        let strategy = self.source.get(&parent).copied().flatten();
+        let (require_grad, distributed) =
+            (tensor.is_require_grad(), tensor.is_autodiff() && tensor.is_distributed());
+        let strategy = self.source.0.get(&parent).copied().flatten();
         let mut leaf = match tensor.is_autodiff() {
             true => Tensor::from_inner(tensor.inner()),
             false => tensor,
@@ -95,7 +103,7 @@ impl<F: Fn(ParamId) -> ParamId> ModuleMapper for Reidentify<'_, F> {
         if require_grad {
             leaf = leaf.require_grad();
         }
-        if distributed {
+        if distributed || (self.distributed && leaf.is_require_grad()) {
             leaf = leaf.set_distributed(id);
         }
         Param::from_mapped_value(id, leaf, mapper)

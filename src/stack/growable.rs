@@ -1,6 +1,6 @@
 use std::sync::{Mutex, PoisonError};
 
-use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleVisitor, Param, ParamId, list_param_ids};
 use burn::tensor::{Bool, Device, Int, Tensor};
 
 use super::copy::{copy_layer, mix};
@@ -121,6 +121,8 @@ pub enum LayerSource<'a> {
         stack: usize,
         /// The device to put the layers on.
         device: &'a Device,
+        /// Whether gradients of the new parameters are reduced over the workers of distributed training.
+        distributed: bool,
     },
 }
 
@@ -182,9 +184,9 @@ impl<L: Module> GrowableStack for LayerStack<L> {
                 self.check_map(map)?;
                 copies(&self.layers, map, stage)
             }
-            LayerSource::Initialiser { layers, seed, stack, device } => {
+            LayerSource::Initialiser { layers, seed, stack, device, distributed } => {
                 let make = self.initialiser.as_ref().ok_or(StackError::NoInitialiser { stack })?;
-                initialised(make, layers, mix(seed, stack as u64), device)
+                initialised(make, layers, mix(seed, stack as u64), device, distributed)
             }
         };
         self.layers = layers;
@@ -204,23 +206,23 @@ fn copies<L: Module>(old: &[L], map: &LayerMap, stage: usize) -> (Vec<L>, Vec<Pa
             0 => parent,
             copy => ParamId::from(mix(mix(parent.val(), stage as u64), copy)),
         };
-        let mut paths = Paths::default();
-        old[source].visit(&mut paths);
-        origins.extend(paths.params.iter().map(|(_, parent)| ParamOrigin {
-            id: id_of(*parent),
-            parent: Some(*parent),
-            copies: map.copies(source),
-        }));
-        layers.push(match copy {
+        let layer = match copy {
             0 => old[source].clone(),
-            _ => copy_layer(&old[source], id_of),
-        });
+            _ => copy_layer(&old[source], false, id_of),
+        };
+        let origin =
+            |(parent, id)| ParamOrigin { id, parent: Some(parent), copies: map.copies(source) };
+        origins.extend(
+            list_param_ids(&old[source]).into_iter().zip(list_param_ids(&layer)).map(origin),
+        );
+        layers.push(layer);
     }
     (layers, origins)
 }
 
 /// Devices of one process share random generators: workers that grow at once take turns, so that all
-/// draw the same values.
+/// draw the same values. A worker that draws for something else at that moment (dropout, say) would still
+/// disturb them: layers without a source and distributed training want layers without dropout.
 static INITIALISING: Mutex<()> = Mutex::new(());
 
 fn initialised<L: Module>(
@@ -228,6 +230,7 @@ fn initialised<L: Module>(
     count: usize,
     seed: u64,
     device: &Device,
+    distributed: bool,
 ) -> (Vec<L>, Vec<ParamOrigin>) {
     let _turn = INITIALISING.lock().unwrap_or_else(PoisonError::into_inner);
     device.seed(seed);
@@ -235,16 +238,15 @@ fn initialised<L: Module>(
     let layers = (0..count)
         .map(|index| {
             let layer = make(index);
-            let mut paths = Paths::default();
-            layer.visit(&mut paths);
-            let ids: Vec<ParamId> = (0..paths.params.len() as u64)
-                .map(|param| ParamId::from(mix(mix(seed, index as u64), param)))
-                .collect();
-            let id_of = |old: ParamId| {
-                paths.params.iter().position(|(_, id)| *id == old).map_or(old, |i| ids[i])
+            let old = list_param_ids(&layer);
+            let id_of = |id: ParamId| match old.iter().position(|o| *o == id) {
+                Some(param) => ParamId::from(mix(mix(seed, index as u64), param as u64)),
+                None => id,
             };
-            origins.extend(ids.iter().map(|&id| ParamOrigin { id, parent: None, copies: 1 }));
-            copy_layer(&layer, id_of).fork(device)
+            let layer = copy_layer(&layer, distributed, id_of).fork(device);
+            let origin = |id| ParamOrigin { id, parent: None, copies: 1 };
+            origins.extend(list_param_ids(&layer).into_iter().map(origin));
+            layer
         })
         .collect();
     (layers, origins)

@@ -9,7 +9,7 @@ use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_apollo::schedule::{Schedule, Stage, Until};
+use burn_apollo::schedule::{LossFeed, Schedule, Stage, Until};
 use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
 use burn_apollo::{Apollo, ApolloConfig};
 
@@ -37,6 +37,14 @@ impl Block {
         self.linear.weight.val()
     }
 
+    pub fn bias(&self) -> Tensor<1> {
+        self.linear.bias.as_ref().unwrap().val()
+    }
+
+    pub fn freeze_bias(&mut self) {
+        self.linear.bias = self.linear.bias.take().map(|bias| bias.set_require_grad(false));
+    }
+
     /// Adds `delta` to one weight.
     pub fn nudge(&mut self, row: usize, column: usize, delta: f32) {
         let weight = self.weight().inner();
@@ -60,6 +68,9 @@ pub struct Net {
     head: Linear,
     #[module(skip)]
     pub calls: Calls,
+    /// Where a test hears the losses of burn-train's steps.
+    #[module(skip)]
+    pub losses: LossFeed,
 }
 
 impl Growable for Net {
@@ -81,6 +92,7 @@ impl Net {
             }),
             head: linear(1, 2, device),
             calls,
+            losses: LossFeed::default(),
         }
     }
 
