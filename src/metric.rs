@@ -16,7 +16,8 @@ use crate::apollo::{StepInfo, StepLog};
 /// What an [`Apollo`] ran its training steps at, as a metric of burn-train.
 ///
 /// Register it with `metric_train_numeric`: it hears of training steps alone. burn-train computes metrics
-/// behind the training, so the metric reads a log of its own, in order.
+/// behind the training, so the metric reads a log of its own, in order. burn-train's own learning-rate metric
+/// shows the scheduler's rate, without the plan's factor ([`Apollo::lr_factor`]).
 ///
 /// ```
 /// # use burn::{module::Module, nn::{Linear, LinearConfig}, tensor::Device};

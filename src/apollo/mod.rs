@@ -53,8 +53,9 @@ use progress::Progress;
 ///
 /// It dereferences to the model, which stands at the depth of the next step, so `apollo.forward(x)` runs
 /// there. Its record holds the model's parameters under the model's own paths, and the run's progress
-/// under `apollo.progress`: a checkpoint of any stage loads into a freshly built `Apollo`, which then
-/// stands at the right step and stage. Cloning is cheap, as for every Burn module.
+/// under `apollo.progress`: a checkpoint of any stage loads into a freshly built `Apollo` of the same plan, which
+/// then stands at the right step and stage. The record does not hold the plan: another seed, sampler or expander
+/// loads too and goes on by its own rules. Cloning is cheap, as for every Burn module.
 ///
 /// # Example
 ///
