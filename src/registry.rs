@@ -3,6 +3,7 @@
 
 use core::fmt;
 
+use burn::module::ParamId;
 use serde::{Deserialize, Serialize};
 
 use crate::expand::LayerMap;
@@ -79,7 +80,7 @@ struct Lineage {
 impl Registry {
     /// From the stacks as they are and the growths of each: new number of layers and map.
     pub(crate) fn new(
-        stacks: &mut [&mut dyn GrowableStack],
+        stacks: &[&mut dyn GrowableStack],
         history: &[Vec<(usize, Option<LayerMap>)>],
     ) -> Self {
         let entries = stacks.iter().zip(history).map(|(stack, growths)| StackEntry {
@@ -92,7 +93,7 @@ impl Registry {
 }
 
 fn layer_entries(
-    params: &[Vec<(String, burn::module::ParamId)>],
+    params: &[Vec<(String, ParamId)>],
     growths: &[(usize, Option<LayerMap>)],
 ) -> Vec<LayerEntry> {
     let lineage = lineage(params.len(), growths);
@@ -103,7 +104,7 @@ fn layer_entries(
         .map(|(layer, own)| {
             let copied_from = layer.parent.and_then(place);
             let source = copied_from.map(|p| params[p].as_slice()).unwrap_or_default();
-            let entry = |(i, (path, id)): (usize, &(String, burn::module::ParamId))| ParamEntry {
+            let entry = |(i, (path, id)): (usize, &(String, ParamId))| ParamEntry {
                 path: path.clone(),
                 id: id.val().to_string(),
                 parent: source.get(i).map(|(_, parent)| parent.val().to_string()),
@@ -115,16 +116,16 @@ fn layer_entries(
 }
 
 fn lineage(layers_now: usize, growths: &[(usize, Option<LayerMap>)]) -> Vec<Lineage> {
-    let original = |count| {
-        move |stage| (0..count).map(move |identity| Lineage { identity, stage, parent: None })
+    let originals = |count: usize, stage: usize| -> Vec<Lineage> {
+        (0..count).map(|identity| Lineage { identity, stage, parent: None }).collect()
     };
     let first =
         growths.first().map_or(layers_now, |(_, map)| map.as_ref().map_or(0, LayerMap::source));
-    let mut layers: Vec<Lineage> = original(first)(0).collect();
+    let mut layers = originals(first, 0);
     let mut fresh = first;
     for (stage, (count, map)) in (1..).zip(growths) {
         let Some(map) = map else {
-            layers = original(*count)(stage).collect();
+            layers = originals(*count, stage);
             fresh = *count;
             continue;
         };

@@ -37,14 +37,11 @@ fn named(name: &str) -> Result<Device, Failure> {
         #[cfg(feature = "rocm")]
         "rocm" => Ok(Device::rocm(number(name, index)?)),
         #[cfg(feature = "wgpu")]
-        "wgpu" | "vulkan" | "metal" => {
-            let device = match index {
-                "cpu" => DeviceKind::Cpu,
-                _ if name == kind => DeviceKind::DefaultDevice,
-                _ => DeviceKind::DiscreteGpu(number(name, index)?),
-            };
-            wgpu(kind, device)
-        }
+        "wgpu" => Ok(Device::wgpu(adapter(name, index)?)),
+        #[cfg(feature = "vulkan")]
+        "vulkan" => Ok(Device::vulkan(adapter(name, index)?)),
+        #[cfg(feature = "metal")]
+        "metal" => Ok(Device::metal(adapter(name, index)?)),
         kind if KINDS.contains(&kind) => Err(usage(format!(
             "--device {name}: this build lacks the feature `{kind}`; run cargo with --features {kind}"
         ))),
@@ -53,17 +50,12 @@ fn named(name: &str) -> Result<Device, Failure> {
 }
 
 #[cfg(feature = "wgpu")]
-fn wgpu(kind: &str, device: DeviceKind) -> Result<Device, Failure> {
-    match kind {
-        #[cfg(feature = "vulkan")]
-        "vulkan" => Ok(Device::vulkan(device)),
-        #[cfg(feature = "metal")]
-        "metal" => Ok(Device::metal(device)),
-        "wgpu" => Ok(Device::wgpu(device)),
-        _ => Err(usage(format!(
-            "--device {kind}: this build lacks the feature `{kind}`; run cargo with --features {kind}"
-        ))),
-    }
+fn adapter(name: &str, index: &str) -> Result<DeviceKind, Failure> {
+    Ok(match index {
+        "cpu" => DeviceKind::Cpu,
+        _ if !name.contains(':') => DeviceKind::DefaultDevice,
+        _ => DeviceKind::DiscreteGpu(number(name, index)?),
+    })
 }
 
 #[cfg(any(feature = "cuda", feature = "rocm", feature = "wgpu"))]

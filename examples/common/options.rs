@@ -114,16 +114,10 @@ impl PlanConfig {
     pub fn apollo(&self, steps: u64, seed: u64, losses: LossFeed) -> Result<ApolloConfig, Failure> {
         let config = ApolloConfig::new(steps)
             .with_schedule(self.schedule.clone())
+            .with_sampler(self.sampler.build())
             .with_moments(self.moments)
             .with_losses(losses)
             .with_seed(seed);
-        let config = match self.sampler {
-            Sampler::Lvps => config.with_sampler(Lvps::default()),
-            Sampler::Uniform => config.with_sampler(Uniform),
-            Sampler::Sigmoid => config.with_sampler(Sigmoid),
-            Sampler::ConstantHigh => config.with_sampler(ConstantHigh),
-            Sampler::ConstantLow => config.with_sampler(ConstantLow),
-        };
         let config = match self.expander {
             Expander::Interpolation => config.with_expander(Interpolation),
             Expander::Stacking => config.with_expander(Stacking),
@@ -140,16 +134,19 @@ impl PlanConfig {
 }
 
 impl Sampler {
+    pub fn build(self) -> Box<dyn DepthSampler> {
+        match self {
+            Self::Lvps => Box::new(Lvps::default()),
+            Self::Uniform => Box::new(Uniform),
+            Self::Sigmoid => Box::new(Sigmoid),
+            Self::ConstantHigh => Box::new(ConstantHigh),
+            Self::ConstantLow => Box::new(ConstantLow),
+        }
+    }
+
     /// The expected depth of `unique` layers of `target`.
     pub fn mean_depth(self, unique: usize, target: usize) -> f64 {
-        let sampler: &dyn DepthSampler = match self {
-            Self::Lvps => &Lvps::default(),
-            Self::Uniform => &Uniform,
-            Self::Sigmoid => &Sigmoid,
-            Self::ConstantHigh => &ConstantHigh,
-            Self::ConstantLow => &ConstantLow,
-        };
-        sampler.pmf(unique, target).map_or(0.0, |pmf| pmf.mean())
+        self.build().pmf(unique, target).map_or(0.0, |pmf| pmf.mean())
     }
 }
 

@@ -40,10 +40,7 @@ impl<M: Growable> Apollo<M> {
     }
 
     fn run_at(&mut self, depths: &[usize]) -> Result<(), ApolloError> {
-        for (stack, depth) in self.model.stacks().into_iter().zip(depths) {
-            let map = self.plan.map(stack.unique_layers(), *depth)?;
-            stack.set_training_depth(&map)?;
-        }
+        self.plan.set_training_depths(&mut self.model, depths)?;
         self.depths = depths.to_vec();
         Ok(())
     }
@@ -83,14 +80,16 @@ impl<M: Growable> Apollo<M> {
     ///
     /// When the expander gives no map for the depth.
     pub fn micro_batch(&self, index: u64) -> Result<M, ApolloError> {
-        let mut model = self.model.clone();
-        if self.plan.config.draw_per == DrawPer::MicroBatch {
-            let depths = self.drawn(index);
-            for (stack, depth) in model.stacks().into_iter().zip(depths) {
-                let map = self.plan.map(stack.unique_layers(), depth)?;
-                stack.set_training_depth(&map)?;
-            }
+        match self.plan.config.draw_per {
+            DrawPer::OptimizerStep => Ok(self.model.clone()),
+            DrawPer::MicroBatch => self.training_at(&self.drawn(index)),
         }
+    }
+
+    /// The model for a training step at `depths`.
+    pub(super) fn training_at(&self, depths: &[usize]) -> Result<M, ApolloError> {
+        let mut model = self.model.clone();
+        self.plan.set_training_depths(&mut model, depths)?;
         Ok(model)
     }
 
@@ -110,6 +109,18 @@ impl<M: Growable> Apollo<M> {
 }
 
 impl Plan {
+    fn set_training_depths(
+        &self,
+        model: &mut impl Growable,
+        depths: &[usize],
+    ) -> Result<(), ApolloError> {
+        for (stack, depth) in model.stacks().into_iter().zip(depths) {
+            let map = self.map(stack.unique_layers(), *depth)?;
+            stack.set_training_depth(&map)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, ApolloError> {
         if unique == 0 {
             return Ok(DepthPmf::always(0));

@@ -253,7 +253,7 @@ impl<M: Growable> Apollo<M> {
     pub fn registry(&self) -> Registry {
         // Naming the stacks takes the model by exclusive reference; a clone shares its parameters.
         let mut model = self.model.clone();
-        Registry::new(&mut model.stacks(), &self.plan.history(self.stage()))
+        Registry::new(&model.stacks(), &self.plan.history(self.stage()))
     }
 }
 

@@ -30,10 +30,11 @@ impl<M: Growable + TrainStep> TrainStep for Apollo<M> {
             return self.model.step(item);
         }
         let index = self.micro_batches.next(&self.device, self.progress.step);
+        let depths = self.drawn(index);
         // Every map of the plan was asked for when the run was set up, so a micro-batch's is there.
-        match self.micro_batch(index) {
+        match self.training_at(&depths) {
             Ok(model) => {
-                self.tell(&self.drawn(index));
+                self.tell(&depths);
                 model.step(item)
             }
             Err(_) => self.model.step(item),

@@ -79,3 +79,10 @@ pub trait DepthSampler: Debug + Send + Sync {
 }
 
 const _: Option<&dyn DepthSampler> = None; // stays object-safe
+
+/// A sampler chosen at run time.
+impl DepthSampler for Box<dyn DepthSampler> {
+    fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, DepthError> {
+        self.as_ref().pmf(unique, target)
+    }
+}

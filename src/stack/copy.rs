@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId, list_param_ids};
 use burn::tensor::{Bool, GradientCheckpointingStrategy, Int, Tensor};
 
 /// Where a parameter of a grown stack comes from.
@@ -35,12 +35,9 @@ pub(super) fn copy_layer<L: Module>(
 /// only the way through validation mode makes new ones. It is taken where a layer has such buffers.
 fn unshared<L: Module>(layer: &L, source: &Strategies) -> L {
     let clone = layer.clone();
-    let mut probe = Ids::default();
-    clone
-        .clone()
-        .map(&mut Reidentify { new_id: derive_probe, source, distributed: false })
-        .visit(&mut probe);
-    let shared = probe.0.iter().any(|id| source.0.contains_key(id));
+    let probe =
+        clone.clone().map(&mut Reidentify { new_id: derive_probe, source, distributed: false });
+    let shared = list_param_ids(&probe).iter().any(|id| source.0.contains_key(id));
     let in_training = source.0.values().any(Option::is_some);
     match (shared, in_training) {
         (false, _) => clone,
@@ -68,15 +65,6 @@ struct Strategies(HashMap<ParamId, Option<GradientCheckpointingStrategy>>);
 impl ModuleVisitor for Strategies {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         self.0.insert(param.id, param.base().gradient_checkpointing_strategy());
-    }
-}
-
-#[derive(Default)]
-struct Ids(Vec<ParamId>);
-
-impl ModuleVisitor for Ids {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.0.push(param.id);
     }
 }
 
