@@ -29,6 +29,7 @@
 //! | [`registry`] | which weights are shared and where every parameter comes from |
 //! | [`optim`] | optimizer state through a growth |
 //! | [`apollo`] | [`Apollo`], the model with its plan |
+//! | [`checkpoint`] | checkpoints as whole, checked sets: exact resume, in burn-train and in your own loop |
 #![cfg_attr(
     feature = "train",
     doc = "| [`metric`] | depth and unique layers as metrics of burn-train |"
@@ -56,13 +57,15 @@
 //! environment variable `BURN_DEVICE` (to `flex`, say) to run such a build on a machine without one.
 
 pub mod apollo;
+pub mod checkpoint;
 pub mod depth;
 pub mod expand;
 #[cfg(feature = "train")]
 pub mod metric;
 pub mod optim;
+mod panic;
 pub mod registry;
 pub mod schedule;
 pub mod stack;
 
-pub use apollo::{Apollo, ApolloConfig, ApolloError, GrowthReport, InferenceDepth};
+pub use apollo::{Apollo, ApolloConfig, ApolloError, GrowthReport, InferenceDepth, NotFinite};

@@ -1,7 +1,7 @@
 use core::fmt;
 use std::sync::Arc;
 
-use super::{ApolloError, GrowthReport, InferenceDepth};
+use super::{ApolloError, GrowthReport, InferenceDepth, NotFinite};
 use crate::depth::{DepthSampler, DrawPer, Lvps};
 use crate::expand::{Expander, Interpolation, LayerMap};
 use crate::optim::{MomentOrders, MomentPolicy};
@@ -29,13 +29,15 @@ pub struct ApolloConfig {
     schedule: Option<Schedule>,
     pub(super) sampler: Arc<dyn DepthSampler>,
     pub(super) expander: Arc<dyn Expander>,
-    policy: Box<dyn GrowthPolicy>,
+    pub(super) policy: Box<dyn GrowthPolicy>,
     pub(super) losses: LossFeed,
     pub(super) moments: MomentPolicy,
     pub(super) moment_orders: MomentOrders,
     pub(super) lr_at_growth: LrAtGrowth,
     pub(super) seed: u64,
     pub(super) draw_per: DrawPer,
+    pub(super) step_seeds: bool,
+    pub(super) not_finite: NotFinite,
     pub(super) inference_depth: InferenceDepth,
     pub(super) observer: Option<Observer>,
 }
@@ -59,6 +61,8 @@ impl ApolloConfig {
             lr_at_growth: LrAtGrowth::default(),
             seed: 0,
             draw_per: DrawPer::default(),
+            step_seeds: true,
+            not_finite: NotFinite::default(),
             inference_depth: InferenceDepth::default(),
             observer: None,
         }
@@ -114,6 +118,22 @@ impl ApolloConfig {
         Self { draw_per, ..self }
     }
 
+    /// Whether [`Apollo`](crate::Apollo) seeds the device's random generator for every training step, from the
+    /// run's seed and the step's number; on by default.
+    ///
+    /// What the device draws in a step (dropout, noise) is then a function of the step, as the depth is, and a
+    /// resumed run draws what the uninterrupted one would have. Burn's backends do not say where their generators
+    /// stand, so nothing else makes a run with dropout resume exactly. Weights that were not initialised yet are
+    /// drawn before the first seed. Devices of data parallel training draw alike.
+    pub fn with_step_seeds(self, step_seeds: bool) -> Self {
+        Self { step_seeds, ..self }
+    }
+
+    /// What to do with a step whose gradients are not all finite.
+    pub fn with_not_finite(self, not_finite: NotFinite) -> Self {
+        Self { not_finite, ..self }
+    }
+
     /// The depth of validation and inference during the run.
     pub fn with_inference_depth(self, inference_depth: InferenceDepth) -> Self {
         Self { inference_depth, ..self }
@@ -137,6 +157,8 @@ impl fmt::Debug for ApolloConfig {
             .field("lr_at_growth", &self.lr_at_growth)
             .field("seed", &self.seed)
             .field("draw_per", &self.draw_per)
+            .field("step_seeds", &self.step_seeds)
+            .field("not_finite", &self.not_finite)
             .field("inference_depth", &self.inference_depth)
             .finish_non_exhaustive()
     }

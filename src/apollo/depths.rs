@@ -4,7 +4,10 @@ use super::config::Plan;
 use super::{Apollo, ApolloError, InferenceDepth};
 use crate::depth::{DepthError, DepthPmf, DrawPer, draw};
 use crate::expand::{LayerMap, checked_map};
-use crate::stack::Growable;
+use crate::stack::{Growable, mix};
+
+/// Seeds what is drawn between two steps: by a data loader, say.
+const NEXT_STEP: u64 = 0;
 
 impl<M: Growable> Apollo<M> {
     /// Prepares the distributions and depths of the stage that has just begun.
@@ -26,8 +29,21 @@ impl<M: Growable> Apollo<M> {
 
     pub(super) fn draw_depth(&mut self) -> Result<(), ApolloError> {
         self.plan.config.losses.begin_step(self.progress.step);
+        self.seed_device(NEXT_STEP);
         let depths = self.drawn(0);
         self.run_at(&depths)
+    }
+
+    /// Seeds the device's generator for micro-batch `index` of the next step.
+    pub(super) fn seed_micro_batch(&self, index: u64) {
+        self.seed_device(index + 1);
+    }
+
+    fn seed_device(&self, part: u64) {
+        if self.plan.config.step_seeds {
+            let step = mix(self.plan.config.seed, self.progress.step);
+            self.device.seed(mix(step, part));
+        }
     }
 
     /// The depth of every stack for a micro-batch of the next step.
@@ -74,12 +90,15 @@ impl<M: Growable> Apollo<M> {
     /// The model for micro-batch `index` of the next step: at its own depth with
     /// [`DrawPer::MicroBatch`], at the step's depth otherwise.
     ///
-    /// The model shares all parameters with this one, so its gradients are this one's.
+    /// The model shares all parameters with this one, so its gradients are this one's. The device's generator is
+    /// seeded for the micro-batch, as burn-train's `TrainStep::step` does it
+    /// ([`with_step_seeds`](crate::ApolloConfig::with_step_seeds)).
     ///
     /// # Errors
     ///
     /// When the expander gives no map for the depth.
     pub fn micro_batch(&self, index: u64) -> Result<M, ApolloError> {
+        self.seed_micro_batch(index);
         match self.plan.config.draw_per {
             DrawPer::OptimizerStep => Ok(self.model.clone()),
             DrawPer::MicroBatch => self.training_at(&self.drawn(index)),

@@ -37,9 +37,23 @@ pub enum ApolloError {
         /// What failed.
         cause: Box<ApolloError>,
     },
-    /// A growth that failed earlier in the run; see [`Apollo::growth`](crate::Apollo::growth).
+    /// What failed earlier in the run; see [`Apollo::growth`](crate::Apollo::growth).
     #[error(transparent)]
     Failed(Arc<ApolloError>),
+    /// Something panicked during a growth: an allocation, an initialiser, a layer.
+    #[error("panicked: {0}")]
+    Panicked(String),
+    /// The device could not do what it was asked to, for want of memory for one.
+    #[error("the device failed: {0}")]
+    Device(String),
+    /// The gradient of a parameter holds a NaN or an infinity.
+    #[error("step {step}: the gradient of `{param}` is not finite")]
+    NotFinite {
+        /// The optimizer step, from 0.
+        step: u64,
+        /// Path of the parameter.
+        param: String,
+    },
     /// A depth that a stack cannot run at.
     #[error("stack {stack} runs at depths {unique}..={target} now, found {depth}")]
     DepthRange {

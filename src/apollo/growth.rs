@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::ModuleOptimizer;
@@ -6,6 +7,7 @@ use burn::tensor::Tensor;
 
 use super::{Apollo, ApolloError, GrowthReport, StackGrowth};
 use crate::optim::inherit;
+use crate::panic::panic_message;
 use crate::schedule::{Decision, Observation};
 use crate::stack::{Growable, LayerSource, ParamOrigin, Paths, mix};
 
@@ -34,12 +36,17 @@ impl<M: Growable> Apollo<M> {
         optim: &mut ModuleOptimizer,
     ) -> Result<GrowthReport, ApolloError> {
         let (stage, step) = (self.stage() + 1, self.progress.step);
-        let mut grown = self.clone();
-        let (report, grown_optim) = grown.grown(stage, optim).map_err(|e| ApolloError::Growth {
-            stage,
-            step,
-            cause: Box::new(e),
-        })?;
+        // All happens on clones, so that whatever fails can be dropped, a panic halfway included: Burn panics where
+        // a device has no memory left.
+        let attempt = AssertUnwindSafe(|| {
+            let mut grown = self.clone();
+            let (report, grown_optim) = grown.grown(stage, optim)?;
+            self.device.sync().map_err(|e| ApolloError::Device(e.to_string()))?;
+            Ok((grown, report, grown_optim))
+        });
+        let (grown, report, grown_optim) = catch_unwind(attempt)
+            .unwrap_or_else(|panic| Err(ApolloError::Panicked(panic_message(panic.as_ref()))))
+            .map_err(|e| ApolloError::Growth { stage, step, cause: Box::new(e) })?;
         *self = grown;
         *optim = grown_optim;
         Ok(report)

@@ -2,6 +2,7 @@
 
 mod config;
 mod depths;
+mod description;
 mod error;
 mod growth;
 mod inference;
@@ -11,6 +12,7 @@ mod micro_batch;
 mod module;
 #[cfg(feature = "train")]
 mod monitor;
+mod not_finite;
 mod progress;
 mod record;
 mod report;
@@ -19,10 +21,12 @@ mod state;
 mod train;
 
 pub use config::ApolloConfig;
+pub use description::PlanDescription;
 pub use error::ApolloError;
 pub use inference::InferenceDepth;
 #[cfg(feature = "train")]
 pub use monitor::{StepInfo, StepLog};
+pub use not_finite::NotFinite;
 pub use report::{GrowthReport, StackGrowth};
 
 use core::ops::Deref;
@@ -43,6 +47,7 @@ use micro_batch::MicroBatches;
 #[cfg(feature = "train")]
 use monitor::Monitor;
 use progress::Progress;
+pub(crate) use progress::{PROGRESS_PATH, join_halves};
 
 /// A model that trains by progressive depth.
 ///
@@ -55,7 +60,8 @@ use progress::Progress;
 /// there. Its record holds the model's parameters under the model's own paths, and the run's progress
 /// under `apollo.progress`: a checkpoint of any stage loads into a freshly built `Apollo` of the same plan, which
 /// then stands at the right step and stage. The record does not hold the plan: another seed, sampler or expander
-/// loads too and goes on by its own rules. Cloning is cheap, as for every Burn module.
+/// loads too and goes on by its own rules; a [`checkpoint`](crate::checkpoint) set holds it. Cloning is cheap, as for
+/// every Burn module.
 ///
 /// # Example
 ///
@@ -113,6 +119,7 @@ pub struct Apollo<M> {
     losses_heard: usize,
     growth: Option<Arc<GrowthReport>>,
     failure: Option<Arc<ApolloError>>,
+    skipped: Option<Arc<ApolloError>>,
     device: Device,
     #[cfg(feature = "train")]
     micro_batches: MicroBatches,
@@ -125,8 +132,8 @@ pub struct Apollo<M> {
 impl<M: Growable> Apollo<M> {
     /// Wraps `model`, whose stacks hold all `L` layers, for a run by `config`.
     ///
-    /// The stacks are shortened to the first stage's layers at once. Burn's layers initialise lazily, so
-    /// the others never cost memory unless they were used before.
+    /// The stacks are shortened to the first stage's layers at once, and these are initialised. Burn's layers
+    /// initialise lazily, so the others never cost memory unless they were used before.
     ///
     /// # Errors
     ///
@@ -137,6 +144,8 @@ impl<M: Growable> Apollo<M> {
         for (stack, layers) in model.stacks().into_iter().zip(plan.timeline.layers(0)) {
             stack.shorten(*layers)?;
         }
+        // Weights are drawn before the first step's seed, as the user seeded the device.
+        let model = model.materialize();
         let mut apollo = Self {
             model,
             plan: Arc::new(plan),
@@ -147,6 +156,7 @@ impl<M: Growable> Apollo<M> {
             losses_heard: 0,
             growth: None,
             failure: None,
+            skipped: None,
             device,
             #[cfg(feature = "train")]
             micro_batches: MicroBatches::default(),
@@ -175,15 +185,44 @@ impl<M: Growable> Apollo<M> {
         grads: GradientsParams,
     ) -> Self {
         let lr = self.learning_rate(lr.into());
-        self.update(optim, |model, optim| optim.step(lr, model, grads))
+        let bad = self.not_finite([&grads]);
+        self.update(optim, bad, |model, optim| optim.step(lr, model, grads))
+    }
+
+    /// The error of gradients that are not finite, if the plan wants them looked at.
+    fn not_finite<'a>(
+        &self,
+        grads: impl IntoIterator<Item = &'a GradientsParams>,
+    ) -> Option<ApolloError> {
+        if self.plan.config.not_finite == NotFinite::Ignore {
+            return None;
+        }
+        match not_finite::not_finite(&self.model, grads) {
+            Ok(None) => None,
+            Ok(Some(param)) => Some(ApolloError::NotFinite { step: self.progress.step, param }),
+            Err(error) => Some(error),
+        }
     }
 
     fn update(
         self,
         optim: &mut ModuleOptimizer,
+        bad: Option<ApolloError>,
         step: impl FnOnce(M, &mut ModuleOptimizer) -> M,
     ) -> Self {
-        let mut apollo = Self { model: step(self.model, optim), growth: None, ..self };
+        let mut apollo = Self { growth: None, skipped: None, ..self };
+        match bad {
+            None => apollo.model = step(apollo.model, optim),
+            Some(error @ ApolloError::NotFinite { .. })
+                if apollo.plan.config.not_finite == NotFinite::Skip =>
+            {
+                apollo.skipped = Some(Arc::new(error));
+            }
+            Some(error) => {
+                apollo.fail(error);
+                return apollo;
+            }
+        }
         apollo.progress.step += 1;
         if apollo.failure.is_none() && apollo.should_grow() {
             match apollo.grow(optim) {
@@ -218,12 +257,18 @@ impl<M: Growable> Apollo<M> {
     ///
     /// # Errors
     ///
-    /// The error of a growth that failed, from then on: the model then stays in its stage.
+    /// The error of a growth that failed, from then on: the model then stays in its stage. The error of gradients
+    /// that are not finite, with [`NotFinite::Stop`].
     pub fn growth(&self) -> Result<Option<Arc<GrowthReport>>, Arc<ApolloError>> {
         match &self.failure {
             Some(error) => Err(error.clone()),
             None => Ok(self.growth.clone()),
         }
+    }
+
+    /// Why the last [`optimize`](Self::optimize) left the parameters as they were, with [`NotFinite::Skip`].
+    pub fn skipped(&self) -> Option<&ApolloError> {
+        self.skipped.as_deref()
     }
 
     /// The plain model at full depth, with no trace of Apollo in it or in its record.
@@ -232,8 +277,8 @@ impl<M: Growable> Apollo<M> {
     ///
     /// # Errors
     ///
-    /// [`ApolloError::Failed`] when a growth of the run failed: the layers that it should have made were
-    /// never trained. When one of the remaining growths fails.
+    /// [`ApolloError::Failed`] when a growth of the run failed, since the layers that it should have made were
+    /// never trained, or when gradients that are not finite stopped it. When one of the remaining growths fails.
     pub fn into_inner(mut self) -> Result<M, ApolloError> {
         if let Some(error) = self.failure {
             return Err(ApolloError::Failed(error));

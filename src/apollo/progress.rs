@@ -86,11 +86,20 @@ impl ProgressRecord {
     }
 
     pub(super) fn words(&self) -> Result<Vec<u64>, RecordError> {
-        let data = self.apollo.progress.val().into_data();
-        let halves: Vec<i64> = data.iter::<i64>().collect();
-        let word = |pair: &[i64]| u64::from(pair[0] as u32) | (u64::from(pair[1] as u32) << 32);
-        Ok(halves.chunks_exact(2).map(word).collect())
+        let halves = self.apollo.progress.val().try_into_data();
+        let halves = halves.map_err(|e| RecordError::Io(format!("`{PROGRESS_PATH}`: {e}")))?;
+        Ok(join_halves(&halves.iter::<i64>().collect::<Vec<_>>()))
     }
+}
+
+/// Where a record holds the progress.
+pub(crate) const PROGRESS_PATH: &str = "apollo.progress";
+
+/// The words of the progress, from the integers of its tensor.
+pub(crate) fn join_halves(halves: &[i64]) -> Vec<u64> {
+    let (pairs, _) = halves.as_chunks();
+    let word = |[low, high]: &[i64; 2]| u64::from(*low as u32) | (u64::from(*high as u32) << 32);
+    pairs.iter().map(word).collect()
 }
 
 #[cfg(test)]

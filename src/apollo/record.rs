@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use super::progress::{Progress, ProgressRecord};
 use super::{Apollo, ApolloError};
 use crate::expand::{Expander, Interpolation};
+use crate::schedule::LossPoint;
 use crate::stack::{Growable, LayerSource};
 
 impl<M: Growable> Apollo<M> {
@@ -27,6 +28,16 @@ impl<M: Growable> Apollo<M> {
         Ok(apollo)
     }
 
+    /// The losses that the growth policy has been told, but has not been asked about yet.
+    pub(crate) fn unheard_losses(&self) -> Vec<LossPoint> {
+        self.plan.config.losses.since(self.losses_heard).0
+    }
+
+    /// Tells the growth policy losses again.
+    pub(crate) fn tell_losses(&self, losses: &[LossPoint]) {
+        losses.iter().for_each(|p| self.plan.config.losses.record(p.step, p.loss));
+    }
+
     fn not_ours(&self, error: &RecordError) -> RecordError {
         RecordError::Validation(format!(
             "the record does not hold the progress of a run with {} stages and this growth policy \
@@ -35,11 +46,12 @@ impl<M: Growable> Apollo<M> {
         ))
     }
 
-    fn restored(mut self, words: &[u64]) -> Result<Self, ApolloError> {
+    /// At the step and with the layers that `words` say, whatever the layers hold.
+    pub(crate) fn restored(mut self, words: &[u64]) -> Result<Self, ApolloError> {
         let (progress, policy_state) = Progress::from_words(words, self.stages())?;
         self.policy.restore(&policy_state)?;
         self.progress = progress;
-        (self.growth, self.failure) = (None, None);
+        (self.growth, self.failure, self.skipped) = (None, None, None);
         #[cfg(feature = "train")]
         {
             self.micro_batches = Default::default();

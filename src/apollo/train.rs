@@ -13,7 +13,8 @@ use crate::depth::DrawPer;
 use crate::stack::Growable;
 
 impl<M: Growable> Apollo<M> {
-    /// Stops a burn-train run whose growth fails: the training's interrupter keeps the error as the cause,
+    /// Stops a burn-train run whose growth fails, or whose gradients are not finite with
+    /// [`NotFinite::Stop`](super::NotFinite::Stop): the training's interrupter keeps the error as the cause,
     /// and [`growth`](Apollo::growth) of the returned model gives it with its type.
     pub fn with_interrupter(self, interrupter: Interrupter) -> Self {
         Self { interrupter: Some(Stop(interrupter)), ..self }
@@ -25,11 +26,12 @@ impl<M: Growable + TrainStep> TrainStep for Apollo<M> {
     type Output = M::Output;
 
     fn step(&self, item: M::Input) -> TrainOutput<M::Output> {
+        let index = self.micro_batches.next(&self.device, self.progress.step);
+        self.seed_micro_batch(index);
         if self.plan.config.draw_per == DrawPer::OptimizerStep {
             self.tell(&self.depths);
             return self.model.step(item);
         }
-        let index = self.micro_batches.next(&self.device, self.progress.step);
         let depths = self.drawn(index);
         // Every map of the plan was asked for when the run was set up, so a micro-batch's is there.
         match self.training_at(&depths) {
@@ -48,7 +50,8 @@ impl<M: Growable + TrainStep> TrainStep for Apollo<M> {
         grads: GradientsParams,
     ) -> Self {
         let lr = self.learning_rate(lr);
-        self.update(optim, |model, optim| model.optimize(optim, lr, grads))
+        let bad = self.not_finite([&grads]);
+        self.update(optim, bad, |model, optim| model.optimize(optim, lr, grads))
     }
 
     fn optimize_multi(
@@ -58,7 +61,8 @@ impl<M: Growable + TrainStep> TrainStep for Apollo<M> {
         grads: MultiGradientsParams,
     ) -> Self {
         let lr = self.learning_rate(lr);
-        self.update(optim, |model, optim| model.optimize_multi(optim, lr, grads))
+        let bad = self.not_finite(grads.grads.iter().map(|(grads, _)| grads));
+        self.update(optim, bad, |model, optim| model.optimize_multi(optim, lr, grads))
     }
 }
 

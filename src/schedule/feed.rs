@@ -1,13 +1,50 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 /// A training loss at an optimizer step.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LossPoint {
     /// The optimizer step, from 0.
     pub step: u64,
     /// The loss, in whatever unit the policy expects.
+    #[serde(with = "number")]
     pub loss: f64,
+}
+
+/// A number, as a string where it is not finite: JSON has no word for that.
+mod number {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged, expecting = "expected a number, \"NaN\", \"inf\" or \"-inf\"")]
+    enum Number {
+        Finite(f64),
+        NotFinite(String),
+    }
+
+    pub fn serialize<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        match x.is_finite() {
+            true => Number::Finite(*x),
+            false => Number::NotFinite(x.to_string()),
+        }
+        .serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        match Number::deserialize(deserializer)? {
+            Number::Finite(x) => Ok(x),
+            Number::NotFinite(text) => match text.as_str() {
+                "NaN" => Ok(f64::NAN),
+                "inf" => Ok(f64::INFINITY),
+                "-inf" => Ok(f64::NEG_INFINITY),
+                other => Err(D::Error::custom(format!("{other:?} is not a number"))),
+            },
+        }
+    }
 }
 
 /// A cheap handle through which a training loop tells a growth policy its losses.

@@ -1,0 +1,170 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::apollo::ApolloError;
+
+/// What is wrong with a checkpoint, or with writing one.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// A file or folder cannot be read or written.
+    #[error("{}: cannot be {action}: {cause}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        cause: io::Error,
+    },
+    /// Another process has the folder open.
+    #[error("{}: in use by another process{}", path.display(), by(*process))]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+        /// The id of that process, if it can be told.
+        process: Option<u32>,
+    },
+    /// A set that cannot be used.
+    #[error("checkpoint {} is damaged: {file} {damage}", path.display())]
+    Damaged {
+        /// The set's folder.
+        path: PathBuf,
+        /// The file within it.
+        file: String,
+        /// What is wrong with the file.
+        damage: Damage,
+    },
+    /// There are checkpoints, but all of them are damaged.
+    #[error("{}: none of the {} checkpoints is good; the newest: {}", path.display(), damaged.len(), first(damaged))]
+    NoneGood {
+        /// The folder of the checkpoints.
+        path: PathBuf,
+        /// What is wrong with each, the newest first.
+        damaged: Vec<CheckpointError>,
+    },
+    /// There is no set of an epoch.
+    #[error("{}: no checkpoint of epoch {epoch}", path.display())]
+    NoEpoch {
+        /// The folder of the checkpoints.
+        path: PathBuf,
+        /// The epoch asked for.
+        epoch: usize,
+    },
+    /// A set of a later version of this crate.
+    #[error(
+        "checkpoint {} has format version {found}, this version of burn-apollo reads versions up to {known}: \
+         use a newer burn-apollo",
+        path.display()
+    )]
+    Version {
+        /// The set's folder.
+        path: PathBuf,
+        /// Its format version.
+        found: u64,
+        /// The newest format version that can be read.
+        known: u64,
+    },
+    /// The run that loads the set goes by another plan than the run that wrote it.
+    #[error(
+        "the checkpoint is of a run with `{field}` {saved}, this run has {now}; \
+         `allow_other_plan` goes on all the same"
+    )]
+    OtherPlan {
+        /// The first field of [`PlanDescription`](crate::apollo::PlanDescription) that differs.
+        field: String,
+        /// The value in the checkpoint.
+        saved: String,
+        /// The value of the run that loads it.
+        now: String,
+    },
+    /// A good file that does not fit the model, the optimizer or the scheduler that should load it.
+    #[error("{file} does not fit: {message}")]
+    Misfit {
+        /// The file within the set.
+        file: &'static str,
+        /// What does not fit.
+        message: String,
+    },
+    /// The growth plan refuses the run's position.
+    #[error(transparent)]
+    Apollo(#[from] ApolloError),
+    /// A number to save is a NaN or an infinity: weights like these are no use to anybody.
+    #[error("{what} is not finite, so no checkpoint was written; the one before it is still there")]
+    NotFinite {
+        /// The tensor or value.
+        what: String,
+    },
+    /// A record cannot be put into bytes.
+    #[error("{file} cannot be made: {message}")]
+    Encode {
+        /// The file within the set.
+        file: &'static str,
+        /// What Burn says.
+        message: String,
+    },
+    /// A state of the user's is missing, of another type, or too large.
+    #[error("state `{name}`: {message}")]
+    State {
+        /// The state's name.
+        name: String,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+/// What is wrong with a file of a set.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Damage {
+    /// It is not there.
+    #[error("is missing")]
+    Missing,
+    /// It is a folder, a symbolic link or a device.
+    #[error("is not a regular file")]
+    NotAFile,
+    /// It cannot be read.
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
+    /// Its length is another than the manifest says.
+    #[error("has {found} bytes instead of {expected}")]
+    Length {
+        /// Its length.
+        found: u64,
+        /// The length in the manifest.
+        expected: u64,
+    },
+    /// Its bytes are not those that were written.
+    #[error("does not have its checksum")]
+    Checksum,
+    /// Its content is not what it should be.
+    #[error("is malformed: {0}")]
+    Malformed(String),
+}
+
+impl CheckpointError {
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |cause| Self::Io { action, path, cause }
+    }
+
+    pub(super) fn damaged(path: &Path, file: &str, damage: Damage) -> Self {
+        Self::Damaged { path: path.to_owned(), file: file.to_owned(), damage }
+    }
+
+    /// Whether a set can be stepped over because of this error.
+    pub(super) fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. })
+    }
+}
+
+fn by(process: Option<u32>) -> String {
+    process.map_or_else(String::new, |id| format!(" (process {id})"))
+}
+
+fn first(damaged: &[CheckpointError]) -> String {
+    damaged.first().map(ToString::to_string).unwrap_or_default()
+}

@@ -1,0 +1,125 @@
+//! Files that are written for good and read with suspicion.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::Path;
+
+use super::sums::{Sums, checksum, checksum_of};
+use super::{CheckpointError, Damage};
+
+/// The files of a set.
+pub(super) const MODEL: &str = "model.bpk";
+pub(super) const OPTIM: &str = "optim.bpk";
+pub(super) const SCHEDULER: &str = "scheduler.bpk";
+pub(super) const MANIFEST: &str = "manifest.json";
+pub(super) const SUMS: &str = "SHA256SUMS";
+pub(super) const SUMMED: [&str; 4] = [MODEL, OPTIM, SCHEDULER, MANIFEST];
+
+/// More than any list of four checksums needs.
+const SUMS_LIMIT: u64 = 4096;
+
+/// Writes a new file and waits until it is on the disk; gives its checksum.
+pub(super) fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<[u8; 32], CheckpointError> {
+    let path = dir.join(name);
+    let written = File::create_new(&path).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.map_err(CheckpointError::io("written", &path))?;
+    Ok(checksum(bytes))
+}
+
+/// Waits until the entries of a folder are on the disk.
+pub(super) fn sync_dir(dir: &Path) -> Result<(), CheckpointError> {
+    // Other systems have no way to do it, and journal their folders.
+    match cfg!(unix) {
+        true => File::open(dir)
+            .and_then(|file| file.sync_all())
+            .map_err(CheckpointError::io("synced", dir)),
+        false => Ok(()),
+    }
+}
+
+/// The checksums of the set in `dir`.
+pub(super) fn read_sums(dir: &Path) -> Result<Sums, CheckpointError> {
+    let folder = fs::symlink_metadata(dir).map_err(|e| unreadable(dir, ".", &e))?;
+    if !folder.is_dir() {
+        return Err(CheckpointError::damaged(dir, ".", Damage::Malformed("no folder".to_owned())));
+    }
+    let text = read(dir, SUMS, SUMS_LIMIT)?;
+    let malformed = |message| CheckpointError::damaged(dir, SUMS, Damage::Malformed(message));
+    Sums::parse(&text, &SUMMED).map_err(malformed)
+}
+
+/// Reads a file of a set and checks it against its checksum.
+pub(super) fn read_checked(
+    dir: &Path,
+    name: &str,
+    sums: &Sums,
+    limit: u64,
+) -> Result<Vec<u8>, CheckpointError> {
+    let bytes = read(dir, name, limit)?;
+    match sums.get(name) {
+        Some(sum) if *sum == checksum(&bytes) => Ok(bytes),
+        Some(_) => Err(CheckpointError::damaged(dir, name, Damage::Checksum)),
+        None => Err(CheckpointError::damaged(dir, name, Damage::Missing)),
+    }
+}
+
+/// Checks a file of a set against its length and checksum without keeping it in memory.
+pub(super) fn check(
+    dir: &Path,
+    name: &str,
+    sums: &Sums,
+    expected: u64,
+) -> Result<(), CheckpointError> {
+    let damaged = |damage| Err(CheckpointError::damaged(dir, name, damage));
+    let (file, length) = open(dir, name)?;
+    if length != expected {
+        return damaged(Damage::Length { found: length, expected });
+    }
+    let (sum, found) = checksum_of(file).map_err(|e| unreadable(dir, name, &e))?;
+    match (sums.get(name), found == expected) {
+        (Some(should), true) if *should == sum => Ok(()),
+        (None, _) => damaged(Damage::Missing),
+        _ => damaged(Damage::Checksum),
+    }
+}
+
+/// Reads a whole file of at most `limit` bytes. Memory is taken by the file's true length alone.
+fn read(dir: &Path, name: &str, limit: u64) -> Result<Vec<u8>, CheckpointError> {
+    let (file, length) = open(dir, name)?;
+    let too_large =
+        || CheckpointError::damaged(dir, name, Damage::Length { found: length, expected: limit });
+    if length > limit {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::new();
+    let room = usize::try_from(length).map_err(|_| too_large())?;
+    bytes.try_reserve_exact(room).map_err(|_| too_large())?;
+    file.take(limit).read_to_end(&mut bytes).map_err(|e| unreadable(dir, name, &e))?;
+    Ok(bytes)
+}
+
+/// Opens a regular file; links are not followed.
+fn open(dir: &Path, name: &str) -> Result<(File, u64), CheckpointError> {
+    let path = dir.join(name);
+    let found = fs::symlink_metadata(&path).map_err(|e| unreadable(dir, name, &e))?;
+    if !found.is_file() {
+        return Err(CheckpointError::damaged(dir, name, Damage::NotAFile));
+    }
+    let file = File::open(&path).map_err(|e| unreadable(dir, name, &e))?;
+    let length = file.metadata().map_err(|e| unreadable(dir, name, &e))?.len();
+    Ok((file, length))
+}
+
+/// A file that may not be read says nothing of the set; anything else counts as damage.
+fn unreadable(dir: &Path, name: &str, error: &std::io::Error) -> CheckpointError {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            CheckpointError::io("read", &dir.join(name))(std::io::Error::from(error.kind()))
+        }
+        std::io::ErrorKind::NotFound => CheckpointError::damaged(dir, name, Damage::Missing),
+        _ => CheckpointError::damaged(dir, name, Damage::Unreadable(error.to_string())),
+    }
+}

@@ -1,0 +1,201 @@
+//! Burnpacks: looked at before Burn loads them, since Burn panics at some that it does not expect.
+
+use std::collections::{BTreeMap, HashMap};
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::tensor::{Bool, Bytes, DType, Int, Shape, Tensor, TensorData};
+use burn_pack::{Reader, Scalar};
+
+/// The content of a burnpack.
+pub(super) struct Pack {
+    tensors: Vec<Entry>,
+    scalars: BTreeMap<String, Scalar>,
+}
+
+struct Entry {
+    name: String,
+    dtype: DType,
+    shape: Shape,
+    id: Option<u64>,
+    bytes: Bytes,
+}
+
+impl Pack {
+    /// The pack in `bytes`, which should be [shared](Bytes::shared).
+    pub(super) fn read(bytes: &Bytes) -> Result<Self, String> {
+        let reader = Reader::from_bytes(bytes.clone()).map_err(|e| e.to_string())?;
+        let scalars = reader.scalars().clone();
+        let entry = |tensor: burn_pack::Tensor| {
+            let (name, dtype, shape, id, bytes) = tensor.into_parts().map_err(|e| e.to_string())?;
+            let aligned = bytes.as_ptr().addr().is_multiple_of(dtype.size().max(1));
+            match aligned {
+                true => Ok(Entry { name, dtype, shape, id, bytes }),
+                false => Err(format!("tensor `{name}` is not aligned")),
+            }
+        };
+        let tensors = reader.into_tensors().map_err(|e| e.to_string())?;
+        Ok(Self { tensors: tensors.into_iter().map(entry).collect::<Result<_, _>>()?, scalars })
+    }
+
+    /// The name of a tensor that holds a NaN or an infinity.
+    pub(super) fn not_finite(&self) -> Option<&str> {
+        let finite = |entry: &Entry| finite(entry.dtype, &entry.bytes);
+        self.tensors.iter().find(|e| !finite(e)).map(|e| e.name.as_str())
+    }
+
+    /// The numbers of an integer tensor.
+    pub(super) fn integers(&self, name: &str) -> Option<Vec<i64>> {
+        let entry = self.tensors.iter().find(|e| e.name == name)?;
+        let data = TensorData::from_bytes(entry.bytes.clone(), entry.shape.clone(), entry.dtype);
+        (kind(entry.dtype) == Kind::Int).then(|| data.iter::<i64>().collect())
+    }
+
+    /// Whether the tensors are of the kinds of `model`'s parameters. Shapes and names are for Burn to check.
+    pub(super) fn check_model(&self, model: &impl Module) -> Result<(), String> {
+        let params = Params::of(model);
+        for entry in &self.tensors {
+            let Some(expected) = params.kinds.get(&entry.name) else { continue };
+            if kind(entry.dtype) != *expected {
+                let (name, dtype) = (&entry.name, entry.dtype);
+                return Err(format!("`{name}` holds {dtype:?}, the model {expected:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this is optimizer state of `model`'s parameters.
+    pub(super) fn check_optim(&self, model: &impl Module) -> Result<(), String> {
+        let ranks = Params::of(model).ranks;
+        for entry in &self.tensors {
+            let name = &entry.name;
+            let Some(id) = entry.id else { return Err(format!("`{name}` names no parameter")) };
+            if !name.strip_prefix(&id.to_string()).is_some_and(|rest| rest.starts_with('.')) {
+                return Err(format!("`{name}` does not begin with its parameter's id {id}"));
+            }
+            if !self.scalars.contains_key(&format!("{id}.{RANK}")) {
+                return Err(format!("`{name}` has no `{id}.{RANK}`"));
+            }
+        }
+        for (name, value) in &self.scalars {
+            let Some(id) = name.strip_suffix(RANK).and_then(|rest| rest.strip_suffix('.')) else {
+                continue;
+            };
+            let expected = id.parse().ok().and_then(|id: u64| ranks.get(&id));
+            let Some(expected) = expected else {
+                return Err(format!("`{name}` is of a parameter that the model does not have"));
+            };
+            if usize::try_from(*value) != Ok(*expected) {
+                return Err(format!(
+                    "`{name}` is {value:?}, the parameter has {expected} dimensions"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn tensors(&self) -> usize {
+        self.tensors.len()
+    }
+}
+
+/// What Burn calls the scalar with a parameter's number of dimensions.
+const RANK: &str = "__rank";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Float,
+    Int,
+    Bool,
+}
+
+fn kind(dtype: DType) -> Kind {
+    match dtype {
+        DType::F64 | DType::F32 | DType::Flex32 | DType::F16 | DType::BF16 | DType::QFloat(_) => {
+            Kind::Float
+        }
+        DType::I64 | DType::I32 | DType::I16 | DType::I8 => Kind::Int,
+        DType::U64 | DType::U32 | DType::U16 | DType::U8 => Kind::Int,
+        DType::Bool(_) => Kind::Bool,
+    }
+}
+
+/// A number is finite unless all bits of its exponent are set.
+fn finite(dtype: DType, bytes: &[u8]) -> bool {
+    let all_16 =
+        |mask: u16| bytes.as_chunks().0.iter().all(|b| u16::from_le_bytes(*b) & mask != mask);
+    match dtype {
+        DType::F64 => {
+            const MASK: u64 = 0x7ff0 << 48;
+            bytes.as_chunks().0.iter().all(|b| u64::from_le_bytes(*b) & MASK != MASK)
+        }
+        DType::F32 | DType::Flex32 => {
+            const MASK: u32 = 0x7f80 << 16;
+            bytes.as_chunks().0.iter().all(|b| u32::from_le_bytes(*b) & MASK != MASK)
+        }
+        DType::BF16 => all_16(0x7f80),
+        DType::F16 => all_16(0x7c00),
+        _ => true,
+    }
+}
+
+/// Kind and dimensions of a model's parameters.
+#[derive(Default)]
+struct Params {
+    path: Vec<String>,
+    kinds: HashMap<String, Kind>,
+    ranks: HashMap<u64, usize>,
+}
+
+impl Params {
+    fn of(model: &impl Module) -> Self {
+        let mut params = Self::default();
+        model.visit(&mut params);
+        params
+    }
+
+    fn add(&mut self, id: ParamId, kind: Kind, rank: usize) {
+        self.kinds.insert(self.path.join("."), kind);
+        self.ranks.insert(id.val(), rank);
+    }
+}
+
+impl ModuleVisitor for Params {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.add(param.id, Kind::Float, D);
+    }
+
+    fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
+        self.add(param.id, Kind::Int, D);
+    }
+
+    fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
+        self.add(param.id, Kind::Bool, D);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn infinities_and_nans_are_seen_in_every_type() {
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300, 0.0, -1.5] {
+            assert_eq!(finite(DType::F64, &value.to_le_bytes()), value.is_finite());
+            let value = value as f32;
+            assert_eq!(finite(DType::F32, &value.to_le_bytes()), value.is_finite());
+        }
+        assert!(!finite(DType::BF16, &0x7f80_u16.to_le_bytes()));
+        assert!(finite(DType::BF16, &0x7f7f_u16.to_le_bytes()));
+        assert!(!finite(DType::F16, &0xfc01_u16.to_le_bytes()));
+        assert!(finite(DType::F16, &0x7bff_u16.to_le_bytes()));
+        assert!(finite(DType::I32, &[0xff; 4]));
+    }
+}

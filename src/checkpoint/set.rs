@@ -1,0 +1,229 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::optim::lr_scheduler::LrSchedulerRecord;
+use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::optim::{ModuleOptimizer, OptimizerRecord};
+use burn::store::{ModuleRecord, RecordError};
+use burn::tensor::Bytes;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::CheckpointError;
+use super::files::{self, MANIFEST, MODEL, OPTIM, SCHEDULER};
+use super::manifest::{self, Manifest};
+use super::pack::Pack;
+use super::sums::Sums;
+use crate::apollo::{Apollo, PROGRESS_PATH, PlanDescription, join_halves};
+use crate::panic::panic_message;
+use crate::stack::Growable;
+
+/// A checkpoint whose files were all found to be as they were written.
+#[derive(Debug, Clone)]
+pub struct CheckpointSet {
+    path: PathBuf,
+    sums: Sums,
+    manifest: Manifest,
+    other_plan: bool,
+}
+
+/// A run that goes on: model, optimizer and learning-rate scheduler.
+pub type Restored<M> = (Apollo<M>, ModuleOptimizer, ModuleLrScheduler);
+
+impl CheckpointSet {
+    /// Opens the set in a folder after checking every file of it against its checksum.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::Damaged`] naming the file, [`CheckpointError::Version`] for a set of a later version.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, CheckpointError> {
+        let path = path.as_ref().to_owned();
+        let sums = files::read_sums(&path)?;
+        let text = files::read_checked(&path, MANIFEST, &sums, manifest::LIMIT)?;
+        let manifest = Manifest::parse(&text, &path)?;
+        for (name, length) in &manifest.files {
+            files::check(&path, name, &sums, *length)?;
+        }
+        Ok(Self { path, sums, manifest, other_plan: false })
+    }
+
+    /// The set's folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Optimizer steps done.
+    pub fn step(&self) -> u64 {
+        self.manifest.step
+    }
+
+    /// Epochs done, if the run counted them.
+    pub fn epoch(&self) -> Option<usize> {
+        self.manifest.epoch
+    }
+
+    /// The value that the best sets are kept by, if the run gave one.
+    pub fn metric(&self) -> Option<f64> {
+        self.manifest.metric
+    }
+
+    /// The plan of the run that wrote the set.
+    pub fn plan(&self) -> &PlanDescription {
+        &self.manifest.plan
+    }
+
+    /// A state that was saved with [`Snapshot::with_state`](super::Snapshot::with_state).
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::State`] when there is none of that name, or one of another type.
+    pub fn state<T: DeserializeOwned>(&self, name: &str) -> Result<T, CheckpointError> {
+        let error = |message: String| CheckpointError::State { name: name.to_owned(), message };
+        let names = || self.manifest.state.keys().cloned().collect::<Vec<_>>().join(", ");
+        let value = self.manifest.state.get(name);
+        let value =
+            value.ok_or_else(|| error(format!("not in the checkpoint, which has {}", names())))?;
+        T::deserialize(value).map_err(|e| error(e.to_string()))
+    }
+
+    /// Loads under another plan than the one the set was written under: for a run that changes its rules on purpose.
+    /// The stages must still fit the layers of the set.
+    pub fn allow_other_plan(self) -> Self {
+        Self { other_plan: true, ..self }
+    }
+
+    /// Takes up the run: reads its position first, gives the model the layers of its stage, then loads parameters,
+    /// optimizer state and scheduler. All three are given as a new run would build them, and a model of any stage will
+    /// do. Memory for one file at a time is taken beside what is loaded.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::OtherPlan`] when the plan is not the one of the run that wrote the set,
+    /// [`CheckpointError::Misfit`] when model, optimizer or scheduler are not, [`CheckpointError::Damaged`] when a file
+    /// was damaged since it was checked.
+    pub fn load<M: Growable>(
+        &self,
+        apollo: Apollo<M>,
+        optim: ModuleOptimizer,
+        scheduler: ModuleLrScheduler,
+    ) -> Result<Restored<M>, CheckpointError> {
+        if !self.other_plan {
+            same_plan(&self.manifest.plan, &apollo.describe())?;
+        }
+        let apollo = load_model(apollo, self.read(MODEL)?)?;
+        let optim = load_optim(optim, self.read(OPTIM)?, &apollo)?;
+        let scheduler = load_scheduler(scheduler, self.read(SCHEDULER)?)?;
+        apollo.tell_losses(&self.manifest.losses);
+        Ok((apollo, optim, scheduler))
+    }
+
+    /// A record's bytes, checked once more.
+    pub(super) fn read(&self, file: &str) -> Result<Bytes, CheckpointError> {
+        let length = self.manifest.files.get(file).copied().unwrap_or(0);
+        let bytes = files::read_checked(&self.path, file, &self.sums, length)?;
+        Ok(Bytes::from_bytes_vec(bytes).shared())
+    }
+}
+
+/// Loads a model's record, of any stage.
+pub(super) fn load_model<M: Growable>(
+    apollo: Apollo<M>,
+    bytes: Bytes,
+) -> Result<Apollo<M>, CheckpointError> {
+    let misfit = misfit(MODEL);
+    let pack = Pack::read(&bytes).map_err(&misfit)?;
+    let words = progress_words(&pack).map_err(&misfit)?;
+    // The layers of the record's stage, whatever they hold, know what kinds of numbers belong into them.
+    caught(&misfit, || apollo.clone().restored(&words).map_err(CheckpointError::from))
+        .and_then(|shaped| pack.check_model(&shaped).map_err(&misfit))?;
+    caught(&misfit, || {
+        let record = ModuleRecord::from_bytes(bytes).map_err(|e| misfit(e.to_string()))?;
+        apollo.try_load_record(record).map_err(|e| misfit(e.to_string()))
+    })
+}
+
+/// Loads an optimizer's record for the parameters of `model`.
+pub(super) fn load_optim(
+    optim: ModuleOptimizer,
+    bytes: Bytes,
+    model: &impl Module,
+) -> Result<ModuleOptimizer, CheckpointError> {
+    let misfit = misfit(OPTIM);
+    let pack = Pack::read(&bytes).map_err(&misfit)?;
+    pack.check_optim(model).map_err(&misfit)?;
+    caught(&misfit, || {
+        let record = OptimizerRecord::from_bytes(bytes).map_err(|e| misfit(e.to_string()))?;
+        let optim = optim.load_record(record);
+        // Burn leaves out what it cannot rebuild without a word.
+        match optim.to_record().len() {
+            found if found == pack.tensors() => Ok(optim),
+            found => Err(misfit(format!(
+                "the optimizer took {found} of {} state tensors: it is of another kind",
+                pack.tensors()
+            ))),
+        }
+    })
+}
+
+/// Loads a learning-rate scheduler's record.
+pub(super) fn load_scheduler(
+    scheduler: ModuleLrScheduler,
+    bytes: Bytes,
+) -> Result<ModuleLrScheduler, CheckpointError> {
+    let misfit = misfit(SCHEDULER);
+    let error = |e: RecordError| misfit(e.to_string());
+    caught(&misfit, || {
+        let record = LrSchedulerRecord::from_bytes(bytes.clone()).map_err(error)?;
+        let written = record.clone().into_bytes().map_err(error)?;
+        let scheduler = scheduler.load_record(record);
+        // Schedulers pass over what they do not know.
+        match scheduler.to_record().into_bytes().map_err(error)? == written {
+            true => Ok(scheduler),
+            false => Err(misfit("the learning-rate scheduler is of another kind".to_owned())),
+        }
+    })
+}
+
+/// Where a run stood, from its model's record.
+pub(super) fn progress_words(pack: &Pack) -> Result<Vec<u64>, String> {
+    let halves = pack.integers(PROGRESS_PATH);
+    let none = || format!("it does not hold `{PROGRESS_PATH}`, so it is no record of an `Apollo`");
+    Ok(join_halves(&halves.ok_or_else(none)?))
+}
+
+fn misfit(file: &'static str) -> impl Fn(String) -> CheckpointError {
+    move |message| CheckpointError::Misfit { file, message }
+}
+
+/// Burn panics at some records: an error all the same.
+fn caught<T>(
+    misfit: &impl Fn(String) -> CheckpointError,
+    load: impl FnOnce() -> Result<T, CheckpointError>,
+) -> Result<T, CheckpointError> {
+    catch_unwind(AssertUnwindSafe(load))
+        .unwrap_or_else(|panic| Err(misfit(panic_message(panic.as_ref()))))
+}
+
+/// # Errors
+///
+/// [`CheckpointError::OtherPlan`] with the first field that differs.
+fn same_plan(saved: &PlanDescription, now: &PlanDescription) -> Result<(), CheckpointError> {
+    let fields = |plan: &PlanDescription| match serde_json::to_value(plan) {
+        Ok(Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    };
+    if saved == now {
+        return Ok(());
+    }
+    let (saved, now) = (fields(saved), fields(now));
+    let differs = saved.iter().find(|(field, value)| now.get(*field) != Some(*value));
+    match differs {
+        Some((field, value)) => Err(CheckpointError::OtherPlan {
+            field: field.clone(),
+            saved: value.to_string(),
+            now: now.get(field).map(Value::to_string).unwrap_or_default(),
+        }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,122 @@
+use std::collections::BTreeMap;
+
+use burn::module::Module;
+use burn::optim::ModuleOptimizer;
+use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::store::RecordError;
+use burn::tensor::Bytes;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::CheckpointError;
+use super::files::{MODEL, OPTIM, SCHEDULER};
+use super::pack::Pack;
+use crate::apollo::{Apollo, PlanDescription};
+use crate::schedule::LossPoint;
+use crate::stack::Growable;
+
+/// All that a run needs to go on, at one moment: what a [`CheckpointStore`](super::CheckpointStore) saves as a set.
+///
+/// It is host memory: it may be saved later, or by another thread, while the run goes on.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    pub(super) step: u64,
+    pub(super) epoch: Option<usize>,
+    pub(super) metric: Option<f64>,
+    pub(super) plan: PlanDescription,
+    pub(super) losses: Vec<LossPoint>,
+    pub(super) state: BTreeMap<String, Value>,
+    pub(super) files: [(&'static str, Bytes); 3],
+}
+
+impl Snapshot {
+    /// The run between two optimizer steps: the model with its position and plan, the losses that its growth policy
+    /// has yet to hear, the optimizer's state and the learning-rate scheduler's.
+    ///
+    /// Gradients that are being accumulated are not part of it: take it before the first micro-batch of a step.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::Encode`] where Burn cannot put a record into bytes.
+    pub fn new<M: Growable>(
+        apollo: &Apollo<M>,
+        optim: &ModuleOptimizer,
+        scheduler: &ModuleLrScheduler,
+    ) -> Result<Self, CheckpointError> {
+        let files = [
+            encode(MODEL, apollo.clone().into_record().into_bytes())?,
+            encode(OPTIM, optim.to_record().into_bytes())?,
+            encode(SCHEDULER, scheduler.to_record().into_bytes())?,
+        ];
+        let losses = apollo.unheard_losses();
+        Ok(Self { losses, ..Self::of_files(apollo.step_count(), apollo.describe(), files) })
+    }
+
+    pub(super) fn of_files(
+        step: u64,
+        plan: PlanDescription,
+        files: [(&'static str, Bytes); 3],
+    ) -> Self {
+        let (losses, state) = (Vec::new(), BTreeMap::new());
+        Self { step, epoch: None, metric: None, plan, losses, state, files }
+    }
+
+    /// Adds a state of your own under a name: the position in the data, the configuration, whatever the run goes by
+    /// beside what Burn and this crate know. It is stored as JSON; floating-point numbers keep all their bits.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::State`] where JSON cannot hold it.
+    pub fn with_state(
+        mut self,
+        name: &str,
+        state: &impl Serialize,
+    ) -> Result<Self, CheckpointError> {
+        let value = serde_json::to_value(state).map_err(|e| CheckpointError::State {
+            name: name.to_owned(),
+            message: e.to_string(),
+        })?;
+        self.state.insert(name.to_owned(), value);
+        Ok(self)
+    }
+
+    /// The value that [`Retention`](super::Retention) finds the best sets by: a validation loss, say.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::NotFinite`] for a NaN or an infinity.
+    pub fn with_metric(self, metric: f64) -> Result<Self, CheckpointError> {
+        match metric.is_finite() {
+            true => Ok(Self { metric: Some(metric), ..self }),
+            false => Err(CheckpointError::NotFinite { what: format!("the metric {metric}") }),
+        }
+    }
+
+    /// Epochs done, for a run that counts them.
+    pub fn with_epoch(self, epoch: usize) -> Self {
+        Self { epoch: Some(epoch), ..self }
+    }
+
+    /// # Errors
+    ///
+    /// [`CheckpointError::NotFinite`] naming a tensor that holds a NaN or an infinity.
+    pub(super) fn check_finite(&self) -> Result<(), CheckpointError> {
+        for (file, bytes) in &self.files {
+            let pack =
+                Pack::read(bytes).map_err(|message| CheckpointError::Encode { file, message })?;
+            if let Some(tensor) = pack.not_finite() {
+                return Err(CheckpointError::NotFinite { what: format!("`{tensor}` of {file}") });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A record as the bytes of a file.
+pub(super) fn encode(
+    file: &'static str,
+    bytes: Result<Bytes, RecordError>,
+) -> Result<(&'static str, Bytes), CheckpointError> {
+    let bytes = bytes.map_err(|e| CheckpointError::Encode { file, message: e.to_string() })?;
+    Ok((file, bytes.shared()))
+}

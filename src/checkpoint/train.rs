@@ -1,0 +1,270 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::optim::OptimizerRecord;
+use burn::optim::lr_scheduler::LrSchedulerRecord;
+use burn::store::{ModuleRecord, RecordError};
+use burn::tensor::Bytes;
+use burn::train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
+
+use super::files::{MODEL, OPTIM, SCHEDULER};
+use super::pack::Pack;
+use super::set::progress_words;
+use super::snapshot::encode;
+use super::store::read_manifest;
+use super::{CheckpointError, CheckpointSet, CheckpointStore, Snapshot};
+use crate::apollo::{Apollo, PlanDescription};
+use crate::stack::Growable;
+
+/// Checkpointers for burn-train that write its three records as one [set](CheckpointSet) per epoch.
+///
+/// burn-train's strategy says which epochs to keep (`with_checkpointing_strategy`), not the store's
+/// [`Retention`](super::Retention); but an epoch is only let go once a newer set was found good.
+///
+/// ```
+/// use burn::train::{Learner, SupervisedTraining};
+/// use burn_apollo::checkpoint::{CheckpointStore, Retention, SetCheckpointers};
+/// # use burn::{module::Module, nn::{Linear, LinearConfig}, tensor::{Device, Tensor}};
+/// # use burn::data::{dataloader::DataLoaderBuilder, dataset::InMemDataset, dataloader::batcher::Batcher};
+/// # use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+/// # use burn::train::{InferenceStep, RegressionOutput, TrainOutput, TrainStep};
+/// # use burn::optim::AdamWConfig;
+/// # use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
+/// # use burn_apollo::{Apollo, ApolloConfig};
+/// # #[derive(Module, Debug)]
+/// # struct Mlp { blocks: LayerStack<Linear> }
+/// # impl Growable for Mlp {
+/// #     fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> { vec![&mut self.blocks] }
+/// # }
+/// # impl Mlp {
+/// #     fn output(&self, x: Tensor<2>) -> RegressionOutput {
+/// #         let y = self.blocks.iter().fold(x.clone(), |x, block| x.clone() + block.forward(x).tanh());
+/// #         RegressionOutput::new((y.clone() - x.clone()).powi_scalar(2).mean(), y, x)
+/// #     }
+/// # }
+/// # impl TrainStep for Mlp {
+/// #     type Input = Tensor<2>;
+/// #     type Output = RegressionOutput;
+/// #     fn step(&self, x: Tensor<2>) -> TrainOutput<RegressionOutput> {
+/// #         let output = self.output(x);
+/// #         TrainOutput::new(self, output.loss.backward(), output)
+/// #     }
+/// # }
+/// # impl InferenceStep for Mlp {
+/// #     type Input = Tensor<2>;
+/// #     type Output = RegressionOutput;
+/// #     fn step(&self, x: Tensor<2>) -> RegressionOutput { self.output(x) }
+/// # }
+/// # struct Rows;
+/// # impl Batcher<f32, Tensor<2>> for Rows {
+/// #     fn batch(&self, items: Vec<f32>, device: &Device) -> Tensor<2> {
+/// #         Tensor::<1>::from_floats(items.as_slice(), device).reshape([items.len(), 1]).repeat_dim(1, 8)
+/// #     }
+/// # }
+/// # let loader = || DataLoaderBuilder::new(Rows).batch_size(2).build(InMemDataset::new(vec![0.1_f32, 0.2, 0.3, 0.4]));
+/// # let device = Device::default().autodiff();
+/// # let mlp = Mlp { blocks: (0..4).map(|_| LinearConfig::new(8, 8).init(&device)).collect() };
+/// # let mut optim = AdamWConfig::new().init();
+/// # let mut scheduler = CosineAnnealingLrSchedulerConfig::new(1e-3, 20).init()?;
+/// # let temporary = tempfile::tempdir()?;
+/// # let dir = temporary.path();
+/// let mut apollo = Apollo::new(mlp, ApolloConfig::new(20))?;
+///
+/// let store = CheckpointStore::open(dir.join("checkpoints"), Retention::default())?;
+/// let latest = store.latest_good()?;
+/// let checkpointers = SetCheckpointers::new(store, &apollo);
+/// let mut training = SupervisedTraining::new(dir, loader(), loader())
+///     .with_custom_checkpointers(checkpointers.model(), checkpointers.optim(), checkpointers.scheduler())
+///     .num_epochs(3);
+/// # training = training.with_application_logger(None);
+/// if let Some(latest) = latest {
+///     // Loaded here for its typed errors: burn-train panics at a record that does not fit.
+///     (apollo, optim, scheduler) = latest.set.load(apollo, optim, scheduler)?;
+///     training = training.checkpoint(latest.set.epoch().unwrap_or(0));
+/// }
+/// let result = training.launch(Learner::new(apollo, optim, scheduler));
+/// # assert!(result.error.is_none());
+/// # drop(checkpointers);
+/// # let store = CheckpointStore::open(dir.join("checkpoints"), Retention::default())?;
+/// # assert_eq!(store.latest_good()?.unwrap().set.epoch(), Some(3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct SetCheckpointers {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    store: CheckpointStore,
+    plan: PlanDescription,
+    epochs: Mutex<Epochs>,
+}
+
+/// What burn-train asked for and is not done yet.
+#[derive(Debug, Default)]
+struct Epochs {
+    /// Records of epochs whose other records are still to come.
+    partial: BTreeMap<usize, BTreeMap<&'static str, Bytes>>,
+    /// Epochs to let go once a newer set is good.
+    doomed: BTreeSet<usize>,
+    /// Whether the last set that was to be written is there.
+    written: bool,
+}
+
+impl SetCheckpointers {
+    /// Checkpointers that write into `store`, for a run of `apollo`.
+    pub fn new<M: Growable>(store: CheckpointStore, apollo: &Apollo<M>) -> Self {
+        let (plan, epochs) = (apollo.describe(), Mutex::default());
+        Self { shared: Arc::new(Shared { store, plan, epochs }) }
+    }
+
+    /// The checkpointer of the model's record.
+    pub fn model(&self) -> RecordCheckpointer<ModuleRecord> {
+        self.checkpointer()
+    }
+
+    /// The checkpointer of the optimizer's record.
+    pub fn optim(&self) -> RecordCheckpointer<OptimizerRecord> {
+        self.checkpointer()
+    }
+
+    /// The checkpointer of the learning-rate scheduler's record.
+    pub fn scheduler(&self) -> RecordCheckpointer<LrSchedulerRecord> {
+        self.checkpointer()
+    }
+
+    fn checkpointer<R>(&self) -> RecordCheckpointer<R> {
+        RecordCheckpointer { shared: self.shared.clone(), record: PhantomData }
+    }
+}
+
+/// One of the three [`SetCheckpointers`]. burn-train calls each from a thread of its own.
+#[derive(Debug)]
+pub struct RecordCheckpointer<R> {
+    shared: Arc<Shared>,
+    record: PhantomData<fn() -> R>,
+}
+
+/// A record of burn-train's and its file in a set.
+pub trait SetRecord: Checkpoint + sealed::Sealed {
+    /// The record's file.
+    #[doc(hidden)]
+    const FILE: &'static str;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+macro_rules! set_record {
+    ($record:ty, $file:ident) => {
+        impl sealed::Sealed for $record {}
+        impl SetRecord for $record {
+            const FILE: &'static str = $file;
+        }
+    };
+}
+
+set_record!(ModuleRecord, MODEL);
+set_record!(OptimizerRecord, OPTIM);
+set_record!(LrSchedulerRecord, SCHEDULER);
+
+impl<R: SetRecord> Checkpointer<R> for RecordCheckpointer<R> {
+    fn save(&self, epoch: usize, record: R) -> Result<(), CheckpointerError> {
+        self.shared.put(epoch, R::FILE, record.checkpoint_into_bytes()).map_err(unknown)
+    }
+
+    fn delete(&self, epoch: usize) -> Result<(), CheckpointerError> {
+        self.shared.let_go(epoch).map_err(unknown)
+    }
+
+    fn restore(&self, epoch: usize) -> Result<R, CheckpointerError> {
+        let bytes = self.shared.find(epoch).and_then(|set| set.read(R::FILE)).map_err(unknown)?;
+        R::checkpoint_from_bytes(bytes).map_err(CheckpointerError::Record)
+    }
+}
+
+impl Shared {
+    /// Takes a record of an epoch; the last of its three writes the set.
+    fn put(
+        &self,
+        epoch: usize,
+        file: &'static str,
+        record: Result<Bytes, RecordError>,
+    ) -> Result<(), CheckpointError> {
+        let (file, bytes) = encode(file, record)?;
+        let mut epochs = self.epochs.lock().unwrap_or_else(PoisonError::into_inner);
+        let records = epochs.partial.entry(epoch).or_default();
+        records.insert(file, bytes);
+        let [Some(model), Some(optim), Some(scheduler)] =
+            [MODEL, OPTIM, SCHEDULER].map(|file| records.get(file).cloned())
+        else {
+            return Ok(());
+        };
+        epochs.partial.remove(&epoch);
+        epochs.written = false;
+        let files = [(MODEL, model), (OPTIM, optim), (SCHEDULER, scheduler)];
+        let snapshot = Snapshot::of_files(step(&files[0].1)?, self.plan.clone(), files);
+        let doomed = self.sets_of(&epochs.doomed)?;
+        self.store.save_keeping(snapshot.with_epoch(epoch), |good| {
+            good.iter().map(|(number, _)| *number).filter(|n| !doomed.contains_key(n)).collect()
+        })?;
+        epochs.doomed.clear();
+        epochs.written = true;
+        Ok(())
+    }
+
+    /// Removes an epoch's sets, as soon as a newer one is there.
+    fn let_go(&self, epoch: usize) -> Result<(), CheckpointError> {
+        let mut epochs = self.epochs.lock().unwrap_or_else(PoisonError::into_inner);
+        epochs.doomed.insert(epoch);
+        if !epochs.partial.is_empty() || !epochs.written {
+            return Ok(());
+        }
+        for set in self.sets_of(&epochs.doomed)?.values() {
+            self.store.remove(set)?;
+        }
+        epochs.doomed.clear();
+        Ok(())
+    }
+
+    /// The sets of some epochs but the newest of all, by number.
+    fn sets_of(
+        &self,
+        epochs: &BTreeSet<usize>,
+    ) -> Result<BTreeMap<u64, std::path::PathBuf>, CheckpointError> {
+        let mut sets = self.store.sets()?;
+        sets.pop_last();
+        sets.retain(|_, path| {
+            let epoch = read_manifest(path).ok().and_then(|m| m.epoch);
+            epoch.is_some_and(|epoch| epochs.contains(&epoch))
+        });
+        Ok(sets)
+    }
+
+    /// The newest good set of an epoch.
+    fn find(&self, epoch: usize) -> Result<CheckpointSet, CheckpointError> {
+        let mut found = Err(CheckpointError::NoEpoch { path: self.store.path().to_owned(), epoch });
+        for path in self.store.sets()?.into_values().rev() {
+            match CheckpointSet::open(&path) {
+                Ok(set) if set.epoch() == Some(epoch) => return Ok(set),
+                Ok(_) => {}
+                Err(error) => found = Err(error),
+            }
+        }
+        found
+    }
+}
+
+/// Optimizer steps done, from a model's record.
+fn step(model: &Bytes) -> Result<u64, CheckpointError> {
+    let words = Pack::read(model).and_then(|pack| progress_words(&pack));
+    let step = words.and_then(|w| w.get(1).copied().ok_or_else(|| "it is empty".to_owned()));
+    step.map_err(|message| CheckpointError::Misfit { file: MODEL, message })
+}
+
+fn unknown(error: CheckpointError) -> CheckpointerError {
+    CheckpointerError::Unknown(error.to_string())
+}
