@@ -31,6 +31,10 @@
 //! | [`apollo`] | [`Apollo`], the model with its plan |
 #![cfg_attr(
     feature = "train",
+    doc = "| [`data`] | shuffled batches in an order that a resumed run repeats, and their position for a checkpoint |"
+)]
+#![cfg_attr(
+    feature = "train",
     doc = "| [`metric`] | depth and unique layers as metrics of burn-train |"
 )]
 //!
@@ -56,6 +60,8 @@
 //! environment variable `BURN_DEVICE` (to `flex`, say) to run such a build on a machine without one.
 
 pub mod apollo;
+#[cfg(feature = "train")]
+pub mod data;
 pub mod depth;
 pub mod expand;
 #[cfg(feature = "train")]
