@@ -32,6 +32,10 @@
 //! | [`checkpoint`] | checkpoints as whole, checked sets: exact resume, in burn-train and in your own loop |
 #![cfg_attr(
     feature = "train",
+    doc = "| [`data`] | shuffled batches in an order that a resumed run repeats, and their position for a checkpoint |"
+)]
+#![cfg_attr(
+    feature = "train",
     doc = "| [`metric`] | depth and unique layers as metrics of burn-train |"
 )]
 //!
@@ -58,6 +62,8 @@
 
 pub mod apollo;
 pub mod checkpoint;
+#[cfg(feature = "train")]
+pub mod data;
 pub mod depth;
 pub mod expand;
 #[cfg(feature = "train")]

@@ -5,75 +5,28 @@ mod support;
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::data::dataloader::{DataLoader, DataLoaderBuilder, batcher::Batcher};
+use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::{AdamWConfig, GradientsParams};
-use burn::tensor::{Device, ExecutionError, Tensor};
+use burn::tensor::{Device, Tensor};
+use burn::train::metric::LossMetric;
 use burn::train::metric::store::EventStoreClient;
-use burn::train::metric::{Adaptor, LossInput, LossMetric};
 use burn::train::{
-    EarlyStoppingStrategy, ExecutionStrategy, InferenceStep, ItemLazy, Learner, LearningResult,
-    MultiDeviceOptim, SupervisedTraining, TrainOutput, TrainStep, TrainingStrategy,
+    EarlyStoppingStrategy, ExecutionStrategy, Learner, LearningResult, MultiDeviceOptim,
+    SupervisedTraining, TrainStep, TrainingStrategy,
 };
 use burn_apollo::depth::DrawPer;
 use burn_apollo::metric::StepMetric;
 use burn_apollo::optim::{MomentOrders, MomentPolicy};
 use burn_apollo::schedule::LossPlateau;
 use burn_apollo::{Apollo, ApolloConfig, ApolloError};
-use support::{Net, WIDTH, bits, stages};
-
-pub struct Loss(Tensor<1>);
-
-impl ItemLazy for Loss {
-    fn sync(self) -> Result<Self, ExecutionError> {
-        Ok(Self(self.0.without_autodiff()))
-    }
-}
-
-impl Adaptor<LossInput> for Loss {
-    fn adapt(&self) -> LossInput {
-        LossInput::new(self.0.clone())
-    }
-}
-
-impl TrainStep for Net {
-    type Input = Tensor<2>;
-    type Output = Loss;
-
-    fn step(&self, x: Tensor<2>) -> TrainOutput<Loss> {
-        let loss = self.loss(x);
-        if self.losses.recorded() > 0 {
-            self.losses.push(loss.clone().into_scalar::<f64>()); // only where a test listens
-        }
-        TrainOutput::new(self, loss.backward(), Loss(loss.detach()))
-    }
-}
-
-impl InferenceStep for Net {
-    type Input = Tensor<2>;
-    type Output = Loss;
-
-    fn step(&self, x: Tensor<2>) -> Loss {
-        Loss(self.loss(x))
-    }
-}
-
-#[derive(Clone)]
-struct Rows;
-
-impl Batcher<[f32; WIDTH], Tensor<2>> for Rows {
-    fn batch(&self, items: Vec<[f32; WIDTH]>, device: &Device) -> Tensor<2> {
-        let flat: Vec<f32> = items.concat();
-        Tensor::<1>::from_floats(flat.as_slice(), device).reshape([items.len(), WIDTH])
-    }
-}
+use support::burn_train::Rows;
+use support::{Net, bits, stages};
 
 /// 10 batches of 4 rows, always in the same order.
 fn loader() -> Arc<dyn DataLoader<Tensor<2>>> {
-    let row = |r: usize| core::array::from_fn(|i| ((r * 31 + i * 7) as f32 * 0.37).sin());
-    let rows: Vec<[f32; WIDTH]> = (0..40).map(row).collect();
-    DataLoaderBuilder::new(Rows).batch_size(4).build(InMemDataset::new(rows))
+    DataLoaderBuilder::new(Rows).batch_size(4).build(InMemDataset::new((0..40).collect()))
 }
 
 fn device() -> Device {

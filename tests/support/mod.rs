@@ -1,6 +1,9 @@
 //! Small models for the tests.
 #![allow(dead_code)] // every test binary uses a part of it
 
+#[cfg(feature = "train")]
+pub mod burn_train;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
