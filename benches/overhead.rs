@@ -35,6 +35,7 @@ fn model(device: &Device) -> Gpt {
         layers: 12,
         embedding_std: 0.1,
         linear_std: 0.05,
+        dropout: 0.0,
     }
     .init(device)
 }

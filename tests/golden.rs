@@ -72,6 +72,7 @@ fn reference(device: &Device) -> Gpt {
         layers: 12,
         embedding_std: 0.02,
         linear_std: 0.02,
+        dropout: 0.0,
     };
     let mut model = config.init(device);
     let mut store = SafetensorsStore::from_file(golden("model.safetensors"))
