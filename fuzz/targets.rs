@@ -4,7 +4,6 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::path::Path;
 
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::lr_scheduler::linear::LinearLrSchedulerConfig;
@@ -68,8 +67,13 @@ fn scheduler() -> ModuleLrScheduler {
         .expect("a valid schedule")
 }
 
-/// The checkpoint that every version reads.
-pub const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/checkpoint-v1");
+/// The files of the checkpoint that every version reads.
+pub const SAMPLE: [(&str, &[u8]); 4] = [
+    ("manifest.json", include_bytes!("../tests/data/checkpoint-v1/manifest.json")),
+    ("model.bpk", include_bytes!("../tests/data/checkpoint-v1/model.bpk")),
+    ("optim.bpk", include_bytes!("../tests/data/checkpoint-v1/optim.bpk")),
+    ("scheduler.bpk", include_bytes!("../tests/data/checkpoint-v1/scheduler.bpk")),
+];
 
 /// Panics that the library catches and turns into errors are no findings: only the fuzzer's own hook takes them for
 /// that.
@@ -112,8 +116,8 @@ pub fn manifest(data: &[u8]) {
 pub fn records(data: &[u8]) {
     let Some((kind, data)) = data.split_first() else { return };
     let file = ["model.bpk", "optim.bpk", "scheduler.bpk"][usize::from(kind % 3)];
-    let manifest = fs::read_to_string(Path::new(SAMPLE).join("manifest.json")).expect("the sample");
-    let mut manifest: serde_json::Value = serde_json::from_str(&manifest).expect("the sample");
+    let mut manifest: serde_json::Value =
+        serde_json::from_slice(SAMPLE[0].1).expect("the sample is JSON");
     manifest["files"][file] = data.len().into();
     let set = open_with(&[(file, data), ("manifest.json", manifest.to_string().as_bytes())], None);
     let (apollo, optim, scheduler) = fresh(LossFeed::default());
@@ -127,11 +131,10 @@ fn open_with(
 ) -> Result<CheckpointSet, CheckpointError> {
     let dir = tempfile::tempdir().expect("a folder");
     let mut lines = String::new();
-    for name in ["manifest.json", "model.bpk", "optim.bpk", "scheduler.bpk"] {
-        let given = files.iter().find(|(file, _)| *file == name).map(|(_, data)| data.to_vec());
-        let data =
-            given.unwrap_or_else(|| fs::read(Path::new(SAMPLE).join(name)).expect("the sample"));
-        Sha256::digest(&data).iter().for_each(|byte| write!(lines, "{byte:02x}").expect("memory"));
+    for (name, own) in SAMPLE {
+        let given = files.iter().find(|(file, _)| *file == name).map(|(_, data)| *data);
+        let data = given.unwrap_or(own);
+        Sha256::digest(data).iter().for_each(|byte| write!(lines, "{byte:02x}").expect("memory"));
         writeln!(lines, "  {name}").expect("memory");
         fs::write(dir.path().join(name), data).expect("room");
     }
