@@ -5,6 +5,7 @@
 mod program;
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -148,6 +149,43 @@ fn a_hundred_kills_change_nothing() {
 fn a_thousand_kills_change_nothing() {
     let tally = torture(1000, 2);
     assert!(tally.in_a_checkpoint >= 100 && tally.in_a_growth >= 20, "{tally:?}");
+}
+
+/// Killed at every single system call by which a run changes its folder.
+#[test]
+#[ignore = "runs the example under strace some hundred times; needs strace"]
+fn a_kill_at_any_system_call_changes_nothing() {
+    let short = ["--steps", "9", "--checkpoint-every", "3", "--keep", "1"];
+    let whole = undisturbed(&short);
+    let mut kills = Vec::new();
+    for call in ["mkdir", "write", "fsync", "fdatasync", "rename", "unlink", "unlinkat"] {
+        for when in 1.. {
+            let dir = tempfile::tempdir().unwrap();
+            let inject = format!("inject={call}:signal=SIGKILL:when={when}");
+            let gpt = command(dir.path(), &short);
+            let traced = Command::new("strace")
+                .args(["-f", "-qq", "-o", "/dev/null", "-e"])
+                .args([&format!("trace={call}"), "-e", &inject])
+                .arg(gpt.get_program())
+                .args(gpt.get_args())
+                .output()
+                .expect("strace is installed");
+            if traced.status.success() {
+                kills.push((call, when - 1));
+                break;
+            }
+            let signal = traced.status.signal();
+            assert_eq!(signal, Some(9), "{}", text(&traced.stderr));
+            ok(&command(dir.path(), &short).output().unwrap());
+            same_run(whole.path(), dir.path(), &format!("killed at {call} {when}"));
+        }
+    }
+    println!("{kills:?}");
+    let least = [("fsync", 20), ("rename", 8), ("unlinkat", 4)];
+    assert!(
+        least.iter().all(|(call, n)| kills.iter().any(|(c, k)| c == call && k >= n)),
+        "{kills:?}"
+    );
 }
 
 #[test]
