@@ -13,14 +13,18 @@ mod common;
 
 use std::time::{Duration, Instant};
 
+use burn::lr_scheduler::constant::ConstantLr;
+use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn::train::TrainStep;
+use burn_apollo::checkpoint::{CheckpointStore, Retention, Snapshot};
 use burn_apollo::depth::ConstantHigh;
 use burn_apollo::expand::{Expander, Interpolation};
 use burn_apollo::schedule::Schedule;
 use burn_apollo::stack::GrowableStack;
-use burn_apollo::{Apollo, ApolloConfig};
+use burn_apollo::{Apollo, ApolloConfig, NotFinite};
 use common::gpt::{Gpt, GptConfig};
 use common::text::Batch;
 
@@ -79,8 +83,9 @@ fn median(mut times: Vec<Duration>) -> f64 {
 
 /// Six unique layers shared at depth 12: a stack in that order without `Apollo`, against `Apollo` in its
 /// first stage (policy asked, depth drawn, layers mapped at every step) through burn-train's trait.
-fn overhead(device: &Device) {
+fn overhead(device: &Device, not_finite: NotFinite) {
     let config = ApolloConfig::new(10_000)
+        .with_not_finite(not_finite)
         .with_schedule(Schedule::one_hop(&[6], &[12], 0.9))
         .with_sampler(ConstantHigh);
     let mut plain = model(device);
@@ -108,7 +113,8 @@ fn overhead(device: &Device) {
     let ratio = median(apollo_times) / median(plain_times.clone());
     let step = median(plain_times);
     println!(
-        "6 layers at depth 12, step {:.0} ms: Apollo / hand-written loop = {ratio:.4}",
+        "6 layers at depth 12, step {:.0} ms, gradients that are not finite: {not_finite:?}: \
+         Apollo / hand-written loop = {ratio:.4}",
         step * 1e3
     );
 }
@@ -146,9 +152,46 @@ fn growth(device: &Device) {
     );
 }
 
+/// A set of the full model with AdamW state, against Burn's three records written one by one, and in training steps.
+fn checkpoint(device: &Device) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = CheckpointStore::open(dir.path(), Retention::last(1)).expect("the folder is free");
+    let config = ApolloConfig::new(100).with_schedule(Schedule::from_scratch(&[12]));
+    let mut apollo = Apollo::new(model(device), config).expect("the plan fits the model");
+    let (mut optim, scheduler) = (adamw(), ModuleLrScheduler::new(ConstantLr::new(1e-4)));
+    let (mut steps, mut sets, mut records, mut bytes) = (vec![], vec![], vec![], 0);
+    for _ in 0..9 {
+        let step;
+        (step, apollo) = timed(|| apollo_step(apollo, &mut optim, device));
+        let (set, report) = timed(|| {
+            let snapshot = Snapshot::new(&apollo, &optim, &scheduler).expect("records have bytes");
+            store.save(snapshot).expect("there is room")
+        });
+        let (record, ()) = timed(|| {
+            let save = |name: &str| dir.path().join(name);
+            apollo.clone().into_record().save(save("model")).expect("there is room");
+            optim.to_record().save(save("optim")).expect("there is room");
+            scheduler.to_record().save(save("scheduler")).expect("there is room");
+        });
+        bytes = report.bytes;
+        steps.push(step);
+        sets.push(set);
+        records.push(record);
+    }
+    let (step, set, record) = (median(steps), median(sets), median(records));
+    println!(
+        "checkpoint of {:.1} MB: {:.2} times Burn's three records, {:.2} training steps",
+        bytes as f64 / 1e6,
+        set / record,
+        set / step
+    );
+}
+
 fn main() {
     let device = Device::flex().autodiff();
     device.seed(1);
-    overhead(&device);
+    overhead(&device, NotFinite::Ignore);
+    overhead(&device, NotFinite::Stop);
     growth(&device);
+    checkpoint(&device);
 }

@@ -76,6 +76,14 @@ impl RunDir {
         self.path.join(name)
     }
 
+    /// Waits until the names of new files are on the disk, where the system can.
+    pub fn sync(&self) -> std::io::Result<()> {
+        match cfg!(unix) {
+            true => fs::File::open(&self.path)?.sync_all(),
+            false => Ok(()),
+        }
+    }
+
     /// Writes a file as a whole or not at all.
     pub fn write(&self, name: &str, content: &str) -> Result<(), burn_pack::Error> {
         let path = self.file(name);

@@ -17,16 +17,21 @@ impl Table {
     /// A new table.
     pub fn create(dir: &RunDir, name: &'static str) -> Result<Self, Failure> {
         let path = dir.file(name);
-        let file = File::create(&path).map_err(|e| usage(format!("{}: {e}", path.display())))?;
+        let file = File::create(&path).and_then(|file| {
+            dir.sync()?;
+            Ok(file)
+        });
+        let file = file.map_err(|e| usage(format!("{}: {e}", path.display())))?;
         Ok(Self { name, csv: csv::Writer::from_writer(file) })
     }
 
     /// The table of an earlier run, cut to the rows of the steps to `keep`: what was written after the checkpoint
-    /// is written again.
+    /// is written again. Refused where it has fewer rows than the `least` that the checkpoint came after.
     pub fn resume(
         dir: &RunDir,
         name: &'static str,
         keep: impl Fn(u64) -> bool,
+        least: u64,
     ) -> Result<Self, Failure> {
         let path = dir.file(name);
         let failed = |e: std::io::Error| usage(format!("{}: {e}", path.display()));
@@ -38,8 +43,11 @@ impl Table {
             .filter(|(i, line)| *i == 0 || step(line).is_some_and(&keep))
             .map(|(_, line)| line)
             .collect();
-        if kept.is_empty() {
-            return Self::create(dir, name);
+        if (kept.lines().count() as u64) < 1 + least {
+            return Err(usage(format!(
+                "{}: lacks rows of steps before the checkpoint",
+                path.display()
+            )));
         }
         dir.write(name, &kept).map_err(usage)?;
         let file = OpenOptions::new().append(true).open(&path).map_err(failed)?;

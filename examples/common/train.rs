@@ -143,8 +143,8 @@ impl<T: Task, C: Clone + Serialize> Run<T, C> {
         let (steps, validation) = match first {
             0 => (Table::create(dir, STEPS)?, Table::create(dir, VALIDATION)?),
             _ => (
-                Table::resume(dir, STEPS, |row| row < first)?,
-                Table::resume(dir, VALIDATION, |row| row <= first)?,
+                Table::resume(dir, STEPS, |row| row < first, first)?,
+                Table::resume(dir, VALIDATION, |row| row <= first, 1)?,
             ),
         };
         let depths = self.config.plan.expected_depths(self.config.steps, &self.task.targets())?;

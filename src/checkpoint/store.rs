@@ -63,7 +63,7 @@ impl CheckpointStore {
     /// written to.
     pub fn open(path: impl AsRef<Path>, retention: Retention) -> Result<Self, CheckpointError> {
         let path = path.as_ref().to_owned();
-        fs::create_dir_all(&path).map_err(CheckpointError::io("made", &path))?;
+        make_dir(&path)?;
         let lock = lock(&path)?;
         for (name, entry) in entries(&path)? {
             if name.starts_with(ASIDE) || name.starts_with(REMOVING) {
@@ -213,6 +213,14 @@ impl CheckpointStore {
     fn damaged(&self) -> MutexGuard<'_, BTreeSet<u64>> {
         self.damaged.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Makes a folder and those above it, and waits until they are on the disk.
+fn make_dir(path: &Path) -> Result<(), CheckpointError> {
+    let missing = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).count();
+    fs::create_dir_all(path).map_err(CheckpointError::io("made", path))?;
+    let above = path.ancestors().skip(1).take(missing);
+    above.filter(|p| !p.as_os_str().is_empty()).try_for_each(files::sync_dir)
 }
 
 /// Writes all files of a set into the new folder `dir` and waits until they are on the disk.
