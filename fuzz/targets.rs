@@ -18,6 +18,7 @@ use burn_apollo::schedule::{LossFeed, LossPlateau, Schedule};
 use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
 use burn_apollo::{Apollo, ApolloConfig};
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 
 /// A residual network of four layers, as small as can be.
 #[derive(Module, Debug)]
@@ -81,11 +82,13 @@ pub fn quiet() {
     std::panic::set_hook(Box::new(|_| {}));
 }
 
-/// Schedule files, in TOML and JSON.
-pub fn schedule(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+/// Schedule files, in TOML and JSON. Says whether there is a schedule in them.
+pub fn schedule(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
     let parsed = [toml::from_str::<Schedule>(text).ok(), serde_json::from_str(text).ok()];
+    let mut found = false;
     for schedule in parsed.into_iter().flatten() {
+        found = true;
         for (steps, targets) in [(0, &[4][..]), (1000, &[12]), (u64::MAX, &[12, 4]), (7, &[])] {
             let Ok(timeline) = schedule.timeline(steps, targets) else { continue };
             assert_eq!(timeline.layers(timeline.stages() - 1), targets);
@@ -96,39 +99,46 @@ pub fn schedule(data: &[u8]) {
         let written = toml::to_string(&schedule).expect("a schedule can be written");
         assert_eq!(toml::from_str::<Schedule>(&written).ok(), Some(schedule));
     }
+    found
 }
 
-/// Manifests and lists of checksums. The first byte says which: a manifest comes with its true checksum.
-pub fn manifest(data: &[u8]) {
-    let Some((kind, data)) = data.split_first() else { return };
-    let opened = match kind % 2 {
+/// Manifests and lists of checksums. The first byte says which: a manifest comes with its true checksum. Says whether
+/// the set loads.
+pub fn manifest(data: &[u8]) -> bool {
+    let Some((kind, data)) = data.split_first() else { return false };
+    let (_dir, opened) = match kind % 2 {
         0 => open_with(&[("manifest.json", data)], None),
         _ => open_with(&[], Some(data)),
     };
-    if let Ok(set) = opened {
+    opened.is_ok_and(|set| {
         let _ = (set.state::<serde_json::Value>("data"), set.plan(), set.metric());
-        let (apollo, optim, scheduler) = fresh(LossFeed::default());
-        let _ = set.load(apollo, optim, scheduler);
-    }
+        loads(&set)
+    })
 }
 
-/// Records, each with its true length and checksum. The first byte says which.
-pub fn records(data: &[u8]) {
-    let Some((kind, data)) = data.split_first() else { return };
+fn loads(set: &CheckpointSet) -> bool {
+    let (apollo, optim, scheduler) = fresh(LossFeed::default());
+    set.load(apollo, optim, scheduler).is_ok()
+}
+
+/// Records, each with its true length and checksum. The first byte says which. Says whether the set loads.
+pub fn records(data: &[u8]) -> bool {
+    let Some((kind, data)) = data.split_first() else { return false };
     let file = ["model.bpk", "optim.bpk", "scheduler.bpk"][usize::from(kind % 3)];
     let mut manifest: serde_json::Value =
         serde_json::from_slice(SAMPLE[0].1).expect("the sample is JSON");
     manifest["files"][file] = data.len().into();
-    let set = open_with(&[(file, data), ("manifest.json", manifest.to_string().as_bytes())], None);
-    let (apollo, optim, scheduler) = fresh(LossFeed::default());
-    let _ = set.expect("checksum and length are right").load(apollo, optim, scheduler);
+    let (_dir, set) =
+        open_with(&[(file, data), ("manifest.json", manifest.to_string().as_bytes())], None);
+    loads(&set.expect("checksum and length are right"))
 }
 
-/// The sample with other files in place of its own, and checksums to match unless `sums` are given.
+/// The sample with other files in place of its own, and checksums to match unless `sums` are given. The folder lasts as
+/// long as what is returned.
 fn open_with(
     files: &[(&str, &[u8])],
     sums: Option<&[u8]>,
-) -> Result<CheckpointSet, CheckpointError> {
+) -> (TempDir, Result<CheckpointSet, CheckpointError>) {
     let dir = tempfile::tempdir().expect("a folder");
     let mut lines = String::new();
     for (name, own) in SAMPLE {
@@ -140,5 +150,6 @@ fn open_with(
     }
     let sums = sums.unwrap_or(lines.as_bytes());
     fs::write(dir.path().join("SHA256SUMS"), sums).expect("room");
-    CheckpointSet::open(dir.path())
+    let set = CheckpointSet::open(dir.path());
+    (dir, set)
 }
