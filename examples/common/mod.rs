@@ -1,7 +1,11 @@
 //! What the examples share: models, text, devices, options and run folders.
 
+#[allow(dead_code)] // not every example has both kinds of model
+pub mod bert;
 pub mod device;
 pub mod gpt;
+#[allow(dead_code, unused_imports)] // not every example reads or writes foreign files
+pub mod hf;
 pub mod language;
 pub mod options;
 pub mod run_dir;
