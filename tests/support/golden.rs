@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::store::ModuleSnapshot;
+use burn::store::{ModuleSnapshot, bridge};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_apollo::optim::MomentPolicy;
 use burn_apollo::stack::Growable;
@@ -152,6 +152,13 @@ pub fn tokens(ids: &[Vec<i64>], device: &Device) -> Tensor<2, Int> {
 pub fn close(found: f64, expected: f64, relative: f64, scale: f64, what: &str) {
     let error = (found - expected).abs() / scale.max(expected.abs());
     assert!(error <= relative, "{what}: {found} against {expected}, relative error {error:.2e}");
+}
+
+/// Every float parameter by path: its bits.
+pub fn bits(module: &impl Module) -> BTreeMap<String, Vec<u32>> {
+    let tensors = module.collect(None, None, false).into_iter();
+    let bits = |data: TensorData| data.iter::<f32>().map(f32::to_bits).collect();
+    tensors.map(|t| (t.name.clone(), bits(bridge::to_data(&t).unwrap()))).collect()
 }
 
 /// The logits `[32, 61]` of the references' batch against those that a case holds.

@@ -4,8 +4,9 @@ use std::fmt::{Debug, Display};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::super::{Failure, run_error, usage};
 
@@ -21,11 +22,6 @@ pub struct ConfigFile<C> {
     pub fields: C,
 }
 
-#[derive(Deserialize)]
-struct Kind {
-    model_type: Option<String>,
-}
-
 impl<C: DeserializeOwned> ConfigFile<C> {
     /// Reads the configuration of a model of `kind`.
     pub fn read(dir: &Path, kind: &str) -> Result<Self, Failure> {
@@ -36,11 +32,11 @@ impl<C: DeserializeOwned> ConfigFile<C> {
             return Err(failed(&format!("{size} bytes are no configuration")));
         }
         let text = fs::read_to_string(&path).map_err(|e| failed(&e))?;
-        let found: Kind = serde_json::from_str(&text).map_err(|e| failed(&e))?;
-        match found.model_type.as_deref() {
-            Some(found) if found == kind => {}
+        let found: Map<String, Value> = serde_json::from_str(&text).map_err(|e| failed(&e))?;
+        match found.get("model_type") {
+            Some(Value::String(found)) if found == kind => {}
             Some(other) => {
-                return Err(failed(&format!("model_type is {other:?}, expected {kind:?}")));
+                return Err(failed(&format!("model_type is {other}, expected {kind:?}")));
             }
             None => return Err(failed(&"model_type is missing")),
         }

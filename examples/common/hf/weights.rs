@@ -138,11 +138,11 @@ impl Layout {
             Some(rest.split('.').next()?.to_owned())
         };
         let found = found.keys().filter_map(number).collect::<BTreeSet<_>>().len();
-        (found != layers).then(|| format!("there are {found} layers, expected {layers}"))
+        (found != layers).then(|| format!("the number of layers is {found}, expected {layers}"))
     }
 
-    /// Writes the tensors of `model`, which has these sizes, and the mark without which
-    /// `transformers` refuses them.
+    /// Writes the tensors of `model`, which has these sizes, and the mark of PyTorch's layout, which
+    /// `transformers` before version 5 demands.
     pub fn save(&self, model: &impl Module, sizes: Sizes, dir: &Path) -> Result<(), Failure> {
         let tensors = model.collect(None, None, false);
         let shapes = tensors.into_iter().map(|t| (t.name, t.shape.to_vec())).collect();
@@ -190,12 +190,16 @@ impl<'a> Weights<'a> {
         }
         match layout.mismatch(&shapes, sizes) {
             None => Ok(weights),
-            Some(mismatch) => Err(weights.failure(format!("{mismatch} by config.json"))),
+            Some(mismatch) => Err(weights.unfit(&mismatch)),
         }
     }
 
     fn failure(&self, message: impl std::fmt::Display) -> Failure {
         usage(format!("{}: {message}", self.path.display()))
+    }
+
+    fn unfit(&self, mismatch: &str) -> Failure {
+        self.failure(format!("does not fit config.json: {mismatch}"))
     }
 
     /// Fills `model` from the file, which must hold all of it and nothing else.
@@ -229,10 +233,10 @@ impl<'a> Weights<'a> {
         let mut unknown =
             loaded.unused.iter().filter(|name| !unneeded.matches(name) && !tied(name));
         if let Some(error) = loaded.errors.first() {
-            return Err(self.failure(self.describe(error)));
+            return Err(self.unfit(&self.describe(error)));
         }
         if let Some((path, _)) = loaded.missing.first() {
-            return Err(self.failure(format!("there is no tensor {}", self.layout.file_name(path))));
+            return Err(self.unfit(&format!("there is no tensor {}", self.layout.file_name(path))));
         }
         match unknown.next() {
             None => Ok(()),
@@ -247,14 +251,16 @@ impl<'a> Weights<'a> {
     fn describe(&self, error: &ApplyError) -> String {
         match error {
             ApplyError::ShapeMismatch { path, expected, found } => {
-                let swap = self.layout.transposed && found.len() == 2;
+                // Every other matrix is the weight of a linear layer.
+                let embedding = path.contains("embeddings.");
+                let swap = self.layout.transposed && !embedding && found.len() == 2;
                 let shape = |shape: &[usize]| match swap {
                     true => shape.iter().rev().copied().collect(),
                     false => shape.to_vec(),
                 };
                 let (expected, found) = (shape(expected), shape(found));
                 let name = self.layout.file_name(path);
-                format!("{name} has shape {found:?}, expected {expected:?} by config.json")
+                format!("{name} has shape {found:?}, expected {expected:?}")
             }
             ApplyError::DTypeMismatch { path, found, .. } => {
                 format!("{} holds {found:?}, expected floats", self.layout.file_name(path))
