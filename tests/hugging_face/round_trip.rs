@@ -133,4 +133,17 @@ fn a_folder_that_cannot_be_written_is_named() {
         Err(Failure::Usage(message)) => assert!(message.contains("cannot be made"), "{message}"),
         other => panic!("{other:?}"),
     }
+
+    let weights = dir.path().join("model.safetensors");
+    std::fs::create_dir(&weights).unwrap();
+    match Bert::export(&config, &model, dir.path()) {
+        Err(Failure::Run(message)) => {
+            assert!(
+                message.contains("model.safetensors: ") && !message.contains('\n'),
+                "{message}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "files are left over");
 }

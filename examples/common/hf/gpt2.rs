@@ -100,6 +100,7 @@ fn read_config(dir: &Path) -> Result<GptConfig, Failure> {
     file.only("add_cross_attention", f.add_cross_attention, false)?;
     file.only("tie_word_embeddings", f.tie_word_embeddings, true)?;
     let std = file.std(f.initializer_range)?;
+    // `GptConfig` has no dropout to put it in; it changes nothing that the model computes.
     file.dropout(&[
         ("embd_pdrop", f.embd_pdrop),
         ("attn_pdrop", f.attn_pdrop),

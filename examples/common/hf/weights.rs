@@ -141,8 +141,8 @@ impl Layout {
         (found != layers).then(|| format!("the number of layers is {found}, expected {layers}"))
     }
 
-    /// Writes the tensors of `model`, which has these sizes, and the mark of PyTorch's layout, which
-    /// `transformers` before version 5 demands.
+    /// Writes the tensors of `model`, which has these sizes. The file is marked as PyTorch's:
+    /// `transformers` 4 refuses the mark that burn-store makes.
     pub fn save(&self, model: &impl Module, sizes: Sizes, dir: &Path) -> Result<(), Failure> {
         let tensors = model.collect(None, None, false);
         let shapes = tensors.into_iter().map(|t| (t.name, t.shape.to_vec())).collect();
