@@ -30,6 +30,7 @@ fn run(first_stage: usize) {
         layers: LAYERS,
         embedding_std: 0.1,
         linear_std: 0.02,
+        dropout: 0.0,
     }
     .init(&device);
     let schedule = match first_stage {

@@ -131,16 +131,19 @@ mod wgpu {
         let (start, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         gpt(start.path(), "flex", &["--stop-after", "1"]);
         copy(start.path(), other.path());
-        let losses = |dir: &Path, device: &str| -> Vec<f32> {
+        let run = |dir: &Path, device: &str| -> (Vec<usize>, Vec<f32>) {
             gpt(dir, device, &[]);
             let summary = std::fs::read_to_string(dir.join("summary.json")).unwrap();
             let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
             assert_eq!(summary["growths"].as_array().unwrap().len(), 2);
             let csv = std::fs::read_to_string(dir.join("steps.csv")).unwrap();
-            csv.lines().skip(1).map(|l| l.split(',').nth(5).unwrap().parse().unwrap()).collect()
+            let rows = csv.lines().skip(1).map(|l| l.split(',').collect::<Vec<_>>());
+            rows.map(|row| (row[3].parse::<usize>().unwrap(), row[5].parse::<f32>().unwrap()))
+                .unzip()
         };
-        let gpu = losses(start.path(), "wgpu:cpu");
-        let cpu = losses(other.path(), "flex");
+        let (gpu_depths, gpu) = run(start.path(), "wgpu:cpu");
+        let (cpu_depths, cpu) = run(other.path(), "flex");
+        assert_eq!(gpu_depths, cpu_depths);
         println!("wgpu: {gpu:?}\nflex: {cpu:?}");
         assert_eq!(gpu.len(), 30);
         close(&gpu, &cpu, 1e-3, "losses of the gpt example");

@@ -2,7 +2,6 @@
 //! computed in float64: losses, logits and gradients at virtual depths, and whole training runs with a
 //! growth.
 
-#[allow(dead_code, unused_imports)] // the models alone are needed
 #[path = "../examples/common/mod.rs"]
 mod common;
 #[path = "support/golden.rs"]

@@ -6,7 +6,8 @@
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::{
-    Embedding, EmbeddingConfig, Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig,
+    Dropout, DropoutConfig, Embedding, EmbeddingConfig, Initializer, LayerNorm, LayerNormConfig,
+    Linear, LinearConfig,
 };
 use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Bool, Device, Int, Tensor};
@@ -25,12 +26,15 @@ pub struct GptConfig {
     /// Standard deviation of the other weights; GPT-2: 0.02. Projections into the residual stream are
     /// further divided by √(2·layers), as there.
     pub linear_std: f64,
+    /// Probability of dropout at the embeddings, the attention weights and both residual branches; GPT-2: 0.1.
+    pub dropout: f64,
 }
 
 #[derive(Module, Debug)]
 pub struct Gpt {
     wte: Embedding,
     pub wpe: Embedding,
+    drop: Dropout,
     pub h: LayerStack<Block>,
     ln_f: LayerNorm,
 }
@@ -47,6 +51,8 @@ pub struct Block {
 struct Attention {
     c_attn: Linear,
     c_proj: Linear,
+    attn_dropout: Dropout,
+    resid_dropout: Dropout,
     #[module(skip)]
     heads: usize,
 }
@@ -55,6 +61,7 @@ struct Attention {
 struct Mlp {
     c_fc: Linear,
     c_proj: Linear,
+    dropout: Dropout,
 }
 
 impl Growable for Gpt {
@@ -74,6 +81,7 @@ impl GptConfig {
         Gpt {
             wte: embedding(self.vocabulary),
             wpe: embedding(self.positions),
+            drop: self.dropout(),
             h: LayerStack::from_fn(self.layers, move |_| self.block(&on)),
             ln_f: self.norm(device),
         }
@@ -89,14 +97,21 @@ impl GptConfig {
             attn: Attention {
                 c_attn: linear(width, 3 * width, std),
                 c_proj: linear(width, width, residual),
+                attn_dropout: self.dropout(),
+                resid_dropout: self.dropout(),
                 heads: self.heads,
             },
             ln_2: self.norm(device),
             mlp: Mlp {
                 c_fc: linear(width, 4 * width, std),
                 c_proj: linear(4 * width, width, residual),
+                dropout: self.dropout(),
             },
         }
+    }
+
+    fn dropout(&self) -> Dropout {
+        DropoutConfig::new(self.dropout).init()
     }
 
     fn norm(&self, device: &Device) -> LayerNorm {
@@ -114,7 +129,7 @@ impl Gpt {
         let [batch, seq] = ids.dims();
         let device = ids.device();
         let positions = Tensor::arange(0..seq as i64, &device).unsqueeze::<2>();
-        let x = self.wte.forward(ids) + self.wpe.forward(positions);
+        let x = self.drop.forward(self.wte.forward(ids) + self.wpe.forward(positions));
         let width = x.dims()[2];
         let mut x = x.reshape([batch * seq, width]);
         let future: Tensor<2, Bool> = Tensor::tril_mask([seq, seq], 0, &device);
@@ -136,7 +151,7 @@ impl Block {
     fn forward(&self, x: Tensor<2>, future: &Tensor<2, Bool>, batch: usize) -> Tensor<2> {
         let x = x.clone() + self.attn.forward(self.ln_1.forward(x), future, batch);
         let hidden = gelu(self.mlp.c_fc.forward(self.ln_2.forward(x.clone())));
-        x + self.mlp.c_proj.forward(hidden)
+        x + self.mlp.dropout.forward(self.mlp.c_proj.forward(hidden))
     }
 }
 
@@ -149,8 +164,9 @@ impl Attention {
         let scores = part(0).matmul(part(1).transpose()).div_scalar((size as f64).sqrt());
         let mask = future.clone().reshape([1, 1, seq, seq]).expand([batch, self.heads, seq, seq]);
         let weights = softmax(scores.mask_fill(mask, f32::NEG_INFINITY), 3);
+        let weights = self.attn_dropout.forward(weights);
         let mixed = weights.matmul(part(2)).swap_dims(1, 2).reshape([rows, width]);
-        self.c_proj.forward(mixed)
+        self.resid_dropout.forward(self.c_proj.forward(mixed))
     }
 }
 

@@ -1,26 +1,43 @@
-//! What the examples share: models, text, devices, options and run folders.
+//! What the examples share: models, data, options, devices, the training loop and run folders.
+#![allow(dead_code)] // every example uses a part of it
 
-#[allow(dead_code)] // not every example has both kinds of model
 pub mod bert;
 pub mod device;
+pub mod fault;
 pub mod gpt;
-#[allow(dead_code, unused_imports)] // not every example reads or writes foreign files
 pub mod hf;
 pub mod language;
 pub mod options;
+pub mod progress;
+pub mod rate;
+pub mod results;
 pub mod run_dir;
+pub mod run_options;
+pub mod signal;
+pub mod table;
+pub mod task;
 pub mod text;
+pub mod train;
 
 use std::fmt::Display;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use signal::Signal;
 
 /// Parses the command line and runs `main`; every error becomes one line on standard error.
 ///
-/// A command line, file or folder that cannot be used exits with 2, a run that fails later with 1.
-pub fn start<O: Parser>(main: impl FnOnce(O) -> Result<(), Failure>) -> ExitCode {
-    let options = match O::try_parse() {
+/// `defaults` gives values to options that every example sets its own way. A command line, file or folder that
+/// cannot be used exits with 2, a run that fails later with 1, one that a signal stopped with 128 and its number.
+pub fn start<O: CommandFactory + FromArgMatches>(
+    defaults: &[(&'static str, &'static str)],
+    main: impl FnOnce(O) -> Result<(), Failure>,
+) -> ExitCode {
+    let command = defaults.iter().fold(O::command(), |command, (option, value)| {
+        command.mut_arg(option, |arg| arg.default_value(*value).required(false))
+    });
+    let parsed = command.try_get_matches().and_then(|m: ArgMatches| O::from_arg_matches(&m));
+    let options = match parsed {
         Ok(options) => options,
         Err(error) if !error.use_stderr() => {
             print!("{error}");
@@ -34,6 +51,13 @@ pub fn start<O: Parser>(main: impl FnOnce(O) -> Result<(), Failure>) -> ExitCode
     };
     match main(options) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Signal(signal, step)) => {
+            eprintln!(
+                "stopped by {} after step {step}; the checkpoint is written, --resume goes on",
+                signal.name
+            );
+            ExitCode::from(signal.exit_code)
+        }
         Err(Failure::Usage(message)) => {
             eprintln!("error: {message}");
             ExitCode::from(2)
@@ -52,6 +76,8 @@ pub enum Failure {
     Usage(String),
     /// The run itself failed.
     Run(String),
+    /// A signal ended the run after a step whose checkpoint is written.
+    Signal(Signal, u64),
 }
 
 /// A failure of what the user gave.

@@ -92,12 +92,12 @@ pub struct PlanConfig {
 }
 
 impl PlanOptions {
-    /// The plan for a model of `layers` layers.
-    pub fn config(&self, layers: usize) -> Result<PlanConfig, Failure> {
+    /// The plan for a model whose stacks have these target depths.
+    pub fn config(&self, targets: &[usize]) -> Result<PlanConfig, Failure> {
         let schedule = match &self.schedule {
             Some(file) => read_schedule(file)?,
-            None if self.from_scratch => Schedule::from_scratch(&[layers]),
-            None => Schedule::paper(&[layers]),
+            None if self.from_scratch => Schedule::from_scratch(targets),
+            None => Schedule::paper(targets),
         };
         Ok(PlanConfig {
             policy: self.policy,
@@ -110,6 +110,20 @@ impl PlanOptions {
 }
 
 impl PlanConfig {
+    /// End and expected depth, over all stacks, of each stage.
+    pub fn expected_depths(
+        &self,
+        steps: u64,
+        targets: &[usize],
+    ) -> Result<Vec<(u64, f64)>, Failure> {
+        let timeline = self.schedule.timeline(steps, targets).map_err(usage)?;
+        let depth = |stage: usize| {
+            let stacks = timeline.layers(stage).iter().zip(targets);
+            stacks.map(|(unique, target)| self.sampler.mean_depth(*unique, *target)).sum()
+        };
+        Ok((0..timeline.stages()).map(|stage| (timeline.end(stage), depth(stage))).collect())
+    }
+
     /// The library's configuration of a run of `steps` optimizer steps.
     pub fn apollo(&self, steps: u64, seed: u64, losses: LossFeed) -> Result<ApolloConfig, Failure> {
         let config = ApolloConfig::new(steps)

@@ -1,28 +1,24 @@
-//! The folder of a run: its configuration, checkpoint and results.
+//! The folder of a run: its configuration, checkpoints and results.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use burn::module::Module;
-use burn::optim::lr_scheduler::LrSchedulerRecord;
-use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
-use burn::optim::{ModuleOptimizer, OptimizerRecord};
-use burn::store::ModuleRecord;
+use burn_apollo::checkpoint::{CheckpointError, CheckpointStore, Retention};
+use burn_pack::AtomicFile;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Failure, run_error, usage};
 
-/// A run's folder.
+/// A run's folder, taken for this process.
 pub struct RunDir {
     path: PathBuf,
+    pub checkpoints: CheckpointStore,
 }
 
 const CONFIG: &str = "config.json";
-const CHECKPOINT: &str = "checkpoint";
-/// Where a checkpoint is written before it takes the place of the one before it, and where that one waits.
-const ASIDE: &str = "checkpoint.new";
-const BEFORE: &str = "checkpoint.old";
+const CHECKPOINTS: &str = "checkpoints";
 
 /// What a new run does with a folder that already holds one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,11 +36,11 @@ impl RunDir {
         config: &C,
         existing: Existing,
         same_run: impl Fn(&C) -> bool,
+        retention: Retention,
         results: &[&str],
     ) -> Result<(Self, bool), Failure> {
-        let dir = Self { path: path.to_owned() };
         let out = path.display();
-        let holds_run = dir.file(CONFIG).exists();
+        let holds_run = path.join(CONFIG).exists();
         match existing {
             Existing::Refuse if holds_run => {
                 return Err(usage(format!(
@@ -52,39 +48,28 @@ impl RunDir {
                      or name another folder"
                 )));
             }
-            Existing::Resume if holds_run => {
-                if !same_run(&dir.config::<C>()?) {
-                    return Err(usage(format!(
-                        "--resume: {out} holds a run with other options; its {CONFIG} says which"
-                    )));
-                }
-                dir.probe()?;
-                return Ok((dir, true));
+            Existing::Resume if holds_run && !same_run(&read_config::<C>(path)?) => {
+                return Err(usage(format!(
+                    "--resume: {out} holds a run with other options; its {CONFIG} says which"
+                )));
             }
             _ => {}
         }
         fs::create_dir_all(path).map_err(|e| usage(format!("--out {out}: cannot be made: {e}")))?;
+        let checkpoints = CheckpointStore::open(path.join(CHECKPOINTS), retention);
+        let checkpoints = checkpoints.map_err(|e| usage(format!("--out {out}: {e}")))?;
+        let dir = Self { path: path.to_owned(), checkpoints };
         dir.probe()?;
+        if holds_run && existing == Existing::Resume {
+            return Ok((dir, true));
+        }
         dir.clear(results).map_err(|e| usage(format!("--out {out}: cannot be cleared: {e}")))?;
         dir.write(CONFIG, &to_json(config)).map_err(|e| usage(format!("--out {out}: {e}")))?;
         Ok((dir, false))
     }
 
-    /// The folder of an earlier run.
-    pub fn existing(path: &Path) -> Result<Self, Failure> {
-        let dir = Self { path: path.to_owned() };
-        match dir.file(CONFIG).exists() {
-            true => Ok(dir),
-            false => Err(usage(format!("--out {}: holds no run", path.display()))),
-        }
-    }
-
-    /// The options that the run was made with.
-    pub fn config<C: DeserializeOwned>(&self) -> Result<C, Failure> {
-        let file = self.file(CONFIG);
-        let text =
-            fs::read_to_string(&file).map_err(|e| usage(format!("{}: {e}", file.display())))?;
-        serde_json::from_str(&text).map_err(|e| usage(format!("{}: {e}", file.display())))
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
@@ -92,27 +77,32 @@ impl RunDir {
     }
 
     /// Writes a file as a whole or not at all.
-    pub fn write(&self, name: &str, content: &str) -> std::io::Result<()> {
-        let aside = self.file(&format!("{name}.new"));
-        fs::write(&aside, content)?;
-        fs::rename(aside, self.file(name))
+    pub fn write(&self, name: &str, content: &str) -> Result<(), burn_pack::Error> {
+        let path = self.file(name);
+        let (scratch, mut file) = AtomicFile::create(&path)?;
+        let failed =
+            |e| burn_pack::Error::IoError(format!("cannot write '{}': {e}", path.display()));
+        file.write_all(content.as_bytes()).map_err(failed)?;
+        scratch.commit()
     }
 
     pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), Failure> {
-        self.write(name, &to_json(value))
-            .map_err(|e| run_error(format!("{}: {e}", self.file(name).display())))
+        self.write(name, &to_json(value)).map_err(run_error)
     }
 
-    fn clear(&self, results: &[&str]) -> std::io::Result<()> {
-        let gone = |result: std::io::Result<()>| match result {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
-            _ => Ok(()),
+    fn clear(&self, results: &[&str]) -> Result<(), CheckpointError> {
+        let remove = |name: &str| {
+            let path = self.file(name);
+            match fs::remove_file(&path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    Err(CheckpointError::Io { action: "removed", path, cause: e })
+                }
+                _ => Ok(()),
+            }
         };
-        gone(fs::remove_file(self.file(CONFIG)))?;
-        for set in [CHECKPOINT, ASIDE, BEFORE] {
-            gone(fs::remove_dir_all(self.file(set)))?;
-        }
-        results.iter().try_for_each(|name| gone(fs::remove_file(self.file(name))))
+        remove(CONFIG)?;
+        self.checkpoints.clear()?;
+        results.iter().try_for_each(|name| remove(name))
     }
 
     fn probe(&self) -> Result<(), Failure> {
@@ -121,48 +111,16 @@ impl RunDir {
             .and_then(|()| fs::remove_file(&file))
             .map_err(|e| usage(format!("--out {}: cannot be written to: {e}", self.path.display())))
     }
+}
 
-    /// Saves everything that a run needs to go on. The set is written aside and takes the place of the
-    /// one before it by a rename.
-    pub fn save(
-        &self,
-        model: &impl Module,
-        optim: &ModuleOptimizer,
-        scheduler: &ModuleLrScheduler,
-    ) -> Result<(), Failure> {
-        let (set, aside, old) = (self.file(CHECKPOINT), self.file(ASIDE), self.file(BEFORE));
-        let failed = |e: &dyn std::fmt::Display| run_error(format!("{}: {e}", set.display()));
-        let _ = fs::remove_dir_all(&aside);
-        fs::create_dir_all(&aside).map_err(|e| failed(&e))?;
-        let written = model
-            .clone()
-            .into_record()
-            .save(aside.join("model"))
-            .and_then(|()| optim.to_record().save(aside.join("optim")))
-            .and_then(|()| scheduler.to_record().save(aside.join("scheduler")));
-        written.map_err(|e| failed(&e))?;
-        if set.exists() {
-            let _ = fs::remove_dir_all(&old);
-            fs::rename(&set, &old).map_err(|e| failed(&e))?;
-        }
-        fs::rename(&aside, &set).map_err(|e| failed(&e))?;
-        let _ = fs::remove_dir_all(&old);
-        Ok(())
+/// The options that the run in a folder was made with.
+pub fn read_config<C: DeserializeOwned>(dir: &Path) -> Result<C, Failure> {
+    let file = dir.join(CONFIG);
+    if !file.exists() {
+        return Err(usage(format!("--out {}: holds no run", dir.display())));
     }
-
-    /// The saved set, if there is one.
-    pub fn load(
-        &self,
-    ) -> Result<Option<(ModuleRecord, OptimizerRecord, LrSchedulerRecord)>, Failure> {
-        let set = [self.file(CHECKPOINT), self.file(BEFORE)].into_iter().find(|p| p.exists());
-        let Some(set) = set else { return Ok(None) };
-        let failed = |e| usage(format!("--resume: {}: {e}", set.display()));
-        Ok(Some((
-            ModuleRecord::load(set.join("model")).map_err(failed)?,
-            OptimizerRecord::load(set.join("optim")).map_err(failed)?,
-            LrSchedulerRecord::load(set.join("scheduler")).map_err(failed)?,
-        )))
-    }
+    let text = fs::read_to_string(&file).map_err(|e| usage(format!("{}: {e}", file.display())))?;
+    serde_json::from_str(&text).map_err(|e| usage(format!("{}: {e}", file.display())))
 }
 
 fn to_json(value: &impl Serialize) -> String {

@@ -3,52 +3,49 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
-use crate::common::gpt::{Gpt, GptConfig};
-use crate::common::run_dir::RunDir;
-use crate::common::text::VOCABULARY;
+use crate::common::gpt::Gpt;
+use crate::common::results::MODEL;
+use crate::common::run_dir::read_config;
+use crate::common::run_options::RunConfig;
 use crate::common::{Failure, device, usage};
-use crate::options::{Options, RunConfig};
-
-/// The file of the finished model: a plain Burn record without a trace of Apollo.
-pub const MODEL: &str = "model";
+use crate::options::{Options, TextConfig};
 
 pub fn from_run(options: &Options, prompt: &str) -> Result<(), Failure> {
-    let device = device::by_name(&options.device)?;
-    let dir = RunDir::existing(&options.out)?;
-    let config: RunConfig = dir.config()?;
-    let model = shape(&config)
-        .init(&device)
-        .try_load_file(dir.file(MODEL))
-        .map_err(|e| usage(format!("--out {}: no finished run: {e}", options.out.display())))?;
-    println!("{}", text(&model, prompt, options, &device));
+    let (out, device) = (&options.run.out, device::by_name(&options.run.device)?);
+    let config: RunConfig<TextConfig> = read_config(out)?;
+    let model = config.task.model().init(&device);
+    let model = model
+        .try_load_file(out.join(MODEL))
+        .map_err(|e| usage(format!("--out {}: no finished run: {e}", out.display())))?;
+    println!("{}", text(&model, prompt, &Sampling::new(options), &device));
     Ok(())
 }
 
-pub fn shape(config: &RunConfig) -> GptConfig {
-    GptConfig {
-        vocabulary: VOCABULARY,
-        positions: config.seq,
-        width: config.width,
-        heads: config.heads,
-        layers: config.layers,
-        // Measured on the default run: GPT-2's 0.02 for its width of 768 is too little for a narrow model.
-        embedding_std: 0.1,
-        linear_std: 0.02 * (768.0 / config.width as f64).sqrt(),
+/// How text is sampled.
+pub struct Sampling {
+    length: u32,
+    temperature: f64,
+    seed: u64,
+}
+
+impl Sampling {
+    pub fn new(options: &Options) -> Self {
+        Self { length: options.length, temperature: options.temperature, seed: options.run.seed }
     }
 }
 
 /// `prompt` and its continuation.
-pub fn text(model: &Gpt, prompt: &str, options: &Options, device: &Device) -> String {
+pub fn text(model: &Gpt, prompt: &str, how: &Sampling, device: &Device) -> String {
     let mut bytes = if prompt.is_empty() { b"\n".to_vec() } else { prompt.as_bytes().to_vec() };
     let positions = model.wpe.weight.dims()[0];
-    let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
-    for _ in 0..options.length {
+    let mut rng = ChaCha8Rng::seed_from_u64(how.seed);
+    for _ in 0..how.length {
         let context = &bytes[bytes.len().saturating_sub(positions)..];
         let ids: Vec<i32> = context.iter().map(|b| i32::from(*b)).collect();
         let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [1, context.len()]), device);
         let last = model.forward(ids).narrow(0, context.len() - 1, 1);
         let logits: Vec<f64> = last.into_data().iter::<f64>().collect();
-        bytes.push(sample(&logits, options.temperature, rng.random()));
+        bytes.push(sample(&logits, how.temperature, rng.random()));
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }

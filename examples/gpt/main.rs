@@ -9,16 +9,23 @@
 mod common;
 mod generate;
 mod options;
-mod progress;
-mod train;
+mod task;
 
 use std::process::ExitCode;
 
-use options::Options;
+use common::train;
+use options::{Options, TextConfig};
+use task::Bytes;
 
 fn main() -> ExitCode {
-    common::start(|options: Options| match &options.generate {
+    let defaults = [("out", "runs/gpt"), ("steps", "700"), ("batch", "16"), ("lr", "0.002")];
+    common::start(&defaults, |options: Options| match &options.generate {
         Some(prompt) => generate::from_run(&options, prompt),
-        None => train::run(&options),
+        None => {
+            let (config, text) = options.config()?;
+            let task = Bytes::new(&options, &config, text);
+            let same = config.clone();
+            train::run(task, &options.run, config, |other| TextConfig::same_run(&same, other))
+        }
     })
 }

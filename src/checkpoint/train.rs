@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::optim::OptimizerRecord;
@@ -223,20 +224,19 @@ impl Shared {
         if !epochs.partial.is_empty() || !epochs.written {
             return Ok(());
         }
-        for set in self.sets_of(&epochs.doomed)?.values() {
-            self.store.remove(set)?;
+        let newest = self.store.sets()?.pop_last().map(|(number, _)| number);
+        for (number, set) in self.sets_of(&epochs.doomed)? {
+            if Some(number) != newest {
+                self.store.remove(&set)?;
+            }
         }
         epochs.doomed.clear();
         Ok(())
     }
 
-    /// The sets of some epochs but the newest of all, by number.
-    fn sets_of(
-        &self,
-        epochs: &BTreeSet<usize>,
-    ) -> Result<BTreeMap<u64, std::path::PathBuf>, CheckpointError> {
+    /// The sets of some epochs, by number.
+    fn sets_of(&self, epochs: &BTreeSet<usize>) -> Result<BTreeMap<u64, PathBuf>, CheckpointError> {
         let mut sets = self.store.sets()?;
-        sets.pop_last();
         sets.retain(|_, path| {
             let epoch = read_manifest(path).ok().and_then(|m| m.epoch);
             epoch.is_some_and(|epoch| epochs.contains(&epoch))

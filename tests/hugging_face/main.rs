@@ -3,7 +3,6 @@
 //! Nothing here needs Python: what `transformers` computes from an export was recorded by
 //! `tests/python/hugging_face.py` (see docs/hugging-face.md).
 
-#[allow(dead_code, unused_imports)] // models and files alone are needed
 #[path = "../../examples/common/mod.rs"]
 mod common;
 mod config;
@@ -63,6 +62,7 @@ impl Kind for Gpt {
             layers: 12,
             embedding_std: 0.02,
             linear_std: 0.02,
+            dropout: 0.0,
         }
     }
 }
@@ -103,7 +103,7 @@ fn assert_refused<K: Kind>(dir: &Path, expected: &str) {
             assert!(message.contains(expected), "{message:?} does not say {expected:?}");
             assert!(!message.contains('\n'), "{message:?} is not one line");
         }
-        Err(Failure::Run(message)) => panic!("{message:?} should be a usage failure"),
+        Err(other) => panic!("{other:?} should be a usage failure"),
         Ok((config, _)) => panic!("{config:?} was imported, expected {expected:?}"),
     }
 }

@@ -81,10 +81,14 @@ fn bert_config_is_written_as_it_was() {
 #[test]
 fn dropout_is_kept() {
     let dir = tempfile::tempdir().unwrap();
-    let config = super::BertConfig { dropout: 0.25, ..Bert::of_bytes() };
     let device = Device::flex();
+    let config = super::BertConfig { dropout: 0.25, ..Bert::of_bytes() };
     Bert::export(&config, &Bert::init(config, &device), dir.path()).unwrap();
     assert_eq!(Bert::import(dir.path(), &device).unwrap().0, config);
+
+    let config = super::GptConfig { dropout: 0.25, ..Gpt::of_bytes() };
+    Gpt::export(&config, &Gpt::init(config, &device), dir.path()).unwrap();
+    assert_eq!(Gpt::import(dir.path(), &device).unwrap().0.dropout, 0.25);
 }
 
 #[test]

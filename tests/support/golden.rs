@@ -101,6 +101,7 @@ impl Reference for Gpt {
             layers: 12,
             embedding_std: 0.02,
             linear_std: 0.02,
+            dropout: 0.0,
         }
         .init(device)
     }

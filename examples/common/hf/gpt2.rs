@@ -100,8 +100,7 @@ fn read_config(dir: &Path) -> Result<GptConfig, Failure> {
     file.only("add_cross_attention", f.add_cross_attention, false)?;
     file.only("tie_word_embeddings", f.tie_word_embeddings, true)?;
     let std = file.std(f.initializer_range)?;
-    // `GptConfig` has no dropout to put it in; it changes nothing that the model computes.
-    file.dropout(&[
+    let dropout = file.dropout(&[
         ("embd_pdrop", f.embd_pdrop),
         ("attn_pdrop", f.attn_pdrop),
         ("resid_pdrop", f.resid_pdrop),
@@ -114,6 +113,7 @@ fn read_config(dir: &Path) -> Result<GptConfig, Failure> {
         layers: f.n_layer,
         embedding_std: std,
         linear_std: std,
+        dropout,
     })
 }
 
@@ -146,9 +146,9 @@ impl From<&GptConfig> for Fields {
             activation_function: gelu_new(),
             layer_norm_epsilon: epsilon(),
             initializer_range: config.linear_std,
-            embd_pdrop: 0.0,
-            attn_pdrop: 0.0,
-            resid_pdrop: 0.0,
+            embd_pdrop: config.dropout,
+            attn_pdrop: config.dropout,
+            resid_pdrop: config.dropout,
             scale_attn_weights: true,
             scale_attn_by_inverse_layer_idx: false,
             add_cross_attention: false,

@@ -3,6 +3,7 @@
 //!
 //! An import gives the model with all its layers. A model of another architecture, or a file that does
 //! not hold exactly one model of the configured shape, is refused in one line.
+#![allow(unused_imports)] // not every example has both kinds of model
 
 mod bert;
 mod config;

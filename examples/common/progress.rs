@@ -2,8 +2,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::common::text::Batch;
-use crate::train::Row;
+use super::results::Row;
 
 /// A bar on a terminal, a line every tenth of the run elsewhere.
 pub struct Progress {
@@ -11,7 +10,8 @@ pub struct Progress {
     steps: u64,
     next_line: u64,
     started: Instant,
-    tokens: u64,
+    items: u64,
+    unit: &'static str,
     /// End and expected depth of each stage.
     stages: Vec<(u64, f64)>,
     work: f64,
@@ -22,12 +22,13 @@ const BASE_WORK: f64 = 1.0;
 
 impl Progress {
     /// For a run that goes on at `first_step`, with the end and the expected depth of each stage.
-    pub fn new(first_step: u64, steps: u64, stages: Vec<(u64, f64)>) -> Self {
+    pub fn new(first_step: u64, steps: u64, stages: Vec<(u64, f64)>, unit: &'static str) -> Self {
         let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}")
             .expect("the template is well formed");
         let bar = ProgressBar::new(steps).with_style(style).with_position(first_step);
         let next_line = first_step + steps.div_ceil(10);
-        Self { bar, steps, next_line, started: Instant::now(), tokens: 0, stages, work: 0.0 }
+        let started = Instant::now();
+        Self { bar, steps, next_line, started, items: 0, unit, stages, work: 0.0 }
     }
 
     /// Shows the step that begins, with the latest loss that was read.
@@ -36,22 +37,27 @@ impl Progress {
         let left =
             self.left(row.step).map_or("-".to_owned(), |left| format!("{} s", left.as_secs()));
         let message = format!(
-            "stage {}/{}, depth {:>2} of {:>2} unique, loss {loss}, lr {:.1e}, {:.0} tokens/s, {left} left",
+            "stage {}/{}, depth {:>2} of {:>2} unique, loss {loss}, lr {:.1e}, {:.0} {}/s, {left} left",
             row.stage + 1,
             self.stages.len(),
             row.virtual_depth,
             row.unique_layers,
             row.lr,
-            self.tokens_per_second()
+            self.items_per_second(),
+            self.unit
         );
         if self.bar.is_hidden() && row.step >= self.next_line {
             println!("step {}/{}: {message}", row.step, self.steps);
             self.next_line += self.steps.div_ceil(10);
         }
-        self.tokens += row.tokens;
-        self.work += row.virtual_depth as f64 + BASE_WORK;
         self.bar.set_message(message);
         self.bar.set_position(row.step);
+    }
+
+    /// Counts the work of a step.
+    pub fn count(&mut self, row: &Row) {
+        self.items += row.items;
+        self.work += row.virtual_depth as f64 + BASE_WORK;
     }
 
     /// Prints a line above the bar.
@@ -62,8 +68,8 @@ impl Progress {
         }
     }
 
-    pub fn tokens_per_second(&self) -> f64 {
-        self.tokens as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
+    pub fn items_per_second(&self) -> f64 {
+        self.items as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
     }
 
     /// The time that the steps from `step` on will take, if a layer costs what it did so far.
@@ -81,9 +87,4 @@ impl Progress {
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
-}
-
-/// Tokens that a batch trains on.
-pub fn tokens(batch: &Batch) -> u64 {
-    batch.inputs.dims().iter().product::<usize>() as u64
 }

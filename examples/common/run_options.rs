@@ -1,0 +1,129 @@
+//! Options that all examples share: where a run is written, how long it is, how it goes on.
+
+use std::path::PathBuf;
+
+use burn_apollo::NotFinite;
+use burn_apollo::checkpoint::Retention;
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use super::Failure;
+use super::options::{PlanConfig, PlanOptions};
+use super::run_dir::Existing;
+
+/// A run: length, rate, seed, plan, folder.
+#[derive(Args, Debug, Clone)]
+pub struct RunOptions {
+    /// Folder for steps.csv, summary.json, checkpoints and the model
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Where to compute: flex, or cpu, cuda, rocm, wgpu, vulkan, metal in builds with that feature
+    #[arg(long, default_value = "flex")]
+    pub device: String,
+    /// Optimizer steps
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub steps: u64,
+    /// Examples per micro-batch
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub batch: u32,
+    /// Micro-batches per optimizer step, whose gradients are averaged
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub accumulate: u32,
+    /// Highest learning rate, reached after 2.5 % of the steps and lowered to a tenth by a cosine
+    #[arg(long, value_parser = learning_rate)]
+    pub lr: f64,
+    /// Seed of the weights, the data order, the depths, dropout and sampled results
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+    #[command(flatten)]
+    pub plan: PlanOptions,
+    /// What to do when gradients are not finite: stop, skip the step, or roll back to the last good checkpoint and
+    /// go on with other data
+    #[arg(long, value_enum, default_value_t)]
+    pub not_finite: OnNotFinite,
+    /// Steps between two checkpoints
+    #[arg(long, value_name = "STEPS", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    pub checkpoint_every: u64,
+    /// Newest checkpoints to keep
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub keep: u32,
+    /// Checkpoints with the lowest validation loss to keep beside them
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub keep_best: u32,
+    /// Continue the run in the output folder, or begin it
+    #[arg(long, conflicts_with = "overwrite")]
+    pub resume: bool,
+    /// Replace the run in the output folder
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Stop after this many steps as if interrupted; --resume goes on
+    #[arg(long, value_name = "STEP", value_parser = clap::value_parser!(u64).range(1..))]
+    pub stop_after: Option<u64>,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnNotFinite {
+    #[default]
+    Stop,
+    Skip,
+    RollBack,
+}
+
+impl From<OnNotFinite> for NotFinite {
+    fn from(on: OnNotFinite) -> Self {
+        match on {
+            OnNotFinite::Stop | OnNotFinite::RollBack => Self::Stop,
+            OnNotFinite::Skip => Self::Skip,
+        }
+    }
+}
+
+/// What a run is a function of: `task` is the example's own part.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunConfig<T> {
+    #[serde(flatten)]
+    pub task: T,
+    pub steps: u64,
+    pub batch: usize,
+    pub accumulate: usize,
+    pub lr: f64,
+    pub seed: u64,
+    pub not_finite: OnNotFinite,
+    pub plan: PlanConfig,
+}
+
+impl RunOptions {
+    /// The configuration of a run of `task`, whose model has stacks of these target depths.
+    pub fn config<T>(&self, task: T, targets: &[usize]) -> Result<RunConfig<T>, Failure> {
+        Ok(RunConfig {
+            task,
+            steps: self.steps,
+            batch: self.batch as usize,
+            accumulate: self.accumulate as usize,
+            lr: self.lr,
+            seed: self.seed,
+            not_finite: self.not_finite,
+            plan: self.plan.config(targets)?,
+        })
+    }
+
+    pub fn existing(&self) -> Existing {
+        match (self.resume, self.overwrite) {
+            (true, _) => Existing::Resume,
+            (_, true) => Existing::Overwrite,
+            _ => Existing::Refuse,
+        }
+    }
+
+    pub fn retention(&self) -> Retention {
+        Retention::last(self.keep as usize).and_lowest(self.keep_best as usize)
+    }
+}
+
+fn learning_rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(lr) if lr > 0.0 && lr <= 1.0 => Ok(lr),
+        _ => Err("must be a number above 0 and at most 1".to_owned()),
+    }
+}

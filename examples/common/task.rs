@@ -1,0 +1,78 @@
+//! What an example trains: the part of a run that is its own.
+
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::tensor::{Device, Int, Tensor};
+use burn_apollo::stack::Growable;
+use serde::Serialize;
+
+use super::{Failure, run_error};
+
+/// A model, its data and its loss.
+pub trait Task {
+    type Model: Growable;
+    type Batch;
+
+    /// What a batch is made of: tokens, images.
+    const ITEMS: &'static str;
+    /// What the loss is measured in.
+    const UNIT: &'static str;
+
+    /// The full model, with weights from the device's generator.
+    fn model(&self, device: &Device) -> Self::Model;
+
+    /// The target depths of the model's stacks.
+    fn targets(&self) -> Vec<usize>;
+
+    /// The micro-batch of a number: a function of the number alone.
+    fn batch(&self, number: u64, device: &Device) -> Result<Self::Batch, Failure>;
+
+    /// How many items a batch has.
+    fn items(&self, batch: &Self::Batch) -> u64;
+
+    /// The loss on a batch, `[1]`.
+    fn loss(&self, model: &Self::Model, batch: Self::Batch) -> Tensor<1>;
+
+    /// The model on data that it is not trained on.
+    fn validate(&self, model: &Self::Model, device: &Device) -> Result<Score, Failure>;
+
+    /// A simple model to compare with: its name and its loss or accuracy on the validation data.
+    fn baseline(&self) -> (&'static str, f64);
+
+    /// Shows what the finished model can do.
+    fn show(&self, model: &Self::Model, device: &Device) -> Result<String, Failure>;
+}
+
+/// How good a model is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Score {
+    pub loss: f64,
+    /// The share of right answers.
+    pub accuracy: f64,
+}
+
+impl Score {
+    /// Of `logits` `[answers, classes]` against the right classes `[answers]`.
+    pub fn of(logits: Tensor<2>, right: Tensor<1, Int>) -> Result<Self, Failure> {
+        let found = logits.clone().argmax(1).squeeze_dim::<1>(1);
+        let accuracy = found.equal(right.clone()).float().mean();
+        let loss = CrossEntropyLossConfig::new().init(&logits.device()).forward(logits, right);
+        Ok(Self {
+            loss: loss.try_into_scalar().map_err(run_error)?,
+            accuracy: accuracy.try_into_scalar().map_err(run_error)?,
+        })
+    }
+
+    /// The mean over batches, each with its number of answers.
+    pub fn mean(
+        parts: impl IntoIterator<Item = Result<(Score, f64), Failure>>,
+    ) -> Result<Self, Failure> {
+        let (mut loss, mut accuracy, mut count) = (0.0, 0.0, 0.0);
+        for part in parts {
+            let (score, answers) = part?;
+            loss += answers * score.loss;
+            accuracy += answers * score.accuracy;
+            count += answers;
+        }
+        Ok(Self { loss: loss / count, accuracy: accuracy / count })
+    }
+}

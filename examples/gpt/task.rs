@@ -1,0 +1,72 @@
+use burn::tensor::{Device, Tensor};
+
+use crate::common::Failure;
+use crate::common::gpt::Gpt;
+use crate::common::run_options::RunConfig;
+use crate::common::task::{Score, Task};
+use crate::common::text::{Batch, Text};
+use crate::generate::{self, Sampling};
+use crate::options::{Options, TextConfig};
+
+/// Every byte of a text from the bytes before it.
+pub struct Bytes {
+    config: RunConfig<TextConfig>,
+    text: Text,
+    sampling: Sampling,
+}
+
+impl Bytes {
+    pub fn new(options: &Options, config: &RunConfig<TextConfig>, text: Text) -> Self {
+        Self { config: config.clone(), text, sampling: Sampling::new(options) }
+    }
+}
+
+/// Windows of the validation part.
+const WINDOWS: usize = 64;
+
+impl Task for Bytes {
+    type Model = Gpt;
+    type Batch = Batch;
+
+    const ITEMS: &'static str = "tokens";
+    const UNIT: &'static str = "nats per byte";
+
+    fn model(&self, device: &Device) -> Gpt {
+        self.config.task.model().init(device)
+    }
+
+    fn targets(&self) -> Vec<usize> {
+        vec![self.config.task.layers]
+    }
+
+    fn batch(&self, number: u64, device: &Device) -> Result<Batch, Failure> {
+        let RunConfig { seed, batch, ref task, .. } = self.config;
+        Ok(self.text.batch(seed, number, batch, task.seq, device))
+    }
+
+    fn items(&self, batch: &Batch) -> u64 {
+        batch.inputs.dims().iter().product::<usize>() as u64
+    }
+
+    fn loss(&self, model: &Gpt, batch: Batch) -> Tensor<1> {
+        model.loss(batch.inputs, batch.targets)
+    }
+
+    fn validate(&self, model: &Gpt, device: &Device) -> Result<Score, Failure> {
+        let RunConfig { batch, ref task, .. } = self.config;
+        let batches = self.text.validation(WINDOWS, batch, task.seq, device);
+        Score::mean(batches.into_iter().map(|batch| {
+            let answers = self.items(&batch) as f64;
+            let logits = model.forward(batch.inputs);
+            Ok((Score::of(logits, batch.targets.flatten(0, 1))?, answers))
+        }))
+    }
+
+    fn baseline(&self) -> (&'static str, f64) {
+        ("the best bigram model", self.text.best_bigram_loss())
+    }
+
+    fn show(&self, model: &Gpt, device: &Device) -> Result<String, Failure> {
+        Ok(generate::text(model, "ROMEO:", &self.sampling, device))
+    }
+}

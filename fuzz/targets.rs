@@ -1,0 +1,144 @@
+//! What hostile bytes are fed to: by the fuzzer, and by the property tests in `tests/hostile.rs`. Each must return: a
+//! panic or an abort is a finding.
+#![allow(dead_code)] // every target uses a part of it
+
+use std::fmt::Write;
+use std::fs;
+
+use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use burn::lr_scheduler::linear::LinearLrSchedulerConfig;
+use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::lr_scheduler::sequential::SequentialLrSchedulerConfig;
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::{AdamWConfig, ModuleOptimizer};
+use burn::tensor::{Device, Tensor};
+use burn_apollo::checkpoint::{CheckpointError, CheckpointSet, Restored};
+use burn_apollo::schedule::{LossFeed, LossPlateau, Schedule};
+use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
+use burn_apollo::{Apollo, ApolloConfig};
+use sha2::{Digest, Sha256};
+
+/// A residual network of four layers, as small as can be.
+#[derive(Module, Debug)]
+pub struct Tiny {
+    pub blocks: LayerStack<Linear>,
+    head: Linear,
+}
+
+impl Growable for Tiny {
+    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
+        vec![&mut self.blocks]
+    }
+}
+
+impl Tiny {
+    pub fn new(device: &Device) -> Self {
+        let linear = |to| LinearConfig::new(2, to).init(device);
+        Self { blocks: (0..4).map(|_| linear(2)).collect(), head: linear(1) }
+    }
+
+    /// Mean squared error against the sum of the inputs, `[1]`.
+    pub fn loss(&self, x: Tensor<2>) -> Tensor<1> {
+        let hidden = self.blocks.iter().fold(x.clone(), |x, l| x.clone() + l.forward(x).tanh());
+        (self.head.forward(hidden) - x.sum_dim(1)).powi_scalar(2).mean()
+    }
+}
+
+/// The run whose checkpoint is kept in `tests/data/checkpoint-v1`: 20 steps, 1 → 2 → 4 layers.
+pub fn fresh(losses: LossFeed) -> Restored<Tiny> {
+    let policy = LossPlateau::new(15).expect("a valid patience");
+    let config = ApolloConfig::new(20).with_policy(policy).with_losses(losses).with_seed(11);
+    let tiny = Tiny::new(&Device::flex().autodiff());
+    (Apollo::new(tiny, config).expect("a valid plan"), optim(), scheduler())
+}
+
+fn optim() -> ModuleOptimizer {
+    AdamWConfig::new().init()
+}
+
+fn scheduler() -> ModuleLrScheduler {
+    let (warm_up, rest) = (
+        LinearLrSchedulerConfig::new(0.001, 0.01, 2),
+        CosineAnnealingLrSchedulerConfig::new(0.01, 18),
+    );
+    SequentialLrSchedulerConfig::new(vec![warm_up.into(), rest.into()], vec![2])
+        .init()
+        .expect("a valid schedule")
+}
+
+/// The files of the checkpoint that every version reads.
+pub const SAMPLE: [(&str, &[u8]); 4] = [
+    ("manifest.json", include_bytes!("../tests/data/checkpoint-v1/manifest.json")),
+    ("model.bpk", include_bytes!("../tests/data/checkpoint-v1/model.bpk")),
+    ("optim.bpk", include_bytes!("../tests/data/checkpoint-v1/optim.bpk")),
+    ("scheduler.bpk", include_bytes!("../tests/data/checkpoint-v1/scheduler.bpk")),
+];
+
+/// Panics that the library catches and turns into errors are no findings: only the fuzzer's own hook takes them for
+/// that.
+pub fn quiet() {
+    std::panic::set_hook(Box::new(|_| {}));
+}
+
+/// Schedule files, in TOML and JSON.
+pub fn schedule(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let parsed = [toml::from_str::<Schedule>(text).ok(), serde_json::from_str(text).ok()];
+    for schedule in parsed.into_iter().flatten() {
+        for (steps, targets) in [(0, &[4][..]), (1000, &[12]), (u64::MAX, &[12, 4]), (7, &[])] {
+            let Ok(timeline) = schedule.timeline(steps, targets) else { continue };
+            assert_eq!(timeline.layers(timeline.stages() - 1), targets);
+            assert_eq!(timeline.steps(), steps);
+            let ends: Vec<u64> = (0..timeline.stages()).map(|s| timeline.end(s)).collect();
+            assert!(ends.windows(2).all(|pair| pair[0] < pair[1]), "{ends:?}");
+        }
+        let written = toml::to_string(&schedule).expect("a schedule can be written");
+        assert_eq!(toml::from_str::<Schedule>(&written).ok(), Some(schedule));
+    }
+}
+
+/// Manifests and lists of checksums. The first byte says which: a manifest comes with its true checksum.
+pub fn manifest(data: &[u8]) {
+    let Some((kind, data)) = data.split_first() else { return };
+    let opened = match kind % 2 {
+        0 => open_with(&[("manifest.json", data)], None),
+        _ => open_with(&[], Some(data)),
+    };
+    if let Ok(set) = opened {
+        let _ = (set.state::<serde_json::Value>("data"), set.plan(), set.metric());
+        let (apollo, optim, scheduler) = fresh(LossFeed::default());
+        let _ = set.load(apollo, optim, scheduler);
+    }
+}
+
+/// Records, each with its true length and checksum. The first byte says which.
+pub fn records(data: &[u8]) {
+    let Some((kind, data)) = data.split_first() else { return };
+    let file = ["model.bpk", "optim.bpk", "scheduler.bpk"][usize::from(kind % 3)];
+    let mut manifest: serde_json::Value =
+        serde_json::from_slice(SAMPLE[0].1).expect("the sample is JSON");
+    manifest["files"][file] = data.len().into();
+    let set = open_with(&[(file, data), ("manifest.json", manifest.to_string().as_bytes())], None);
+    let (apollo, optim, scheduler) = fresh(LossFeed::default());
+    let _ = set.expect("checksum and length are right").load(apollo, optim, scheduler);
+}
+
+/// The sample with other files in place of its own, and checksums to match unless `sums` are given.
+fn open_with(
+    files: &[(&str, &[u8])],
+    sums: Option<&[u8]>,
+) -> Result<CheckpointSet, CheckpointError> {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut lines = String::new();
+    for (name, own) in SAMPLE {
+        let given = files.iter().find(|(file, _)| *file == name).map(|(_, data)| *data);
+        let data = given.unwrap_or(own);
+        Sha256::digest(data).iter().for_each(|byte| write!(lines, "{byte:02x}").expect("memory"));
+        writeln!(lines, "  {name}").expect("memory");
+        fs::write(dir.path().join(name), data).expect("room");
+    }
+    let sums = sums.unwrap_or(lines.as_bytes());
+    fs::write(dir.path().join("SHA256SUMS"), sums).expect("room");
+    CheckpointSet::open(dir.path())
+}
