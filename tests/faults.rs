@@ -97,9 +97,9 @@ impl Tally {
     fn count(&mut self, out: &Path) {
         self.kills += 1;
         let Ok(entries) = std::fs::read_dir(out.join("checkpoints")) else { return };
-        let names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
+        let mut names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
         let half = |name: String| name.starts_with(".writing") || name.starts_with(".removing");
-        self.in_a_checkpoint += u32::from(names.map(half).any(|half| half));
+        self.in_a_checkpoint += u32::from(names.any(half));
     }
 }
 

@@ -1,9 +1,11 @@
 //! What the examples share: models, data, options, devices, the training loop and run folders.
 #![allow(dead_code)] // every example uses a part of it
 
+pub mod bert;
 pub mod device;
 pub mod fault;
 pub mod gpt;
+pub mod hf;
 pub mod language;
 pub mod options;
 pub mod progress;
