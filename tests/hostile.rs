@@ -1,7 +1,11 @@
 //! The fuzz targets as property tests with fixed seeds: bytes of every kind end in a value or a typed error.
 
+#[path = "../fuzz/import.rs"]
+mod import;
 #[path = "../fuzz/targets.rs"]
 mod targets;
+
+use std::path::Path;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
@@ -44,32 +48,57 @@ fn mutated(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![5 => edited, 2 => cut, 2 => spliced, 1 => senseless]
 }
 
-/// Files of the sample, each behind the byte that selects it.
-fn sample(files: &[(u8, usize)]) -> Vec<Vec<u8>> {
-    let file = |(kind, at): &(u8, usize)| [&[*kind][..], targets::SAMPLE[*at].1].concat();
-    files.iter().map(file).collect()
+/// What each target begins with: inputs that get all the way through.
+fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let sample = |kind: u8, at: usize| [&[kind][..], targets::SAMPLE[at].1].concat();
+    let sums = include_bytes!("data/checkpoint-v1/SHA256SUMS");
+    match target {
+        "manifest" => vec![sample(0, 0), [&[1][..], sums].concat()],
+        "records" => vec![sample(0, 1), sample(1, 2), sample(2, 3)],
+        "safetensors" => vec![[&[0][..], &import::sample()].concat()],
+        _ => [
+            "[[stages]]\nlayers = 3\nuntil = { fraction = 0.25 }\n[[stages]]\nlayers = 12\n",
+            "[[stages]]\nlayers = [1, 2]\nuntil = { step = 7 }\n[[stages]]\nlayers = [12, 4]\n",
+            r#"{"stages": [{"layers": 0, "until": {"step": 5}}, {"layers": 4}]}"#,
+            r#"{"stages": [{"layers": [18446744073709551615], "until": {"fraction": 1e-300}}]}"#,
+        ]
+        .map(|text| text.as_bytes().to_vec())
+        .to_vec(),
+    }
 }
 
 #[test]
 fn schedules() {
-    let seeds = [
-        "[[stages]]\nlayers = 3\nuntil = { fraction = 0.25 }\n[[stages]]\nlayers = 12\n",
-        "[[stages]]\nlayers = [1, 2]\nuntil = { step = 7 }\n[[stages]]\nlayers = [12, 4]\n",
-        r#"{"stages": [{"layers": 0, "until": {"step": 5}}, {"layers": 4}]}"#,
-        r#"{"stages": [{"layers": [18446744073709551615], "until": {"fraction": 1e-300}}]}"#,
-    ];
-    run(20_000, seeds.map(|s| s.as_bytes().to_vec()).to_vec(), targets::schedule);
+    run(20_000, seeds("schedule"), targets::schedule);
 }
 
 #[test]
 fn manifests_and_checksums() {
-    let sums = include_bytes!("data/checkpoint-v1/SHA256SUMS");
-    let seeds = [sample(&[(0, 0)]), vec![[&[1][..], sums].concat()]].concat();
-    run(1500, seeds, targets::manifest);
+    run(1500, seeds("manifest"), targets::manifest);
 }
 
 #[test]
 fn records() {
-    let seeds = sample(&[(0, 1), (1, 2), (2, 3)]);
-    run(1500, seeds, targets::records);
+    run(1500, seeds("records"), targets::records);
+}
+
+#[test]
+fn safetensors() {
+    run(1500, seeds("safetensors"), import::safetensors);
+    let config = [&[1][..], import::CONFIG.as_bytes()].concat();
+    for cut in 0..config.len() {
+        assert!(!import::safetensors(&config[..cut]), "there are no weights");
+    }
+}
+
+#[test]
+#[ignore = "writes what the fuzzer begins with into fuzz/corpus"]
+fn write_the_corpus() {
+    for target in ["schedule", "manifest", "records", "safetensors"] {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+        std::fs::create_dir_all(&dir).unwrap();
+        for (i, seed) in seeds(target).iter().enumerate() {
+            std::fs::write(dir.join(format!("seed-{i}")), seed).unwrap();
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 pub mod bert;
 pub mod device;
+pub mod failure;
 pub mod fault;
 pub mod gpt;
 pub mod hf;
@@ -19,11 +20,11 @@ pub mod task;
 pub mod text;
 pub mod train;
 
-use std::fmt::Display;
 use std::process::ExitCode;
 
+pub use failure::{Failure, run_error, usage};
+
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
-use signal::Signal;
 
 /// Parses the command line and runs `main`; every error becomes one line on standard error.
 ///
@@ -67,25 +68,4 @@ pub fn start<O: CommandFactory + FromArgMatches>(
             ExitCode::FAILURE
         }
     }
-}
-
-/// Why an example stops.
-#[derive(Debug)]
-pub enum Failure {
-    /// What the user gave cannot be used.
-    Usage(String),
-    /// The run itself failed.
-    Run(String),
-    /// A signal ended the run after a step whose checkpoint is written.
-    Signal(Signal, u64),
-}
-
-/// A failure of what the user gave.
-pub fn usage(message: impl Display) -> Failure {
-    Failure::Usage(message.to_string())
-}
-
-/// A failure of the run.
-pub fn run_error(message: impl Display) -> Failure {
-    Failure::Run(message.to_string())
 }

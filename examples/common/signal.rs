@@ -5,17 +5,12 @@ use std::sync::Arc;
 #[cfg(unix)]
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use super::failure::Signal;
+
 /// The signals that this process was sent.
 #[cfg(unix)]
 pub struct Signals {
     caught: Arc<AtomicUsize>,
-}
-
-/// A signal, as its exit code tells it: 128 and its number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Signal {
-    pub name: &'static str,
-    pub exit_code: u8,
 }
 
 #[cfg(unix)]
