@@ -1,5 +1,6 @@
 //! [`Apollo`]: a model together with its plan for growing.
 
+mod check;
 mod config;
 mod depths;
 mod description;
@@ -145,7 +146,8 @@ impl<M: Growable> Apollo<M> {
             stack.shorten(*layers)?;
         }
         // Weights are drawn before the first step's seed, as the user seeded the device.
-        let model = model.materialize();
+        check::initialise(&model);
+        check::no_ties(&mut model)?;
         let mut apollo = Self {
             model,
             plan: Arc::new(plan),
@@ -298,7 +300,8 @@ impl<M: Growable> Apollo<M> {
     pub fn registry(&self) -> Registry {
         // Naming the stacks takes the model by exclusive reference; a clone shares its parameters.
         let mut model = self.model.clone();
-        Registry::new(&model.stacks(), &self.plan.history(self.stage()))
+        let history = self.plan.history(self.stage());
+        Registry::new(&model.stacks(), &history, &self.plan.config.new_layers)
     }
 }
 
