@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
-use burn::tensor::Tensor;
+use burn::tensor::{Bool, DType, Int, Tensor};
 
 use super::config::Plan;
 use super::{ApolloError, InferenceDepth};
 use crate::expand::{LayerMap, NewLayers, meant_by};
+use crate::optim::{MomentPolicy, check_precision};
 use crate::stack::{Growable, LayerParam, ParamKind, StackError, zeroed};
 
 impl Plan {
@@ -141,16 +142,28 @@ fn known<'a>(layers: impl Iterator<Item = &'a Vec<LayerParam>>) -> Vec<String> {
     known
 }
 
+impl Plan {
+    /// What can be said of the parameters that are trained, once they have values.
+    pub(super) fn check_trained<M: Growable>(&self, model: &mut M) -> Result<(), ApolloError> {
+        let mut trained = Trained::default();
+        model.visit(&mut trained);
+        let params = trained.params;
+        no_ties(&params, model)?;
+        if self.config.moments != MomentPolicy::Reset && self.timeline.stages() > 1 {
+            params.iter().try_for_each(|p| check_precision(&p.path, p.dtype))?;
+        }
+        Ok(())
+    }
+}
+
 /// Every trained parameter of a stack must have an id of its own: Burn's optimizers update only the first holder
 /// of an id.
-pub(super) fn no_ties<M: Growable>(model: &mut M) -> Result<(), StackError> {
+fn no_ties<M: Growable>(params: &[TrainedParam], model: &mut M) -> Result<(), StackError> {
     let ids = |params: Vec<Vec<LayerParam>>| params.into_iter().flatten().map(|p| p.id);
     let in_stacks: HashSet<ParamId> =
         model.stacks().iter().flat_map(|stack| ids(stack.layer_params())).collect();
-    let mut trained = Trained::default();
-    model.visit(&mut trained);
     let mut first: HashMap<ParamId, &str> = HashMap::new();
-    for (id, path) in &trained.params {
+    for TrainedParam { id, path, .. } in params {
         if let Some(first) = first.insert(*id, path).filter(|_| in_stacks.contains(id)) {
             return Err(StackError::Tied { first: first.to_owned(), second: path.clone() });
         }
@@ -158,11 +171,17 @@ pub(super) fn no_ties<M: Growable>(model: &mut M) -> Result<(), StackError> {
     Ok(())
 }
 
-/// Id and path of every parameter that requires gradients; initialises all.
+/// The parameters that require gradients; initialises all.
 #[derive(Default)]
 struct Trained {
     path: Vec<String>,
-    params: Vec<(ParamId, String)>,
+    params: Vec<TrainedParam>,
+}
+
+struct TrainedParam {
+    id: ParamId,
+    path: String,
+    dtype: DType,
 }
 
 impl ModuleVisitor for Trained {
@@ -175,8 +194,10 @@ impl ModuleVisitor for Trained {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if param.base().is_require_grad() {
-            self.params.push((param.id, self.path.join(".")));
+        let value = param.base();
+        if value.is_require_grad() {
+            let (id, path, dtype) = (param.id, self.path.join("."), value.dtype());
+            self.params.push(TrainedParam { id, path, dtype });
         }
     }
 }
@@ -195,11 +216,11 @@ impl ModuleVisitor for Initialise {
         param.base();
     }
 
-    fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, burn::tensor::Int>>) {
+    fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
         param.base();
     }
 
-    fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, burn::tensor::Bool>>) {
+    fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
         param.base();
     }
 }

@@ -10,7 +10,9 @@ use crate::expand::{LayerMap, NewLayers};
 use crate::optim::inherit;
 use crate::panic::panic_message;
 use crate::schedule::{Decision, Observation};
-use crate::stack::{Growable, GrowableStack, LayerParam, LayerSource, ParamOrigin, mix, zeroed};
+use crate::stack::{
+    Growable, GrowableStack, LayerParam, LayerSource, ParamOrigin, is_distributed, mix, zeroed,
+};
 
 impl<M: Growable> Apollo<M> {
     pub(super) fn should_grow(&mut self) -> bool {
@@ -136,7 +138,6 @@ struct AnyDistributed(bool);
 
 impl ModuleVisitor for AnyDistributed {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let tensor = param.is_initialized().then(|| param.base());
-        self.0 |= tensor.is_some_and(|t| t.is_autodiff() && t.is_distributed());
+        self.0 |= param.is_initialized() && is_distributed(&param.base());
     }
 }

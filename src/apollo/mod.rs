@@ -147,7 +147,7 @@ impl<M: Growable> Apollo<M> {
         }
         // Weights are drawn before the first step's seed, as the user seeded the device.
         check::initialise(&model);
-        check::no_ties(&mut model)?;
+        plan.check_trained(&mut model)?;
         let mut apollo = Self {
             model,
             plan: Arc::new(plan),

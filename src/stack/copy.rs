@@ -93,6 +93,12 @@ pub(crate) fn mix(a: u64, b: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// Whether the gradients of `tensor` are reduced over the workers of distributed training.
+pub(crate) fn is_distributed<const D: usize>(tensor: &Tensor<D>) -> bool {
+    // Only a tensor with gradients can be; Burn cannot ask a quantised one.
+    tensor.is_autodiff() && tensor.is_require_grad() && tensor.is_distributed()
+}
+
 /// Checkpointing strategy by parameter id; `None` outside autodiff.
 #[derive(Default)]
 struct Strategies(HashMap<ParamId, Option<GradientCheckpointingStrategy>>);
@@ -114,8 +120,7 @@ impl<F: Fn(ParamId) -> ParamId> ModuleMapper for Reidentify<'_, F> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (parent, tensor, mapper) = param.consume();
         let id = (self.new_id)(parent);
-        let (require_grad, distributed) =
-            (tensor.is_require_grad(), tensor.is_autodiff() && tensor.is_distributed());
+        let (require_grad, distributed) = (tensor.is_require_grad(), is_distributed(&tensor));
         let strategy = self.source.0.get(&parent).copied().flatten();
         let mut leaf = match tensor.is_autodiff() {
             true => Tensor::from_inner(tensor.inner()),

@@ -12,7 +12,7 @@ mod module;
 mod params;
 
 pub use copy::ParamOrigin;
-pub(crate) use copy::mix;
+pub(crate) use copy::{is_distributed, mix};
 pub use error::StackError;
 pub use growable::{Growable, GrowableStack, LayerSource};
 pub use layer_stack::{LayerStack, Layers};
