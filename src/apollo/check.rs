@@ -9,7 +9,7 @@ use super::config::Plan;
 use super::{ApolloError, InferenceDepth};
 use crate::expand::{LayerMap, NewLayers, meant_by};
 use crate::optim::{MomentPolicy, check_precision};
-use crate::stack::{Growable, LayerParam, ParamKind, StackError, zeroed};
+use crate::stack::{Growable, GrowableStack, LayerParam, ParamKind, StackError, zeroed};
 
 impl Plan {
     /// Asks sampler and expander for every stage, so that a wrong one is found before the run.
@@ -59,6 +59,18 @@ impl Plan {
         Ok(names_fit(&self.config.new_layers, &growing)?)
     }
 
+    /// The model's stacks, as many as when the run was set up.
+    pub(super) fn stacks<'a, M: Growable>(
+        &self,
+        model: &'a mut M,
+    ) -> Result<Vec<&'a mut dyn GrowableStack>, StackError> {
+        let stacks = model.stacks();
+        match (self.targets.len(), stacks.len()) {
+            (before, now) if before == now => Ok(stacks),
+            (before, now) => Err(StackError::StacksChanged { before, now }),
+        }
+    }
+
     /// The map of a stack's layers of `stage` to those of a later stage.
     pub(super) fn map_between(
         &self,
@@ -102,7 +114,7 @@ fn names_fit(
     new_layers: &NewLayers,
     stacks: &[(usize, &[Vec<LayerParam>])],
 ) -> Result<(), StackError> {
-    if !new_layers.are_identities() {
+    if !new_layers.are_identities() || stacks.is_empty() {
         return Ok(());
     }
     let layers = || stacks.iter().flat_map(|(_, layers)| layers.iter());

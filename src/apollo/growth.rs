@@ -90,7 +90,7 @@ impl<M: Growable> Apollo<M> {
         self.model.visit(&mut any);
         let AnyDistributed(distributed) = any;
         let (mut growths, mut origins) = (Vec::new(), Vec::new());
-        for (i, stack) in self.model.stacks().into_iter().enumerate() {
+        for (i, stack) in plan.stacks(&mut self.model)?.into_iter().enumerate() {
             let (from, to) = (stack.unique_layers(), plan.timeline.layers(stage)[i]);
             let map = match from {
                 0 => None,

@@ -61,7 +61,7 @@ impl<M: Growable> Apollo<M> {
         let (plan, device, stage) = (self.plan.clone(), self.device.clone(), self.stage());
         // Only the number and the kinds of layers matter: their parameters are loaded next.
         let as_made = NewLayers::Copies;
-        for (i, stack) in self.model.stacks().into_iter().enumerate() {
+        for (i, stack) in plan.stacks(&mut self.model)?.into_iter().enumerate() {
             let (have, want) = (stack.unique_layers(), plan.timeline.layers(stage)[i]);
             if want < have {
                 stack.shorten(want)?;

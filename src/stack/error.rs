@@ -37,6 +37,14 @@ pub enum StackError {
         /// Stacks found.
         found: usize,
     },
+    /// A model names another number of stacks than when the run was set up.
+    #[error("the model's `Growable::stacks` named {before} stacks at first and names {now} now")]
+    StacksChanged {
+        /// Stacks named when the run was set up.
+        before: usize,
+        /// Stacks named now.
+        now: usize,
+    },
     /// A stack was built without layers.
     #[error("stack {stack} was built without layers: its target depth would be 0")]
     Empty {
