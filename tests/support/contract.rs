@@ -47,7 +47,7 @@ impl<L: Kind> Model<L> {
 
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let x = self.blocks.iter().fold(x.cast(L::PRECISION), |x, block| block.forward(x));
-        self.head.forward(x.cast(FloatDType::F32))
+        self.head.forward(x.cast(self.head.weight.val().dtype()))
     }
 
     fn loss(&self, x: Tensor<2>) -> Tensor<1> {
