@@ -138,7 +138,8 @@ impl<M: Growable> Apollo<M> {
     ///
     /// # Errors
     ///
-    /// [`ApolloError`] naming the field of the configuration that does not fit the model.
+    /// [`ApolloError`] naming the field of the configuration that does not fit the model, or what of the model cannot
+    /// be grown: see [`Growable`].
     pub fn new(mut model: M, config: ApolloConfig) -> Result<Self, ApolloError> {
         let device = model.devices().into_iter().next().ok_or(ApolloError::NoParameter)?;
         let (plan, policy) = Plan::new(config, &mut model)?;

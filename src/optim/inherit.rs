@@ -10,6 +10,9 @@ use super::{MomentOrders, OptimError};
 use crate::stack::ParamOrigin;
 
 /// What the optimizer state of copied layers becomes at a growth.
+///
+/// Layers that begin as the identity ([`NewLayers::zeroed`](crate::expand::NewLayers::zeroed)) are no copies in this
+/// sense: they start without state under every policy, and what they were made from keeps its state unscaled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MomentPolicy {
