@@ -72,6 +72,7 @@ impl Kind for Brain {
 /// Where Burn would load state in another precision, and fail at the next step, the run is refused before it begins.
 #[test]
 fn another_precision_than_the_default_devices() {
+    let _turn = contract::turn();
     in_half_precision();
     let build = || Model::<Brain>::new(4, &device());
     let config = || ApolloConfig::new(20).with_schedule(stages(&[(2, 4)], 4));

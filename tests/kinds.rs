@@ -12,9 +12,13 @@ use burn::nn::{
 use burn::tensor::activation::softmax;
 use burn::tensor::quantization::{Calibration, QuantScheme, QuantValue};
 use burn::tensor::{Bool, Device, Int, Tensor};
+use burn_apollo::depth::ConstantLow;
+use burn_apollo::expand::{NewLayers, Stacking};
 use burn_apollo::stack::LayerStack;
-use contract::{Kind, contract};
-use support::WIDTH;
+use burn_apollo::stack::StackError;
+use burn_apollo::{Apollo, ApolloConfig, ApolloError};
+use contract::{Kind, Model, contract, step_of, turn};
+use support::{WIDTH, adamw, batch, device, stages};
 
 fn linear(inputs: usize, outputs: usize, device: &Device) -> Linear {
     LinearConfig::new(inputs, outputs).init(device)
@@ -265,4 +269,49 @@ impl Kind for Nested {
 #[test]
 fn a_stack_inside_a_layer() {
     contract::<Nested>();
+}
+
+/// The effective weight of an adapted layer is zero when its frozen base and one factor of its adapter are.
+#[test]
+fn adapted_and_mixed_layers_begin_as_the_identity() {
+    let _turn = turn();
+    begins_as_the_identity::<Adapted>(&["linear.weight", "linear.bias", "lora.b"]);
+    begins_as_the_identity::<Mixed>(&["down", "Narrow.linear"]);
+    begins_as_the_identity::<Experts>(&["experts"]);
+    // A layer of one kind that no name means, and a parameter that cannot be made zero.
+    let error = refused::<Mixed>(&["down"]);
+    assert!(matches!(error, StackError::NothingZeroed { stack: 0, layer: 1, .. }), "{error}");
+    let error = refused::<Packed>(&["linear.weight"]);
+    let StackError::Quantised { name, param } = error else { panic!("{error}") };
+    assert_eq!((name.as_str(), param.as_str()), ("linear.weight", "linear.weight"));
+}
+
+fn planned<L: Kind>(names: &[&str]) -> Result<Apollo<Model<L>>, ApolloError> {
+    let config = ApolloConfig::new(20)
+        .with_sampler(ConstantLow)
+        .with_expander(Stacking)
+        .with_schedule(stages(&[(2, 4)], 6))
+        .with_new_layers(NewLayers::zeroed(names.to_vec()));
+    Apollo::new(Model::<L>::new(6, &device()), config)
+}
+
+fn begins_as_the_identity<L: Kind>(names: &[&str]) {
+    let mut apollo = planned::<L>(names).unwrap();
+    let mut optim = adamw();
+    for _ in 0..3 {
+        apollo = step_of(apollo, &mut optim);
+    }
+    let output = |model: &Model<L>| model.forward(batch(8, &device()));
+    let before = output(&apollo);
+    let inner = apollo.into_inner().unwrap();
+    assert_eq!(inner.blocks.depth(), 6);
+    let gap = (output(&inner) - before).abs().max().into_scalar::<f32>();
+    assert!(gap <= 1e-6, "{names:?}: {gap}");
+}
+
+fn refused<L: Kind>(names: &[&str]) -> StackError {
+    match planned::<L>(names) {
+        Err(ApolloError::Stack(error)) => error,
+        other => panic!("{:?}", other.map(|_| ())),
+    }
 }

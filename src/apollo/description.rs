@@ -24,7 +24,8 @@ pub struct PlanDescription {
     pub sampler: String,
     /// The expander, as its `Debug` prints it.
     pub expander: String,
-    /// What the new layers of a growth begin as.
+    /// What the new layers of a growth begin as; copies, where a description does not say.
+    #[serde(default)]
     pub new_layers: NewLayers,
     /// The growth policy before its first decision, as its `Debug` prints it.
     pub policy: String,

@@ -1,7 +1,7 @@
 //! What holds for every kind of layer: the depth that runs, what a growth makes, what a record restores.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::module::{Module, ModuleDisplay, ModuleVisitor, Param, ParamId};
 use burn::nn::{Linear, LinearConfig};
@@ -72,6 +72,11 @@ impl<L: Kind> Model<L> {
 /// Tests of one process share the device's random generator.
 static TURN: Mutex<()> = Mutex::new(());
 
+/// Waits for the turn to draw.
+pub fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 const LAYERS: usize = 6;
 
 fn config() -> ApolloConfig {
@@ -84,7 +89,7 @@ fn config() -> ApolloConfig {
 
 /// Trains a stack of the kind 2 → 4 → 6 layers and looks at everything on the way.
 pub fn contract<L: Kind>() {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let _turn = turn();
     device().seed(1);
     let mut optim = adamw();
     let mut apollo = Apollo::new(Model::<L>::new(LAYERS, &device()), config()).unwrap();
