@@ -23,7 +23,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`depth`] | distributions of the virtual depth and the reproducible draw |
-//! | [`expand`] | layer maps: interpolation, stacking, your own |
+//! | [`expand`] | layer maps: interpolation, stacking, middle stacking, your own; what new layers begin as |
 //! | [`schedule`] | stages as data, growth policies, the learning rate at a growth |
 //! | [`stack`] | [`LayerStack`](stack::LayerStack), the growable drop-in for `Vec`, and [`Growable`](stack::Growable) |
 //! | [`registry`] | which weights are shared and where every parameter comes from |
@@ -51,7 +51,18 @@
 //! | G_stack (Du 2024) | [`one_hop`](schedule::Schedule::one_hop) from a quarter | [`ConstantLow`](depth::ConstantLow) | [`Stacking`](expand::Stacking) | [`Reset`](optim::MomentPolicy::Reset) |
 //! | zero/one-layer expansion (Bu 2025) | [`one_hop`](schedule::Schedule::one_hop) from 0 or 1 | [`ConstantLow`](depth::ConstantLow) | any | any |
 //! | share-then-unshare (Yang 2021) | [`one_hop`](schedule::Schedule::one_hop) from 1 | [`ConstantHigh`](depth::ConstantHigh) | any | any |
-//! | MIDAS (Saunshi 2024) | many stages | [`ConstantLow`](depth::ConstantLow) | middle block, see [`Expander`](expand::Expander) | [`Copy`](optim::MomentPolicy::Copy) |
+//! | MIDAS (Saunshi 2024) | many stages | [`ConstantLow`](depth::ConstantLow) | [`MiddleStacking`](expand::MiddleStacking) | [`Copy`](optim::MomentPolicy::Copy) |
+//! | Net2Net, LEMON (Wang 2024), in depth | any | [`ConstantLow`](depth::ConstantLow) | any, with [`NewLayers::zeroed`](expand::NewLayers::zeroed) | new layers start without |
+//! | LLaMA-Pro (Wu 2024), all layers trained | [`one_hop`](schedule::Schedule::one_hop) | [`ConstantLow`](depth::ConstantLow) | [`Interpolation`](expand::Interpolation), with [`NewLayers::zeroed`](expand::NewLayers::zeroed) | new layers start without |
+//!
+//! # Kinds of models
+//!
+//! A layer may be any Burn module: with running statistics, dropout, adapters on frozen or quantised weights, experts,
+//! stacks of its own, or an enum of several kinds, as long as copies go where their kind belongs. A model may have
+//! several stacks ([`Growable`](stack::Growable)). What cannot work is refused by [`Apollo::new`](Apollo::new) with
+//! an error that says what would: a trained parameter that is held in two places, a growth that would put a copy where
+//! the model has another kind of layer, a precision in which Burn cannot load optimizer state. What a layer keeps from
+//! call to call is up to the model: see [`LayerStack`](stack::LayerStack).
 //!
 //! # Devices
 //!

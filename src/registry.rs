@@ -3,11 +3,10 @@
 
 use core::fmt;
 
-use burn::module::ParamId;
 use serde::{Deserialize, Serialize};
 
-use crate::expand::LayerMap;
-use crate::stack::GrowableStack;
+use crate::expand::{LayerMap, NewLayers};
+use crate::stack::{GrowableStack, LayerParam, zeroed};
 
 /// Which weights a model shares, and where they come from. Prints as a table; serialises.
 ///
@@ -67,6 +66,8 @@ pub struct ParamEntry {
     pub id: String,
     /// Id of the parameter it was copied from.
     pub parent: Option<String>,
+    /// Whether it began as zero, by [`NewLayers`].
+    pub zeroed: bool,
 }
 
 /// A layer through the growths: it keeps its identity as a first copy and gets a new one otherwise.
@@ -82,19 +83,21 @@ impl Registry {
     pub(crate) fn new(
         stacks: &[&mut dyn GrowableStack],
         history: &[Vec<(usize, Option<LayerMap>)>],
+        new_layers: &NewLayers,
     ) -> Self {
         let entries = stacks.iter().zip(history).map(|(stack, growths)| StackEntry {
             target_depth: stack.target_depth(),
             order: stack.order().to_vec(),
-            layers: layer_entries(&stack.layer_params(), growths),
+            layers: layer_entries(&stack.layer_params(), growths, new_layers),
         });
         Self { stacks: entries.collect() }
     }
 }
 
 fn layer_entries(
-    params: &[Vec<(String, ParamId)>],
+    params: &[Vec<LayerParam>],
     growths: &[(usize, Option<LayerMap>)],
+    new_layers: &NewLayers,
 ) -> Vec<LayerEntry> {
     let lineage = lineage(params.len(), growths);
     let place = |identity: usize| lineage.iter().position(|l| l.identity == identity);
@@ -104,12 +107,17 @@ fn layer_entries(
         .map(|(layer, own)| {
             let copied_from = layer.parent.and_then(place);
             let source = copied_from.map(|p| params[p].as_slice()).unwrap_or_default();
-            let entry = |(i, (path, id)): (usize, &(String, ParamId))| ParamEntry {
-                path: path.clone(),
-                id: id.val().to_string(),
-                parent: source.get(i).map(|(_, parent)| parent.val().to_string()),
+            let zero = match layer.stage {
+                0 => vec![false; own.len()],
+                _ => zeroed(own, new_layers),
             };
-            let params = own.iter().enumerate().map(entry).collect();
+            let entry = |(i, (param, zeroed)): (usize, (&LayerParam, bool))| ParamEntry {
+                path: param.path.clone(),
+                id: param.id.val().to_string(),
+                parent: source.get(i).filter(|_| !zeroed).map(|p| p.id.val().to_string()),
+                zeroed,
+            };
+            let params = own.iter().zip(zero).enumerate().map(entry).collect();
             LayerEntry { stage: layer.stage, copied_from, params }
         })
         .collect()
@@ -183,6 +191,7 @@ impl fmt::Display for ParamEntry {
         write!(f, "{} {}", self.path, self.id)?;
         match &self.parent {
             Some(parent) => write!(f, " (from {parent})"),
+            None if self.zeroed => write!(f, " (zero)"),
             None => Ok(()),
         }
     }

@@ -1,10 +1,22 @@
 //! Layer maps over the whole range.
 
-use burn_apollo::expand::{ExpandError, Expander, Interpolation, LayerMap, Stacking};
+use burn_apollo::expand::{
+    ExpandError, Expander, Interpolation, LayerMap, MiddleStacking, Stacking,
+};
 use proptest::prelude::*;
 
-fn roster() -> [(&'static str, Box<dyn Expander>); 2] {
-    [("interpolation", Box::new(Interpolation)), ("stacking", Box::new(Stacking))]
+fn roster() -> [(&'static str, Box<dyn Expander>); 5] {
+    [
+        ("interpolation", Box::new(Interpolation)),
+        ("stacking", Box::new(Stacking)),
+        ("middle 1", Box::new(middle(1))),
+        ("middle 3", Box::new(middle(3))),
+        ("middle 200", Box::new(middle(200))),
+    ]
+}
+
+fn middle(block: usize) -> MiddleStacking {
+    MiddleStacking::new(block).unwrap()
 }
 
 /// `map(b → c) ∘ map(a → b)`.
@@ -76,6 +88,53 @@ fn divisible_stages_compose_to_the_direct_map() {
 }
 
 #[test]
+fn middle_stacking_inserts_copies_of_the_middle_block_after_it() {
+    for (block, blocks) in (1..=4).flat_map(|b| (1..=8_usize).map(move |k| (b, k))) {
+        let source = block * blocks;
+        let end = blocks.div_ceil(2) * block;
+        for more in 0..=3 * block {
+            let map = middle(block).map(source, source + more).unwrap();
+            let (below, rest) = map.as_slice().split_at(end);
+            let (inserted, above) = rest.split_at(more);
+            assert!(below.iter().copied().eq(0..end) && above.iter().copied().eq(end..source));
+            // Whole copies of the block, then its top layers, so that each but those follows its predecessor.
+            let whole = more / block * block;
+            assert!((0..whole).all(|i| inserted[i] == end - block + i % block));
+            assert!(inserted[whole..].iter().copied().eq(end - more % block..end));
+        }
+    }
+    // The figures of a stage of the paper: one block more.
+    assert_eq!(middle(2).map(4, 6).unwrap().as_slice(), [0, 1, 0, 1, 2, 3]);
+    assert_eq!(middle(1).map(5, 6).unwrap().as_slice(), [0, 1, 2, 2, 3, 4]);
+    // What is no whole number of blocks.
+    assert_eq!(middle(3).map(7, 8).unwrap().as_slice(), [0, 1, 2, 2, 3, 4, 5, 6]);
+    assert_eq!(middle(3).map(2, 5).unwrap().as_slice(), [0, 1, 0, 1, 1]);
+}
+
+/// In whole blocks, many stages are one, and growth changes nothing at any virtual depth from the new layers on.
+#[test]
+fn middle_stacking_composes() {
+    for block in 1..=4 {
+        for (from, to, depth) in (1..=6).flat_map(|a| {
+            (a..=10).flat_map(move |b| (b..=16).map(move |c| (a * block, b * block, c * block)))
+        }) {
+            let (growth, run) = (middle(block).map(from, to), middle(block).map(to, depth));
+            let direct = middle(block).map(from, depth).unwrap();
+            assert_eq!(compose(&growth.unwrap(), &run.unwrap()), direct.as_slice());
+        }
+    }
+}
+
+#[test]
+fn a_middle_block_is_data_and_never_empty() {
+    assert_eq!(MiddleStacking::new(0), Err(ExpandError::Block));
+    let json = serde_json::to_string(&middle(4)).unwrap();
+    assert_eq!(json, r#"{"block":4}"#);
+    assert_eq!(serde_json::from_str::<MiddleStacking>(&json).unwrap(), middle(4));
+    assert!(serde_json::from_str::<MiddleStacking>(r#"{"block":0}"#).is_err());
+}
+
+#[test]
 fn impossible_maps_are_errors() {
     for (_, expander) in roster() {
         assert_eq!(expander.map(0, 3), Err(ExpandError::Range { source_layers: 0, target: 3 }));
@@ -90,6 +149,9 @@ proptest! {
             let map = expander.map(source, source + more).unwrap();
             let firsts: Vec<usize> = (0..map.target()).filter(|i| map.is_first_copy(*i)).collect();
             prop_assert_eq!(firsts.len(), source);
+            // In order, as layers that begin as the identity need it.
+            let sources: Vec<usize> = firsts.iter().map(|i| map.as_slice()[*i]).collect();
+            prop_assert!(sources.into_iter().eq(0..source));
             prop_assert_eq!((0..source).map(|s| map.copies(s)).sum::<usize>(), map.target());
         }
     }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::{ApolloError, GrowthReport, InferenceDepth, NotFinite};
 use crate::depth::{DepthSampler, DrawPer, Lvps};
-use crate::expand::{Expander, Interpolation, LayerMap};
+use crate::expand::{Expander, Interpolation, LayerMap, NewLayers};
 use crate::optim::{MomentOrders, MomentPolicy};
 use crate::schedule::{FixedPolicy, GrowthPolicy, LossFeed, LrAtGrowth, Schedule, Timeline};
 use crate::stack::{Growable, StackError};
@@ -29,6 +29,7 @@ pub struct ApolloConfig {
     schedule: Option<Schedule>,
     pub(super) sampler: Arc<dyn DepthSampler>,
     pub(super) expander: Arc<dyn Expander>,
+    pub(super) new_layers: NewLayers,
     pub(super) policy: Box<dyn GrowthPolicy>,
     pub(super) losses: LossFeed,
     pub(super) moments: MomentPolicy,
@@ -54,6 +55,7 @@ impl ApolloConfig {
             schedule: None,
             sampler: Arc::new(Lvps::default()),
             expander: Arc::new(Interpolation),
+            new_layers: NewLayers::default(),
             policy: Box::new(FixedPolicy),
             losses: LossFeed::default(),
             moments: MomentPolicy::default(),
@@ -81,6 +83,23 @@ impl ApolloConfig {
     /// The layer maps of virtual depths and growths.
     pub fn with_expander(self, expander: impl Expander + 'static) -> Self {
         Self { expander: Arc::new(expander), ..self }
+    }
+
+    /// What the new layers of a growth begin as: copies, or copies that begin as the identity because their output
+    /// projections are zero.
+    ///
+    /// ```
+    /// use burn_apollo::ApolloConfig;
+    /// use burn_apollo::depth::ConstantLow;
+    /// use burn_apollo::expand::NewLayers;
+    ///
+    /// // No growth changes what the model computes, whatever the numbers of layers.
+    /// let config = ApolloConfig::new(10_000)
+    ///     .with_sampler(ConstantLow)
+    ///     .with_new_layers(NewLayers::zeroed(["attn.c_proj", "mlp.c_proj"]));
+    /// ```
+    pub fn with_new_layers(self, new_layers: NewLayers) -> Self {
+        Self { new_layers, ..self }
     }
 
     /// When to pass to the next stage.
@@ -152,6 +171,7 @@ impl fmt::Debug for ApolloConfig {
             .field("schedule", &self.schedule)
             .field("sampler", &self.sampler)
             .field("expander", &self.expander)
+            .field("new_layers", &self.new_layers)
             .field("policy", &self.policy)
             .field("moments", &self.moments)
             .field("lr_at_growth", &self.lr_at_growth)
@@ -185,33 +205,6 @@ impl Plan {
         let plan = Self { config, targets, timeline };
         plan.check(model)?;
         Ok((plan, policy))
-    }
-
-    /// Asks sampler and expander for every stage, so that a wrong one is found before the run.
-    fn check(&self, model: &mut impl Growable) -> Result<(), ApolloError> {
-        for (stack, target) in self.targets.iter().copied().enumerate() {
-            if let InferenceDepth::At(depth) = self.config.inference_depth
-                && !(1..=target).contains(&depth)
-            {
-                return Err(ApolloError::InferenceDepth { stack, depth, target });
-            }
-            for stage in 0..self.timeline.stages() {
-                let unique = self.timeline.layers(stage)[stack];
-                if unique == 0 {
-                    continue;
-                }
-                for (depth, _) in self.pmf(unique, target)?.iter().filter(|(_, p)| *p > 0.0) {
-                    self.map(unique, depth)?;
-                }
-                self.map(unique, self.timeline.layers(stage + 1)[stack])?;
-            }
-        }
-        for (stack, (layers, s)) in self.timeline.layers(0).iter().zip(model.stacks()).enumerate() {
-            if *layers == 0 && !s.has_initialiser() {
-                return Err(StackError::NoInitialiser { stack }.into());
-            }
-        }
-        Ok(())
     }
 
     /// The layer map of every growth until `stage`, stack by stack; `None` for layers without source.

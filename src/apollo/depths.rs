@@ -20,7 +20,7 @@ impl<M: Growable> Apollo<M> {
             .map(|(n, l)| plan.pmf(*n, *l))
             .collect::<Result<_, _>>()?;
         let inference = self.plan.config.inference_depth;
-        for (i, stack) in self.model.stacks().into_iter().enumerate() {
+        for (i, stack) in plan.stacks(&mut self.model)?.into_iter().enumerate() {
             let depth = inference.depth(unique[i], plan.targets[i]);
             stack.set_inference_depth(&plan.map(unique[i], depth)?)?;
         }
@@ -133,7 +133,7 @@ impl Plan {
         model: &mut impl Growable,
         depths: &[usize],
     ) -> Result<(), ApolloError> {
-        for (stack, depth) in model.stacks().into_iter().zip(depths) {
+        for (stack, depth) in self.stacks(model)?.into_iter().zip(depths) {
             let map = self.map(stack.unique_layers(), *depth)?;
             stack.set_training_depth(&map)?;
         }

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Apollo;
 use crate::depth::DrawPer;
+use crate::expand::NewLayers;
 use crate::optim::MomentPolicy;
 use crate::schedule::LrAtGrowth;
 
@@ -23,6 +24,9 @@ pub struct PlanDescription {
     pub sampler: String,
     /// The expander, as its `Debug` prints it.
     pub expander: String,
+    /// What the new layers of a growth begin as; copies, where a description does not say.
+    #[serde(default)]
+    pub new_layers: NewLayers,
     /// The growth policy before its first decision, as its `Debug` prints it.
     pub policy: String,
     /// What the optimizer state of copied layers becomes.
@@ -48,6 +52,7 @@ impl<M> Apollo<M> {
             ends: (0..timeline.stages()).map(|s| timeline.end(s)).collect(),
             sampler: format!("{:?}", config.sampler),
             expander: format!("{:?}", config.expander),
+            new_layers: config.new_layers.clone(),
             policy: format!("{:?}", config.policy),
             moments: config.moments,
             lr_at_growth: config.lr_at_growth,

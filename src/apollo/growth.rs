@@ -6,10 +6,13 @@ use burn::optim::ModuleOptimizer;
 use burn::tensor::Tensor;
 
 use super::{Apollo, ApolloError, GrowthReport, StackGrowth};
+use crate::expand::{LayerMap, NewLayers};
 use crate::optim::inherit;
 use crate::panic::panic_message;
 use crate::schedule::{Decision, Observation};
-use crate::stack::{Growable, LayerSource, ParamOrigin, Paths, mix};
+use crate::stack::{
+    Growable, GrowableStack, LayerParam, LayerSource, ParamOrigin, is_distributed, mix, zeroed,
+};
 
 impl<M: Growable> Apollo<M> {
     pub(super) fn should_grow(&mut self) -> bool {
@@ -87,35 +90,47 @@ impl<M: Growable> Apollo<M> {
         self.model.visit(&mut any);
         let AnyDistributed(distributed) = any;
         let (mut growths, mut origins) = (Vec::new(), Vec::new());
-        for (i, stack) in self.model.stacks().into_iter().enumerate() {
+        for (i, stack) in plan.stacks(&mut self.model)?.into_iter().enumerate() {
             let (from, to) = (stack.unique_layers(), plan.timeline.layers(stage)[i]);
             let map = match from {
                 0 => None,
                 _ => Some(plan.map(from, to)?),
             };
+            let mut zeroed = 0;
             if from != to {
-                let seed = mix(plan.config.seed, stage as u64);
-                origins.extend(stack.grow(match &map {
+                let source = match &map {
                     Some(map) => LayerSource::Copies { map, stage },
                     None => LayerSource::Initialiser {
                         layers: to,
-                        seed,
+                        seed: mix(plan.config.seed, stage as u64),
                         stack: i,
                         device: &device,
                         distributed,
                     },
-                })?);
+                };
+                origins.extend(stack.grow(source, &plan.config.new_layers)?);
+                zeroed = zeroed_params(stack, map.as_ref(), &plan.config.new_layers);
             }
-            growths.push(StackGrowth { from, to, map });
+            growths.push(StackGrowth { from, to, map, zeroed });
         }
         Ok((growths, origins))
     }
 }
 
+/// How many parameters of the new layers of `stack`, just grown by `map`, are zero.
+fn zeroed_params(
+    stack: &dyn GrowableStack,
+    map: Option<&LayerMap>,
+    new_layers: &NewLayers,
+) -> usize {
+    let is_new = |layer: usize| map.is_none_or(|map| !map.is_first_copy(layer));
+    let params = stack.layer_params();
+    let layers = (0..).zip(&params).filter(|(layer, _)| is_new(*layer));
+    layers.map(|(_, p)| zeroed(p, new_layers).into_iter().filter(|zero| *zero).count()).sum()
+}
+
 fn param_paths<M: Module>(model: &M) -> HashMap<ParamId, String> {
-    let mut paths = Paths::default();
-    model.visit(&mut paths);
-    paths.params.into_iter().map(|(path, id)| (id, path)).collect()
+    LayerParam::all(model).into_iter().map(|param| (param.id, param.path)).collect()
 }
 
 /// Whether some parameter's gradients are reduced over the workers of distributed training.
@@ -123,7 +138,6 @@ struct AnyDistributed(bool);
 
 impl ModuleVisitor for AnyDistributed {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let tensor = param.is_initialized().then(|| param.base());
-        self.0 |= tensor.is_some_and(|t| t.is_autodiff() && t.is_distributed());
+        self.0 |= param.is_initialized() && is_distributed(&param.base());
     }
 }

@@ -1,5 +1,6 @@
 //! [`Apollo`]: a model together with its plan for growing.
 
+mod check;
 mod config;
 mod depths;
 mod description;
@@ -137,7 +138,8 @@ impl<M: Growable> Apollo<M> {
     ///
     /// # Errors
     ///
-    /// [`ApolloError`] naming the field of the configuration that does not fit the model.
+    /// [`ApolloError`] naming the field of the configuration that does not fit the model, or what of the model cannot
+    /// be grown: see [`Growable`].
     pub fn new(mut model: M, config: ApolloConfig) -> Result<Self, ApolloError> {
         let device = model.devices().into_iter().next().ok_or(ApolloError::NoParameter)?;
         let (plan, policy) = Plan::new(config, &mut model)?;
@@ -145,7 +147,8 @@ impl<M: Growable> Apollo<M> {
             stack.shorten(*layers)?;
         }
         // Weights are drawn before the first step's seed, as the user seeded the device.
-        let model = model.materialize();
+        check::initialise(&model);
+        plan.check_trained(&mut model)?;
         let mut apollo = Self {
             model,
             plan: Arc::new(plan),
@@ -298,7 +301,8 @@ impl<M: Growable> Apollo<M> {
     pub fn registry(&self) -> Registry {
         // Naming the stacks takes the model by exclusive reference; a clone shares its parameters.
         let mut model = self.model.clone();
-        Registry::new(&model.stacks(), &self.plan.history(self.stage()))
+        let history = self.plan.history(self.stage());
+        Registry::new(&model.stacks(), &history, &self.plan.config.new_layers)
     }
 }
 

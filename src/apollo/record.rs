@@ -6,7 +6,7 @@ use burn::tensor::Device;
 
 use super::progress::{Progress, ProgressRecord};
 use super::{Apollo, ApolloError};
-use crate::expand::{Expander, Interpolation};
+use crate::expand::NewLayers;
 use crate::schedule::LossPoint;
 use crate::stack::{Growable, LayerSource};
 
@@ -50,6 +50,7 @@ impl<M: Growable> Apollo<M> {
     pub(crate) fn restored(mut self, words: &[u64]) -> Result<Self, ApolloError> {
         let (progress, policy_state) = Progress::from_words(words, self.stages())?;
         self.policy.restore(&policy_state)?;
+        let before = self.stage();
         self.progress = progress;
         (self.growth, self.failure, self.skipped) = (None, None, None);
         #[cfg(feature = "train")]
@@ -57,25 +58,23 @@ impl<M: Growable> Apollo<M> {
             self.micro_batches = Default::default();
         }
         self.losses_heard = self.plan.config.losses.recorded();
-        let (plan, device) = (self.plan.clone(), self.device.clone());
-        for (i, stack) in self.model.stacks().into_iter().enumerate() {
-            let (have, want) =
-                (stack.unique_layers(), plan.timeline.layers(self.progress.growths.len())[i]);
+        let (plan, device, stage) = (self.plan.clone(), self.device.clone(), self.stage());
+        // Only the number and the kinds of layers matter: their parameters are loaded next.
+        let as_made = NewLayers::Copies;
+        for (i, stack) in plan.stacks(&mut self.model)?.into_iter().enumerate() {
+            let (have, want) = (stack.unique_layers(), plan.timeline.layers(stage)[i]);
             if want < have {
                 stack.shorten(want)?;
             } else if have == 0 && want > 0 {
                 let (layers, seed) = (want, plan.config.seed);
-                stack.grow(LayerSource::Initialiser {
-                    layers,
-                    seed,
-                    stack: i,
-                    device: &device,
-                    distributed: false,
-                })?;
+                let (device, distributed) = (&device, false);
+                let source =
+                    LayerSource::Initialiser { layers, seed, stack: i, device, distributed };
+                stack.grow(source, &as_made)?;
             } else if want > have {
-                // Only the number of layers matters: their parameters are loaded next.
-                let map = Interpolation.map(have, want)?;
-                stack.grow(LayerSource::Copies { map: &map, stage: 0 })?;
+                // By the run's own maps, which keep layers of unequal kinds in their places.
+                let map = plan.map_between(i, before, stage)?;
+                stack.grow(LayerSource::Copies { map: &map, stage: 0 }, &as_made)?;
             }
         }
         Ok(self)

@@ -33,6 +33,8 @@ pub struct StackGrowth {
     pub to: usize,
     /// The source of each layer; none where the layers came from the stack's initialiser.
     pub map: Option<LayerMap>,
+    /// Parameters (tensors) of the new layers that began as zero, by [`NewLayers`](crate::expand::NewLayers).
+    pub zeroed: usize,
 }
 
 impl fmt::Display for GrowthReport {
@@ -43,6 +45,9 @@ impl fmt::Display for GrowthReport {
             match &stack.map {
                 Some(map) => write!(f, "{separator}layers {map}")?,
                 None => write!(f, "{separator}layers {} → {}: new", stack.from, stack.to)?,
+            }
+            if stack.zeroed > 0 {
+                write!(f, " ({} parameters zero)", stack.zeroed)?;
             }
         }
         write!(

@@ -30,6 +30,22 @@ pub enum ExpandError {
         /// The unused source layer.
         layer: usize,
     },
+    /// Blocks of layers of no layers.
+    #[error("`block`: a block has at least 1 layer")]
+    Block,
+    /// New layers can only begin as the identity where the others stay in their order.
+    #[error(
+        "layer {layer} of the map comes from {found} before {missing} was used: layers in between that begin \
+         as the identity change nothing only if the first copies stay in order"
+    )]
+    Order {
+        /// Index in the map.
+        layer: usize,
+        /// The source layer named there.
+        found: usize,
+        /// A lower source layer that the map has not used before.
+        missing: usize,
+    },
     /// An expander answered with a map for other numbers of layers.
     #[error(
         "an expander asked for {source_layers} → {target} layers answered with {found_source} → {found_target}"

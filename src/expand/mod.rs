@@ -8,15 +8,24 @@
 //! |---|---|---|
 //! | [`Interpolation`] | `0 0 0 1 1 1 2 2` | when `N'/N` is an integer |
 //! | [`Stacking`] | `0 1 2 0 1 2 1 2` | only where whole copies meet |
+//! | [`MiddleStacking`], block 1 | `0 1 1 1 1 1 1 2` | always, in whole blocks |
+//!
+//! [`NewLayers`] says what the new layers of a growth begin as: copies, or copies whose output projections are
+//! zero, which change nothing at the unique layers, whatever the map and the ratio.
 
 mod error;
 mod interpolation;
 mod map;
+mod middle;
+mod new_layers;
 mod stacking;
 
 pub use error::ExpandError;
 pub use interpolation::Interpolation;
 pub use map::LayerMap;
+pub use middle::MiddleStacking;
+pub use new_layers::NewLayers;
+pub(crate) use new_layers::meant_by;
 pub use stacking::Stacking;
 
 use core::fmt::Debug;
@@ -32,23 +41,22 @@ use core::fmt::Debug;
 ///
 /// # Example
 ///
-/// New layers go in after the middle one, as copies of it (MIDAS, arXiv 2409.19044, with block size 1):
+/// New layers go on top, as copies of the top layer:
 ///
 /// ```
 /// use burn_apollo::expand::{ExpandError, Expander, LayerMap};
 ///
 /// #[derive(Debug)]
-/// struct Middle;
+/// struct Top;
 ///
-/// impl Expander for Middle {
+/// impl Expander for Top {
 ///     fn map(&self, source: usize, target: usize) -> Result<LayerMap, ExpandError> {
-///         let middle = source.div_ceil(2).saturating_sub(1);
-///         let copies = std::iter::repeat_n(middle, target.saturating_sub(source));
-///         LayerMap::new(source, (0..=middle).chain(copies).chain(middle + 1..source).collect())
+///         let copies = std::iter::repeat_n(source.saturating_sub(1), target.saturating_sub(source));
+///         LayerMap::new(source, (0..source).chain(copies).collect())
 ///     }
 /// }
 ///
-/// assert_eq!(Middle.map(4, 6)?.as_slice(), [0, 1, 1, 1, 2, 3]);
+/// assert_eq!(Top.map(4, 6)?.as_slice(), [0, 1, 2, 3, 3, 3]);
 /// # Ok::<(), ExpandError>(())
 /// ```
 pub trait Expander: Debug + Send + Sync {

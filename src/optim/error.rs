@@ -30,6 +30,22 @@ pub enum OptimError {
         /// The type of its numbers.
         dtype: String,
     },
+    /// Burn would load optimizer state in another precision than the parameter's, and fail at the next step.
+    ///
+    /// It loads all state in the default precision of its default device; a run that is resumed meets the same.
+    #[error(
+        "`{what}` is {dtype}, but Burn loads optimizer state as {loaded}: give the default device that \
+         precision (`Device::default().configure(…)`, before any tensor is made), or choose \
+         `MomentPolicy::Reset`, which loads none"
+    )]
+    Precision {
+        /// The parameter or the field of the optimizer's state.
+        what: String,
+        /// Its type.
+        dtype: String,
+        /// The type it would have.
+        loaded: String,
+    },
     /// The optimizer did not take all the state it was given.
     ///
     /// A parameter group that names layers by number or parameters by id is a likely cause: after a growth

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use burn::module::ParamId;
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
-use burn::tensor::{DType, TensorData};
+use burn::tensor::{DType, Device, TensorData};
 use burn_pack::{Reader, Scalar, Tensor, Writer};
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,9 @@ use super::{MomentOrders, OptimError};
 use crate::stack::ParamOrigin;
 
 /// What the optimizer state of copied layers becomes at a growth.
+///
+/// Layers that begin as the identity ([`NewLayers::zeroed`](crate::expand::NewLayers::zeroed)) are no copies in this
+/// sense: they start without state under every policy, and what they were made from keeps its state unscaled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MomentPolicy {
@@ -56,7 +59,8 @@ pub struct StateReport {
 /// # Errors
 ///
 /// [`OptimError`] when the record cannot be read, when [`MomentPolicy::Scaled`] meets a field that
-/// `orders` does not know, or when the optimizer does not take all of the state back.
+/// `orders` does not know, when Burn would load state in another precision, or when the optimizer does not take
+/// all of the state back.
 pub fn inherit(
     optim: &ModuleOptimizer,
     origins: &[ParamOrigin],
@@ -80,6 +84,19 @@ pub fn inherit(
         return Err(OptimError::Dropped { expected: tensors_after, found });
     }
     Ok((optim, StateReport { tensors_before, tensors_after, params_inherited }))
+}
+
+/// Refuses what Burn would load in another precision.
+pub(crate) fn check_precision(what: &str, dtype: DType) -> Result<(), OptimError> {
+    let loaded = DType::from(Device::default().settings().float_dtype);
+    match dtype.is_float() && dtype != loaded {
+        true => Err(OptimError::Precision {
+            what: what.to_owned(),
+            dtype: format!("{dtype:?}"),
+            loaded: format!("{loaded:?}"),
+        }),
+        false => Ok(()),
+    }
 }
 
 /// The growth as seen from the old parameters.
@@ -143,6 +160,7 @@ impl<'a> Grown<'a> {
             let (Some(id), Some((_, field))) = (id, name.split_once('.')) else {
                 return Err(OptimError::reading(format!("tensor `{name}` names no parameter")));
             };
+            check_precision(&format!("optimizer state {field}"), dtype)?;
             let data = TensorData::from_bytes(bytes, shape, dtype);
             for (heir, copies) in self.heirs_of(id) {
                 let (bytes, shape, dtype) = self.scaled(&data, field, copies)?.into_parts();

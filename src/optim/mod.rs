@@ -10,5 +10,6 @@ mod inherit;
 mod orders;
 
 pub use error::OptimError;
+pub(crate) use inherit::check_precision;
 pub use inherit::{MomentPolicy, StateReport, inherit};
 pub use orders::MomentOrders;

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId, list_param_ids};
 use burn::tensor::{Bool, GradientCheckpointingStrategy, Int, Tensor};
@@ -8,46 +8,81 @@ use burn::tensor::{Bool, GradientCheckpointingStrategy, Int, Tensor};
 pub struct ParamOrigin {
     /// Id of the parameter after the growth.
     pub id: ParamId,
-    /// Id of the parameter it was copied from: its own for the first copy, none for a new layer.
+    /// Id of the parameter whose training it goes on with: its own for the first copy, none for a layer without
+    /// a source and for one that begins as the identity.
     pub parent: Option<ParamId>,
-    /// How many copies its source layer now has, itself included.
+    /// Over how many layers, itself included, its source layer's gradient is spread now.
     pub copies: usize,
 }
 
 /// A copy of `layer` that shares nothing with it: every parameter is a leaf of its own under the id
 /// that `new_id` gives it, with the source's gradient requirement, distributed mark, checkpointing
-/// strategy and load/save mappers. `distributed` marks every parameter, also where the source is not.
+/// strategy and load/save mappers. `distributed` marks every parameter, also where the source is not;
+/// parameters with an id in `zeroed` hold zeros.
 ///
 /// Running statistics get values of their own, but keep their id, which Burn does not let go.
 pub(super) fn copy_layer<L: Module>(
     layer: &L,
     distributed: bool,
+    zeroed: &HashSet<ParamId>,
     new_id: impl Fn(ParamId) -> ParamId,
 ) -> L {
     let mut source = Strategies::default();
     layer.visit(&mut source);
-    unshared(layer, &source).map(&mut Reidentify { new_id, source: &source, distributed })
+    let mapper = &mut Reidentify { new_id, source: &source, distributed, zeroed };
+    unshared(layer, &source).map(mapper)
 }
 
 /// A clone whose buffers are its own.
 ///
-/// Burn's running statistics live behind a lock that clones share and keep their id through `map`;
-/// only the way through validation mode makes new ones. It is taken where a layer has such buffers.
+/// Burn's running statistics live behind a lock that clones share; only the way through validation mode makes
+/// new ones. It is taken where a layer has such buffers.
 fn unshared<L: Module>(layer: &L, source: &Strategies) -> L {
-    let clone = layer.clone();
-    let probe =
-        clone.clone().map(&mut Reidentify { new_id: derive_probe, source, distributed: false });
-    let shared = list_param_ids(&probe).iter().any(|id| source.0.contains_key(id));
     let in_training = source.0.values().any(Option::is_some);
-    match (shared, in_training) {
-        (false, _) => clone,
-        (true, true) => clone.valid().train(),
-        (true, false) => clone.valid(),
+    match (running_statistics(layer).is_empty(), in_training) {
+        (true, _) => layer.clone(),
+        (false, true) => layer.valid().train(),
+        (false, false) => layer.valid(),
     }
 }
 
-fn derive_probe(id: ParamId) -> ParamId {
-    ParamId::from(mix(id.val(), 0x70_72_6f_62_65))
+/// The ids that no mapping changes: those of running statistics. Nothing is initialised for it.
+pub(super) fn running_statistics<L: Module>(layer: &L) -> HashSet<ParamId> {
+    let probe = list_param_ids(&layer.clone().map(&mut Probe));
+    let ids: HashSet<ParamId> = list_param_ids(layer).into_iter().collect();
+    probe.into_iter().filter(|id| ids.contains(id)).collect()
+}
+
+/// Gives tensor parameters other ids and leaves them as they are.
+struct Probe;
+
+impl Probe {
+    fn id(id: ParamId) -> ParamId {
+        ParamId::from(mix(id.val(), 0x70_72_6f_62_65))
+    }
+}
+
+impl ModuleMapper for Probe {
+    fn map_float<const D: usize>(&mut self, mut param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.id = Self::id(param.id);
+        param
+    }
+
+    fn map_int<const D: usize>(
+        &mut self,
+        mut param: Param<Tensor<D, Int>>,
+    ) -> Param<Tensor<D, Int>> {
+        param.id = Self::id(param.id);
+        param
+    }
+
+    fn map_bool<const D: usize>(
+        &mut self,
+        mut param: Param<Tensor<D, Bool>>,
+    ) -> Param<Tensor<D, Bool>> {
+        param.id = Self::id(param.id);
+        param
+    }
 }
 
 /// A 64-bit mix (the finaliser of SplitMix64, Steele et al. 2014) of two words.
@@ -56,6 +91,12 @@ pub(crate) fn mix(a: u64, b: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
+}
+
+/// Whether the gradients of `tensor` are reduced over the workers of distributed training.
+pub(crate) fn is_distributed<const D: usize>(tensor: &Tensor<D>) -> bool {
+    // Only a tensor with gradients can be; Burn cannot ask a quantised one.
+    tensor.is_autodiff() && tensor.is_require_grad() && tensor.is_distributed()
 }
 
 /// Checkpointing strategy by parameter id; `None` outside autodiff.
@@ -72,19 +113,22 @@ struct Reidentify<'a, F> {
     new_id: F,
     source: &'a Strategies,
     distributed: bool,
+    zeroed: &'a HashSet<ParamId>,
 }
 
 impl<F: Fn(ParamId) -> ParamId> ModuleMapper for Reidentify<'_, F> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (parent, tensor, mapper) = param.consume();
         let id = (self.new_id)(parent);
-        let (require_grad, distributed) =
-            (tensor.is_require_grad(), tensor.is_autodiff() && tensor.is_distributed());
+        let (require_grad, distributed) = (tensor.is_require_grad(), is_distributed(&tensor));
         let strategy = self.source.0.get(&parent).copied().flatten();
         let mut leaf = match tensor.is_autodiff() {
             true => Tensor::from_inner(tensor.inner()),
             false => tensor,
         };
+        if self.zeroed.contains(&parent) {
+            leaf = leaf.zeros_like();
+        }
         if let (Some(strategy), true) = (strategy, leaf.is_autodiff()) {
             leaf = leaf.with_gradient_checkpointing_strategy(strategy);
         }

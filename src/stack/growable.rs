@@ -1,12 +1,13 @@
+use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use burn::module::{Module, ModuleVisitor, Param, ParamId, list_param_ids};
-use burn::tensor::{Bool, Device, Int, Tensor};
+use burn::module::{Module, ParamId, list_param_ids};
+use burn::tensor::Device;
 
 use super::copy::{copy_layer, mix};
 use super::layer_stack::Initialiser;
-use super::{LayerStack, ParamOrigin, StackError};
-use crate::expand::LayerMap;
+use super::{LayerParam, LayerStack, ParamOrigin, StackError, zeroed};
+use crate::expand::{LayerMap, NewLayers};
 
 /// A model whose depth can grow: it names its layer stacks.
 ///
@@ -15,6 +16,25 @@ use crate::expand::LayerMap;
 /// [`stacks`](Self::stacks) names every stack that takes part in the growth, always in the same order:
 /// schedules, depth draws and saved runs know a stack by its place. A stack that is left out stays as
 /// it was built.
+///
+/// A model may name any number of stacks, those in a `Vec<LayerStack<L>>` for one. A layer may itself hold a stack.
+/// Either the outer stack grows, and copies of its layers hold copies of the inner stacks, whole and with parameter
+/// ids of their own; or the inner stacks are named, one by one, and the outer one stays as it was built. Both at once
+/// cannot be named: Rust lends a layer out once, and the number of stacks must not change in a run
+/// ([`StackError::StacksChanged`]).
+///
+/// # Layers of several kinds
+///
+/// Layer `i` of a growing stack must always be a layer like the one that the model was built with in place `i`: of
+/// the same parameters, by path, shape and type. A model whose kinds take turns grows by
+/// [`Stacking`](crate::expand::Stacking) from whole turns; other maps are refused with [`StackError::Unlike`].
+///
+/// # Shared parameters
+///
+/// A parameter that is trained must be held in one place. Burn's optimizers update the first holder of an id alone, so
+/// clones of a parameter part at the first step; where a stack is involved, [`StackError::Tied`] refuses them. Tie
+/// weights by passing the one parameter along in the forward pass: `x.matmul(embedding.weight.val().transpose())`.
+/// Frozen parameters may be clones of each other.
 ///
 /// # Example
 ///
@@ -68,8 +88,8 @@ pub trait GrowableStack: sealed::Sealed {
     /// The unique layer of each virtual layer, in the order in which the stack runs now.
     fn order(&self) -> &[usize];
 
-    /// Module path within the layer and id of each parameter, layer by layer.
-    fn layer_params(&self) -> Vec<Vec<(String, ParamId)>>;
+    /// The parameters of each unique layer. None is initialised for it.
+    fn layer_params(&self) -> Vec<Vec<LayerParam>>;
 
     /// Runs the stack in the order of `map` in training mode.
     ///
@@ -92,12 +112,17 @@ pub trait GrowableStack: sealed::Sealed {
     /// [`StackError::Shorten`] if there are fewer.
     fn shorten(&mut self, layers: usize) -> Result<(), StackError>;
 
-    /// Replaces the unique layers by new ones and runs each once; says where each parameter comes from.
+    /// Replaces the unique layers by new ones, which begin as `new_layers` says, and runs each once; says where
+    /// each parameter comes from.
     ///
     /// # Errors
     ///
     /// [`StackError::Map`] and [`StackError::NoInitialiser`]; the stack is then unchanged.
-    fn grow(&mut self, source: LayerSource<'_>) -> Result<Vec<ParamOrigin>, StackError>;
+    fn grow(
+        &mut self,
+        source: LayerSource<'_>,
+        new_layers: &NewLayers,
+    ) -> Result<Vec<ParamOrigin>, StackError>;
 }
 
 /// Where the layers of a grown stack come from.
@@ -148,13 +173,8 @@ impl<L: Module> GrowableStack for LayerStack<L> {
         LayerStack::order(self)
     }
 
-    fn layer_params(&self) -> Vec<Vec<(String, ParamId)>> {
-        let params = |layer: &L| {
-            let mut paths = Paths::default();
-            layer.visit(&mut paths);
-            paths.params
-        };
-        self.layers.iter().map(params).collect()
+    fn layer_params(&self) -> Vec<Vec<LayerParam>> {
+        self.layers.iter().map(LayerParam::all).collect()
     }
 
     fn set_training_depth(&mut self, map: &LayerMap) -> Result<(), StackError> {
@@ -178,15 +198,21 @@ impl<L: Module> GrowableStack for LayerStack<L> {
         Ok(())
     }
 
-    fn grow(&mut self, source: LayerSource<'_>) -> Result<Vec<ParamOrigin>, StackError> {
+    fn grow(
+        &mut self,
+        source: LayerSource<'_>,
+        new_layers: &NewLayers,
+    ) -> Result<Vec<ParamOrigin>, StackError> {
         let (layers, origins) = match source {
             LayerSource::Copies { map, stage } => {
                 self.check_map(map)?;
-                copies(&self.layers, map, stage)
+                copies(&self.layers, map, stage, new_layers)
             }
             LayerSource::Initialiser { layers, seed, stack, device, distributed } => {
                 let make = self.initialiser.as_ref().ok_or(StackError::NoInitialiser { stack })?;
-                initialised(make, layers, mix(seed, stack as u64), device, distributed)
+                let layer =
+                    |seed, index| initialised(make, new_layers, seed, index, device, distributed);
+                all_initialised(layer, layers, mix(seed, stack as u64), device)
             }
         };
         self.layers = layers;
@@ -195,7 +221,19 @@ impl<L: Module> GrowableStack for LayerStack<L> {
     }
 }
 
-fn copies<L: Module>(old: &[L], map: &LayerMap, stage: usize) -> (Vec<L>, Vec<ParamOrigin>) {
+/// The parameters of `layer` that become zero in a new layer.
+fn zeroed_ids<L: Module>(layer: &L, new_layers: &NewLayers) -> HashSet<ParamId> {
+    let params = LayerParam::all(layer);
+    let zero = zeroed(&params, new_layers);
+    params.iter().zip(zero).filter(|(_, zero)| *zero).map(|(p, _)| p.id).collect()
+}
+
+fn copies<L: Module>(
+    old: &[L],
+    map: &LayerMap,
+    stage: usize,
+    new_layers: &NewLayers,
+) -> (Vec<L>, Vec<ParamOrigin>) {
     let mut made = vec![0_u64; old.len()];
     let mut origins = Vec::new();
     let mut layers = Vec::with_capacity(map.target());
@@ -208,10 +246,15 @@ fn copies<L: Module>(old: &[L], map: &LayerMap, stage: usize) -> (Vec<L>, Vec<Pa
         };
         let layer = match copy {
             0 => old[source].clone(),
-            _ => copy_layer(&old[source], false, id_of),
+            _ => copy_layer(&old[source], false, &zeroed_ids(&old[source], new_layers), id_of),
+        };
+        // A layer that begins as the identity goes on with nobody's training and takes no gradient away.
+        let (inherits, spread) = match new_layers.are_identities() {
+            true => (copy == 0, 1),
+            false => (true, map.copies(source)),
         };
         let origin =
-            |(parent, id)| ParamOrigin { id, parent: Some(parent), copies: map.copies(source) };
+            |(parent, id)| ParamOrigin { id, parent: inherits.then_some(parent), copies: spread };
         origins.extend(
             list_param_ids(&old[source]).into_iter().zip(list_param_ids(&layer)).map(origin),
         );
@@ -225,64 +268,33 @@ fn copies<L: Module>(old: &[L], map: &LayerMap, stage: usize) -> (Vec<L>, Vec<Pa
 /// disturb them: layers without a source and distributed training want layers without dropout.
 static INITIALISING: Mutex<()> = Mutex::new(());
 
-fn initialised<L: Module>(
-    make: &Initialiser<L>,
+fn all_initialised<L: Module>(
+    layer: impl Fn(u64, usize) -> L,
     count: usize,
     seed: u64,
     device: &Device,
-    distributed: bool,
 ) -> (Vec<L>, Vec<ParamOrigin>) {
     let _turn = INITIALISING.lock().unwrap_or_else(PoisonError::into_inner);
     device.seed(seed);
-    let mut origins = Vec::new();
-    let layers = (0..count)
-        .map(|index| {
-            let layer = make(index);
-            let old = list_param_ids(&layer);
-            let id_of = |id: ParamId| match old.iter().position(|o| *o == id) {
-                Some(param) => ParamId::from(mix(mix(seed, index as u64), param as u64)),
-                None => id,
-            };
-            let layer = copy_layer(&layer, distributed, id_of).fork(device);
-            let origin = |id| ParamOrigin { id, parent: None, copies: 1 };
-            origins.extend(list_param_ids(&layer).into_iter().map(origin));
-            layer
-        })
-        .collect();
+    let layers: Vec<L> = (0..count).map(|index| layer(seed, index)).collect();
+    let origin = |id| ParamOrigin { id, parent: None, copies: 1 };
+    let origins = layers.iter().flat_map(list_param_ids).map(origin).collect();
     (layers, origins)
 }
 
-/// Path and id of every tensor parameter.
-#[derive(Default)]
-pub(crate) struct Paths {
-    path: Vec<String>,
-    pub(crate) params: Vec<(String, ParamId)>,
-}
-
-impl Paths {
-    fn push(&mut self, id: ParamId) {
-        self.params.push((self.path.join("."), id));
-    }
-}
-
-impl ModuleVisitor for Paths {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.push(param.id);
-    }
-
-    fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
-        self.push(param.id);
-    }
-
-    fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
-        self.push(param.id);
-    }
+fn initialised<L: Module>(
+    make: &Initialiser<L>,
+    new_layers: &NewLayers,
+    seed: u64,
+    index: usize,
+    device: &Device,
+    distributed: bool,
+) -> L {
+    let layer = make(index);
+    let old = list_param_ids(&layer);
+    let id_of = |id: ParamId| match old.iter().position(|o| *o == id) {
+        Some(param) => ParamId::from(mix(mix(seed, index as u64), param as u64)),
+        None => id,
+    };
+    copy_layer(&layer, distributed, &zeroed_ids(&layer, new_layers), id_of).fork(device)
 }

@@ -17,6 +17,12 @@ use crate::expand::LayerMap;
 /// [`valid`](burn::module::Module::valid) at the one last set for inference; both are the unique layers
 /// at first.
 ///
+/// A unique layer that is run in several places is one and the same layer: parameters, running statistics and all its
+/// fields. What belongs to a place, a key-value cache for one, is to be kept outside, once for each virtual layer:
+/// `for (block, cache) in stack.iter().zip(&mut caches)` with [`depth`](Self::depth) caches runs as a plain stack of
+/// tied copies does. A growth clones fields that are no parameters, so that an `Arc` in a layer is shared by its
+/// copies.
+///
 /// Burn's layers initialise lazily: a stack that is built with `L` layers and shortened before they are
 /// used costs the memory of the layers that stay.
 ///

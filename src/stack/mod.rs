@@ -9,10 +9,12 @@ mod error;
 mod growable;
 mod layer_stack;
 mod module;
+mod params;
 
 pub use copy::ParamOrigin;
-pub(crate) use copy::mix;
+pub(crate) use copy::{is_distributed, mix};
 pub use error::StackError;
-pub(crate) use growable::Paths;
 pub use growable::{Growable, GrowableStack, LayerSource};
 pub use layer_stack::{LayerStack, Layers};
+pub(crate) use params::zeroed;
+pub use params::{LayerParam, ParamKind};

@@ -1,0 +1,154 @@
+use serde::{Deserialize, Serialize};
+
+use super::{ExpandError, LayerMap};
+
+/// What the new layers of a growth begin as: all but the first copy of each source, and layers without a source.
+///
+/// # Copies
+///
+/// The default. New layers are what their [`Expander`](super::Expander) or the stack's initialiser says.
+///
+/// # Layers that begin as the identity
+///
+/// [`NewLayers::zeroed`] names the output projections of a layer's residual branches. In new layers, all named
+/// parameters become zero, so that a pre-norm residual block `x + f(norm(x))` adds nothing: the grown model
+/// computes what the model computed before, for any numbers of layers, while every parameter named gets a
+/// gradient at once (Net2Net, arXiv 1511.05641; LEMON, arXiv 2310.07999; LLaMA-Pro, arXiv 2401.02415).
+///
+/// *What is preserved:* the function of the model run at its unique layers, each once, before and after the
+/// growth; the outputs are equal up to the sign of zeros. That is every training step with
+/// [`ConstantLow`](crate::depth::ConstantLow), and inference at
+/// [`InferenceDepth::Unique`](crate::InferenceDepth::Unique). At other virtual depths, where layers are run
+/// several times, nothing is promised. (Plain copies by interpolation preserve the function there instead: at
+/// every virtual depth from the new number of layers on, for an integer ratio.)
+///
+/// *What it needs:* blocks that add their branches to an unnormalised stream. A post-norm block
+/// `norm(x + f(x))`, BERT's, still normalises when `f` is zero, and is no identity. Name only the last factor
+/// of a branch: with two zero factors in a row, neither ever gets a gradient. A batch norm at a branch's end is
+/// zeroed by its `gamma` and `beta`; running statistics are never zeroed. The first copies must keep their
+/// order, as in all maps of this module; others are refused.
+///
+/// *Optimizer state:* new layers start without any, whatever the
+/// [`MomentPolicy`](crate::optim::MomentPolicy), because their gradients have nothing in common with their
+/// source's: those of named parameters are another function's, and all others are zero at first. The originals
+/// keep theirs unscaled, because the growth leaves their gradients as they were.
+///
+/// # Names
+///
+/// A name is a run of whole parts of a module path within the layer. It means the parameters whose path ends
+/// with it, or, if there are none, those whose path it occurs in.
+///
+/// ```
+/// use burn_apollo::expand::NewLayers;
+///
+/// let new = NewLayers::zeroed(["attn.c_proj", "mlp.c_proj.weight"]);
+/// let layer = ["attn.c_attn.weight", "attn.c_proj.weight", "attn.c_proj.bias", "mlp.c_proj.weight"];
+/// assert_eq!(new.zeroes(&layer), [false, true, true, true]);
+/// assert_eq!(NewLayers::zeroed(["c_proj"]).zeroes(&layer), [false, true, true, true]);
+/// assert_eq!(NewLayers::zeroed(["proj"]).zeroes(&layer), [false; 4]);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NewLayers {
+    /// Copies of their source as they are, or what the stack's initialiser makes.
+    #[default]
+    Copies,
+    /// The same, but parameters of these names are zero: see [`NewLayers::zeroed`].
+    Zeroed(Vec<String>),
+}
+
+impl NewLayers {
+    /// New layers in which the parameters of these names are zero, so that each begins as the identity.
+    pub fn zeroed<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Self {
+        Self::Zeroed(names.into_iter().map(Into::into).collect())
+    }
+
+    /// Which parameters of a new layer, whose paths within the layer these are, become zero.
+    pub fn zeroes<P: AsRef<str>>(&self, paths: &[P]) -> Vec<bool> {
+        let mut zero = vec![false; paths.len()];
+        for name in self.names() {
+            meant_by(name, paths).into_iter().for_each(|i| zero[i] = true);
+        }
+        zero
+    }
+
+    /// Whether new layers begin as the identity.
+    pub(crate) fn are_identities(&self) -> bool {
+        matches!(self, Self::Zeroed(_))
+    }
+
+    /// The names of parameters that become zero.
+    pub(crate) fn names(&self) -> &[String] {
+        match self {
+            Self::Copies => &[],
+            Self::Zeroed(names) => names,
+        }
+    }
+
+    /// Layers in between that do nothing leave the function alone if the others stay in order.
+    pub(crate) fn check_map(&self, map: &LayerMap) -> Result<(), ExpandError> {
+        let mut next = 0;
+        for (layer, &source) in map.as_slice().iter().enumerate() {
+            match self.are_identities() && source > next {
+                true => return Err(ExpandError::Order { layer, found: source, missing: next }),
+                false => next = next.max(source + 1),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The places of the parameters that `name` means.
+pub(crate) fn meant_by<P: AsRef<str>>(name: &str, paths: &[P]) -> Vec<usize> {
+    let name: Vec<&str> = name.split('.').collect();
+    let all = |fits: fn(&[&str], &[&str]) -> bool| -> Vec<usize> {
+        let parts = |path: &P| -> bool {
+            let parts: Vec<&str> = path.as_ref().split('.').collect();
+            fits(&parts, &name)
+        };
+        (0..paths.len()).filter(|i| parts(&paths[*i])).collect()
+    };
+    let ending = all(|path, name| path.ends_with(name));
+    match ending.is_empty() {
+        true => all(|path, name| path.windows(name.len()).any(|part| part == name)),
+        false => ending,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_takes_precedence_over_what_is_attached_to_it() {
+        let paths = ["proj.weight", "proj.weight.lora.a", "proj.weight.lora.b", "proj.bias"];
+        assert_eq!(meant_by("proj.weight", &paths), [0]);
+        assert_eq!(meant_by("lora.b", &paths), [2]);
+        assert_eq!(meant_by("proj", &paths), [0, 1, 2, 3]);
+        assert_eq!(meant_by("proj.weight.lora", &paths), [1, 2]);
+        for nothing in ["", ".", "proj.", "weigh", "roj.weight", "proj.weight.lora.b.c"] {
+            assert!(meant_by(nothing, &paths).is_empty(), "`{nothing}`");
+        }
+    }
+
+    #[test]
+    fn identities_need_the_others_in_order() {
+        let map = LayerMap::new(3, vec![0, 2, 1]).unwrap();
+        let zeroed = NewLayers::zeroed(["a"]);
+        assert_eq!(NewLayers::Copies.check_map(&map), Ok(()));
+        let error = ExpandError::Order { layer: 1, found: 2, missing: 1 };
+        assert_eq!(zeroed.check_map(&map), Err(error));
+        for map in [vec![0, 1, 2, 0, 1, 2], vec![0, 0, 1, 0, 2], vec![0, 1, 1, 0, 2, 1]] {
+            assert_eq!(zeroed.check_map(&LayerMap::new(3, map).unwrap()), Ok(()));
+        }
+    }
+
+    #[test]
+    fn it_is_data() {
+        let json = |new: &NewLayers| serde_json::to_string(new).unwrap();
+        assert_eq!(json(&NewLayers::Copies), r#""copies""#);
+        let zeroed = NewLayers::zeroed(["a.b"]);
+        assert_eq!(json(&zeroed), r#"{"zeroed":["a.b"]}"#);
+        assert_eq!(serde_json::from_str::<NewLayers>(&json(&zeroed)).unwrap(), zeroed);
+    }
+}
