@@ -15,11 +15,15 @@ fn sample() -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/checkpoint-v1")
 }
 
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
 /// A step on the batch of its number; gives the bits of the loss.
 fn step((mut apollo, mut optim, mut scheduler): Restored<Tiny>) -> (Restored<Tiny>, u32) {
     let number = apollo.step_count();
     let values: Vec<f32> = (0..8).map(|i| ((number * 31 + i * 7) as f32 * 0.37).sin()).collect();
-    let x = Tensor::<1>::from_floats(values.as_slice(), &Device::flex().autodiff());
+    let x = Tensor::<1>::from_floats(values.as_slice(), &device());
     let loss = apollo.loss(x.reshape([4, 2]));
     let bits = loss.clone().into_scalar::<f32>().to_bits();
     let grads = GradientsParams::from_grads(loss.backward(), &apollo);
@@ -38,7 +42,7 @@ fn the_sample_of_version_1_loads_and_goes_on() {
     let expected: Vec<(usize, f32)> = set.state("losses").unwrap();
 
     let feed = LossFeed::default();
-    let (apollo, optim, scheduler) = fresh(feed.clone());
+    let (apollo, optim, scheduler) = fresh(feed.clone(), &device());
     let mut run = set.load(apollo, optim, scheduler).unwrap();
     assert_eq!((run.0.step_count(), run.0.growth_steps(), feed.recorded()), (4, &[2][..], 2));
     for (depth, loss) in expected {
@@ -54,7 +58,7 @@ fn the_sample_of_version_1_loads_and_goes_on() {
 #[ignore = "writes the sample of a new version of the format, once"]
 fn write_the_sample() {
     let feed = LossFeed::default();
-    let mut run = fresh(feed.clone());
+    let mut run = fresh(feed.clone(), &device());
     for _ in 0..4 {
         (run, _) = step(run);
     }
