@@ -10,7 +10,7 @@ use burn::data::dataset::InMemDataset;
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
+use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use burn_apollo::checkpoint::{CheckpointStore, Retention, Snapshot};
@@ -76,6 +76,10 @@ fn device() -> Device {
     Device::flex().autodiff()
 }
 
+fn scheduler() -> ModuleLrScheduler {
+    CosineAnnealingLrSchedulerConfig::new(0.05, STEPS as usize).init().unwrap()
+}
+
 impl Run {
     /// A run as a new process begins it, with weights of its own.
     fn new(config: ApolloConfig) -> Self {
@@ -83,7 +87,7 @@ impl Run {
         Self {
             apollo: Apollo::new(Net::new(&device()), config.with_losses(losses.clone())).unwrap(),
             optim: AdamWConfig::new().init(),
-            scheduler: CosineAnnealingLrSchedulerConfig::new(0.05, STEPS as usize).init().unwrap(),
+            scheduler: scheduler(),
             data: data(DataPosition::start(9)),
             losses,
         }
@@ -200,4 +204,53 @@ fn without_step_seeds_dropout_is_not_repeated() {
     whole.save(&store);
     let mut resumed = Run::resume(config(), &store);
     assert_ne!(whole.step(), resumed.step());
+}
+
+#[derive(Module, Debug)]
+struct Normed {
+    norm: BatchNorm,
+    head: Linear,
+    blocks: LayerStack<Linear>,
+}
+
+impl Growable for Normed {
+    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
+        vec![&mut self.blocks]
+    }
+}
+
+/// Burn holds the last update of running statistics back; a checkpoint must not.
+#[test]
+fn running_statistics_of_the_last_step_are_saved() {
+    let run = || {
+        let linear = || LinearConfig::new(WIDTH, WIDTH).init(&device());
+        let net = Normed {
+            norm: BatchNormConfig::new(WIDTH).init(&device()),
+            head: linear(),
+            blocks: (0..2).map(|_| linear()).collect(),
+        };
+        let config = ApolloConfig::new(9).with_schedule(stages(&[(1, 4)], 2));
+        (Apollo::new(net, config).unwrap(), AdamWConfig::new().init(), scheduler())
+    };
+    let step =
+        |(apollo, mut optim, mut lr): (Apollo<Normed>, ModuleOptimizer, ModuleLrScheduler)| {
+            let x = support::batch(apollo.step_count(), &device());
+            let hidden = apollo.blocks.iter().fold(apollo.norm.forward(x), |x, l| l.forward(x));
+            let loss = apollo.head.forward(hidden).powi_scalar(2).mean();
+            let grads = GradientsParams::from_grads(loss.backward(), &apollo);
+            let apollo = apollo.optimize(&mut optim, lr.step(), grads);
+            (apollo, optim, lr)
+        };
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let mut whole = run();
+    for number in 0..9 {
+        whole = step(whole);
+        store.save(Snapshot::new(&whole.0, &whole.1, &whole.2).unwrap()).unwrap();
+        let fresh = run();
+        let set = store.latest_good().unwrap().unwrap().set;
+        let resumed = set.load(fresh.0, fresh.1, fresh.2).unwrap();
+        let mean = |apollo: &Apollo<Normed>| apollo.norm.running_mean.value_sync().into_data();
+        assert_eq!(mean(&resumed.0), mean(&whole.0), "after step {number}");
+    }
 }

@@ -28,6 +28,12 @@ impl<M: Growable> Apollo<M> {
         Ok(apollo)
     }
 
+    /// Brings running statistics up to date. Burn holds the last update back until the next forward pass, and neither
+    /// a record nor a model that loads one should have to wait for that; only the way to validation does it.
+    pub(crate) fn sync_buffers(&self) {
+        drop(self.model.valid());
+    }
+
     /// The losses that the growth policy has been told, but has not been asked about yet.
     pub(crate) fn unheard_losses(&self) -> Vec<LossPoint> {
         self.plan.config.losses.since(self.losses_heard).0

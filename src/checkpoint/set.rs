@@ -132,6 +132,7 @@ pub(super) fn load_model<M: Growable>(
     bytes: Bytes,
 ) -> Result<Apollo<M>, CheckpointError> {
     let misfit = misfit(MODEL);
+    apollo.sync_buffers();
     let pack = Pack::read(&bytes).map_err(&misfit)?;
     let words = progress_words(&pack).map_err(&misfit)?;
     // The layers of the record's stage, whatever they hold, know what kinds of numbers belong into them.

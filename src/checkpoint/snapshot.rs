@@ -43,6 +43,7 @@ impl Snapshot {
         optim: &ModuleOptimizer,
         scheduler: &ModuleLrScheduler,
     ) -> Result<Self, CheckpointError> {
+        apollo.sync_buffers();
         let files = [
             encode(MODEL, apollo.clone().into_record().into_bytes())?,
             encode(OPTIM, optim.to_record().into_bytes())?,
