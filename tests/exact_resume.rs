@@ -222,6 +222,7 @@ impl Growable for Normed {
 /// Burn holds the last update of running statistics back; a checkpoint must not.
 #[test]
 fn running_statistics_of_the_last_step_are_saved() {
+    let _turn = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     let run = || {
         let linear = || LinearConfig::new(WIDTH, WIDTH).init(&device());
         let net = Normed {
