@@ -16,6 +16,7 @@ pub mod table;
 pub mod task;
 pub mod text;
 pub mod train;
+pub mod transformer;
 
 use std::fmt::Display;
 use std::process::ExitCode;
