@@ -91,3 +91,34 @@ fn with_one(pixels: Tensor<2>) -> Tensor<2> {
     let ones = Tensor::ones([pixels.dims()[0], 1], &pixels.device());
     Tensor::cat(vec![pixels, ones], 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(pixel: u8, digit: u8) -> Image {
+        Image { pixels: [pixel; PIXELS], digit }
+    }
+
+    #[test]
+    fn without_ink_the_chances_are_the_frequencies() {
+        let (device, images) = (Device::flex(), [0, 0, 0, 7].map(|digit| image(0, digit)));
+        let problem = Problem::new(&Batch::new(&images, &device));
+        let weights = problem.fit(Tensor::zeros([PIXELS + 1, CLASSES], &device), 1e-3).unwrap();
+        let chances: Vec<f64> =
+            softmax(weights.narrow(0, PIXELS, 1), 1).into_data().iter::<f64>().collect();
+        for (digit, chance) in chances.iter().enumerate() {
+            let expected = [(0, 0.75), (7, 0.25)].iter().find(|(d, _)| *d == digit);
+            let expected = expected.map_or(0.0, |(_, share)| *share);
+            assert!((chance - expected).abs() < 2.0 * TOLERANCE, "{digit}: {chance}");
+        }
+    }
+
+    #[test]
+    fn what_a_line_separates_is_separated() {
+        let device = Device::flex();
+        let training = [image(2, 1), image(14, 8)];
+        let validation = [image(4, 1), image(12, 8), image(15, 8), image(1, 8)];
+        assert_eq!(best_accuracy(&training, &validation, &device).unwrap(), 0.75);
+    }
+}

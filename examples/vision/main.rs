@@ -20,7 +20,7 @@ use options::{DigitsConfig, Options};
 use task::Digits;
 
 fn main() -> ExitCode {
-    let defaults = [("out", "runs/vision"), ("steps", "800"), ("batch", "128"), ("lr", "0.002")];
+    let defaults = [("out", "runs/vision"), ("steps", "600"), ("batch", "128"), ("lr", "0.003")];
     common::start(&defaults, |options: Options| {
         let (config, images) = options.config()?;
         let task = Digits::new(&config, images);

@@ -21,7 +21,7 @@ pub struct Options {
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub layers: u32,
     /// Width of the residual stream
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    #[arg(long, default_value_t = 96, value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub width: u32,
     /// Attention heads; must divide the width
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1024))]

@@ -1,0 +1,103 @@
+//! An example as a user runs it: a program with files. `cargo test` builds it first.
+#![allow(dead_code)] // every test binary uses a part of it
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// An example by name, with options for a run that is small enough for a test: 30 steps.
+pub struct Program {
+    pub name: &'static str,
+    pub tiny: &'static str,
+}
+
+impl Program {
+    fn path(&self) -> PathBuf {
+        let test = std::env::current_exe().unwrap();
+        let path = test.parent().unwrap().parent().unwrap().join("examples").join(self.name);
+        let name = self.name;
+        assert!(path.exists(), "run `cargo build --example {name}` first: {}", path.display());
+        path
+    }
+
+    pub fn run(&self, args: &[&str]) -> Output {
+        Command::new(self.path()).args(args).output().unwrap()
+    }
+
+    /// A tiny run into `out`.
+    pub fn tiny(&self, out: &Path, more: &[&str]) -> Output {
+        let out = ["--out", out.to_str().unwrap()];
+        let args: Vec<&str> = self.tiny.split(' ').chain(out).collect();
+        self.run(&[&args, more].concat())
+    }
+
+    /// A run that is stopped at some steps and resumed leaves the files and the model of one that is not.
+    pub fn resumes_exactly(&self, more: &[&str]) {
+        let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        ok(&self.tiny(whole.path(), more));
+        // Stopped inside a stage, just before a growth, at one, and beside a checkpoint.
+        for stop in ["2", "3", "4", "8", "14", "20"] {
+            let args = [more, &["--resume", "--stop-after", stop]].concat();
+            assert!(ok(&self.tiny(parts.path(), &args)).contains("stopped"));
+        }
+        ok(&self.tiny(parts.path(), &[more, &["--resume"]].concat()));
+        for file in ["steps.csv", "config.json"] {
+            assert_eq!(read(whole.path(), file), read(parts.path(), file), "{more:?}: {file}");
+        }
+        let model = |dir: &Path| std::fs::read(dir.join("model.bpk")).unwrap();
+        assert_eq!(values(&model(whole.path())), values(&model(parts.path())), "{more:?}");
+    }
+
+    /// Each command line ends with exit code 2 and one line that holds the word, before any training.
+    pub fn refuses(&self, cases: &[(&[&str], &str)]) {
+        let dir = tempfile::tempdir().unwrap();
+        for (args, word) in cases {
+            let out = dir.path().join("untouched");
+            let output = match args.contains(&"--out") {
+                true => self.run(args),
+                false => self.tiny(&out, args),
+            };
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
+            assert_eq!(stderr.lines().count(), 1, "{args:?}: {stderr}");
+            assert!(stderr.contains(word), "{args:?}: {stderr}");
+            assert!(!out.join("steps.csv").exists(), "{args:?}: training began");
+        }
+    }
+}
+
+/// What a program that succeeded printed.
+pub fn ok(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout)
+}
+
+pub fn read(dir: &Path, file: &str) -> String {
+    let path = dir.join(file);
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+pub fn summary(dir: &Path) -> serde_json::Value {
+    serde_json::from_str(&read(dir, "summary.json")).unwrap()
+}
+
+/// A CSV file of numbers: its columns' names and its rows.
+pub fn table(dir: &Path, file: &str) -> (String, Vec<Vec<f64>>) {
+    let csv = read(dir, file);
+    let mut lines = csv.lines();
+    let names = lines.next().unwrap_or_default().to_owned();
+    (names, lines.map(|l| l.split(',').map(|x| x.parse().unwrap()).collect()).collect())
+}
+
+/// Tensors by name; parameter ids are random and differ between runs.
+pub fn values(burnpack: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let bytes = burn::tensor::Bytes::from_bytes_vec(burnpack.to_vec());
+    let tensors = burn_pack::Reader::from_bytes(bytes).unwrap().into_tensors().unwrap();
+    tensors
+        .into_iter()
+        .map(|t| {
+            let (name, _, _, _, bytes) = t.into_parts().unwrap();
+            (name, bytes.to_vec())
+        })
+        .collect()
+}
