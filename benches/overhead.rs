@@ -7,7 +7,6 @@
 //! Steps of both kinds alternate, so that both see the same machine; the figure is the ratio of their
 //! medians. Goals: overhead at most 1.01, a growth below 2 training steps.
 
-#[allow(dead_code)] // the bench needs the model alone
 #[path = "../examples/common/mod.rs"]
 mod common;
 

@@ -79,7 +79,7 @@ fn vision_writes_its_results_and_shows_digits() {
         shown.contains("nats per image") && shown.contains("the best linear model: 9"),
         "{shown}"
     );
-    assert!(shown.contains("of 599 images right") && shown.contains("? It is a "), "{shown}");
+    assert!(shown.contains("of 599 images right") && shown.contains(", taken for "), "{shown}");
     assert!(shown.contains("@@"), "{shown}");
 
     let items = check_steps(dir.path(), &[(0, 1.0), (3, 2.0), (8, 4.0)], 4.0);

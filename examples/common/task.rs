@@ -72,7 +72,7 @@ impl fmt::Display for Baseline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.measure {
             Measure::Loss => write!(f, "{}: {:.4}", self.name, self.value),
-            Measure::Accuracy => write!(f, "{}: {:.1} % right", self.name, 100.0 * self.value),
+            Measure::Accuracy => write!(f, "{}: {:.2} % right", self.name, 100.0 * self.value),
         }
     }
 }

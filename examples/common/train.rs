@@ -345,7 +345,7 @@ impl<T: Task, C: Clone + Serialize> Run<T, C> {
         let measures = self.task.measures(&model, &self.device)?;
         let shown: String = measures
             .iter()
-            .map(|(name, share)| format!(", {:.1} % {}", 100.0 * share, name.replace('_', " ")))
+            .map(|(name, share)| format!(", {:.2} % {}", 100.0 * share, name.replace('_', " ")))
             .collect();
         let baseline = self.task.baseline(&self.device)?;
         let summary = Summary {
@@ -360,7 +360,7 @@ impl<T: Task, C: Clone + Serialize> Run<T, C> {
         };
         outputs.dir.write_json(SUMMARY, &summary)?;
         println!(
-            "validation loss {:.4} {}, {:.1} % right{shown} ({}); {:.0} {} per second",
+            "validation loss {:.4} {}, {:.2} % right{shown} ({}); {:.0} {} per second",
             score.loss,
             T::UNIT,
             100.0 * score.accuracy,

@@ -74,7 +74,7 @@ impl Shape {
         Attention {
             query: self.linear(self.width, self.width, device),
             key_value: self.linear(self.width, 2 * self.width, device),
-            output: self.into_residual(self.width, device),
+            output: self.residual(self.width, device),
             weights_dropout: self.dropout(),
             dropout: self.dropout(),
             heads: self.heads,
@@ -84,7 +84,7 @@ impl Shape {
     pub fn mlp(&self, device: &Device) -> Mlp {
         Mlp {
             hidden: self.linear(self.width, 4 * self.width, device),
-            output: self.into_residual(4 * self.width, device),
+            output: self.residual(4 * self.width, device),
             dropout: self.dropout(),
         }
     }
@@ -102,7 +102,7 @@ impl Shape {
         self.scaled(from, to, 1.0, device)
     }
 
-    fn into_residual(&self, from: usize, device: &Device) -> Linear {
+    fn residual(&self, from: usize, device: &Device) -> Linear {
         self.scaled(from, self.width, (self.branches as f64).sqrt().recip(), device)
     }
 

@@ -87,11 +87,11 @@ impl Task for Digits {
         let pairs: Vec<(&Image, u8)> = self.images.validation().iter().zip(answers).collect();
         let (right, wrong): (Vec<_>, Vec<_>) = pairs.iter().partition(|(i, a)| i.digit == *a);
         let mut text = format!("{} of {} images right, such as\n", right.len(), pairs.len());
-        let captioned = right.iter().take(SHOWN).map(|(i, a)| (*i, format!("a {a}")));
+        let captioned = right.iter().take(SHOWN).map(|(i, a)| (*i, a.to_string()));
         text += &picture::row(&captioned.collect::<Vec<_>>());
         if !wrong.is_empty() {
             text += &format!("\n\n{} wrong, such as\n", wrong.len());
-            let caption = |(i, a): &(&'_ Image, u8)| format!("{a}? It is a {}", i.digit);
+            let caption = |(i, a): &(&Image, u8)| format!("{}, taken for {a}", i.digit);
             let captioned = wrong.iter().take(SHOWN).map(|pair| (pair.0, caption(pair)));
             text += &picture::row(&captioned.collect::<Vec<_>>());
         }
