@@ -23,8 +23,8 @@ pub struct Image {
     pub digit: u8,
 }
 
-/// Images of which the last third is for validation. Images of one writer stand together, so that (but for
-/// the writer at the cut) those of validation are by people whose hand the model has never seen.
+/// Images of which the last third is for validation. The packed file goes from writer to writer, so that (but for
+/// the writer at the cut) its validation is by people whose hand the model has never seen.
 #[derive(Debug)]
 pub struct Images {
     images: Vec<Image>,

@@ -13,7 +13,7 @@ const TOLERANCE: f64 = 1e-4;
 const MOST_STEPS: usize = 20_000;
 
 /// The share of `validation` that the best of the linear models fitted on `training` has right: the best over
-/// all penalties, chosen on `validation` itself, so that no choice of the penalty can be better there.
+/// the penalties, chosen on `validation` itself, so that no choice among them can be better there.
 pub fn best_accuracy(
     training: &[Image],
     validation: &[Image],
