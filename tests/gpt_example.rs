@@ -5,19 +5,20 @@ mod program;
 use std::path::Path;
 use std::process::Output;
 
-use program::{model, ok, read, refused, run};
+use program::{Program, ok, read, refused, summary, table};
+
+/// 30 steps with two growths.
+const GPT: Program = Program {
+    name: "gpt",
+    tiny: "--layers 4 --width 16 --heads 2 --steps 30 --batch 2 --seq 8 --checkpoint-every 7",
+};
 
 fn gpt(args: &[&str]) -> Output {
-    run("gpt", args)
+    GPT.run(args)
 }
 
-/// A model and a run small enough for a test: 30 steps with two growths.
-const TINY: &str =
-    "--layers 4 --width 16 --heads 2 --steps 30 --batch 2 --seq 8 --checkpoint-every 7";
-
 fn tiny(out: &Path, more: &[&str]) -> Output {
-    let args: Vec<&str> = TINY.split(' ').chain(["--out", out.to_str().unwrap()]).collect();
-    gpt(&[&args, more].concat())
+    GPT.tiny(out, more)
 }
 
 #[test]
@@ -27,11 +28,8 @@ fn a_run_writes_its_results_and_generates() {
     assert!(shown.contains("validation loss") && shown.contains("ROMEO:"), "{shown}");
     assert!(shown.contains("layers 1 → 2") && shown.contains("layers 2 → 4"), "{shown}");
 
-    let csv = read(dir.path(), "steps.csv");
-    let mut lines = csv.lines();
-    assert_eq!(lines.next(), Some("step,stage,unique_layers,virtual_depth,lr,train_loss,items"));
-    let rows: Vec<Vec<f64>> =
-        lines.map(|l| l.split(',').map(|x| x.parse().unwrap()).collect()).collect();
+    let (names, rows) = table(dir.path(), "steps.csv");
+    assert_eq!(names, "step,stage,unique_layers,virtual_depth,lr,train_loss,items");
     assert_eq!(rows.len(), 30);
     for (step, row) in rows.iter().enumerate() {
         let [number, stage, unique, depth, lr, loss, tokens] = row[..] else { panic!("{row:?}") };
@@ -41,8 +39,7 @@ fn a_run_writes_its_results_and_generates() {
         assert_eq!(stage, expected.unwrap() as f64, "step {step}");
     }
 
-    let summary: serde_json::Value =
-        serde_json::from_str(&read(dir.path(), "summary.json")).unwrap();
+    let summary = summary(dir.path());
     assert_eq!(summary["config"]["layers"], 4);
     let growths = serde_json::json!([
         {"step": 3, "from": 1, "to": 2}, {"step": 8, "from": 2, "to": 4}
@@ -65,18 +62,7 @@ fn equal_runs_give_equal_files_and_resumed_ones_too() {
     for more in
         [&[][..], &["--policy", "plateau"], &["--sampler", "uniform", "--expander", "stacking"]]
     {
-        let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        ok(&tiny(whole.path(), more));
-        // Stopped inside a stage, just before a growth, at one, and beside a checkpoint.
-        for stop in ["2", "3", "4", "8", "14", "20"] {
-            let args = [more, &["--resume", "--stop-after", stop]].concat();
-            assert!(ok(&tiny(parts.path(), &args)).contains("stopped"));
-        }
-        ok(&tiny(parts.path(), &[more, &["--resume"]].concat()));
-        for file in ["steps.csv", "config.json"] {
-            assert_eq!(read(whole.path(), file), read(parts.path(), file), "{more:?}: {file}");
-        }
-        assert!(model(whole.path()) == model(parts.path()), "{more:?}");
+        GPT.resumes_exactly(more);
     }
 }
 
@@ -143,16 +129,7 @@ fn bad_input_is_one_line_and_exit_code_2_before_any_training() {
         (&["--generate", "x"], "holds no run"),
         (&["--frobnicate"], "--frobnicate"),
     ];
-    for (args, word) in cases {
-        let out = dir.path().join("untouched");
-        let output = match args[0] {
-            "--out" => gpt(args),
-            _ => tiny(&out, args),
-        };
-        let line = refused(&output);
-        assert!(line.contains(word), "{args:?}: {line}");
-        assert!(!out.join("steps.csv").exists(), "{args:?}: training began");
-    }
+    GPT.refuses(cases);
 }
 
 #[test]
@@ -197,8 +174,7 @@ fn the_default_run_beats_every_bigram_model() {
     let dir = tempfile::tempdir().unwrap();
     let shown = ok(&gpt(&["--out", dir.path().to_str().unwrap()]));
     println!("{shown}");
-    let summary: serde_json::Value =
-        serde_json::from_str(&read(dir.path(), "summary.json")).unwrap();
+    let summary = summary(dir.path());
     let number = |key: &str| summary[key].as_f64().unwrap();
     assert!(number("val_loss") < 0.9 * summary["baseline"]["value"].as_f64().unwrap(), "{summary}");
     assert_eq!(summary["growths"].as_array().unwrap().len(), 3);

@@ -174,7 +174,7 @@ impl Attention {
 ///
 /// Burn's `gelu_approximate` takes the cube by `powf` and calls `tanh`; a training step on the CPU
 /// spends a quarter of its time there.
-fn gelu(x: Tensor<2>) -> Tensor<2> {
+pub(super) fn gelu(x: Tensor<2>) -> Tensor<2> {
     let slope = 2.0 * (2.0 / std::f64::consts::PI).sqrt();
     let square = x.clone() * x.clone();
     let z = (square.mul_scalar(0.044715 * slope) + slope) * x.clone();

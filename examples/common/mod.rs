@@ -19,6 +19,7 @@ pub mod table;
 pub mod task;
 pub mod text;
 pub mod train;
+pub mod transformer;
 
 use std::process::ExitCode;
 

@@ -176,3 +176,11 @@ fn read_schedule(file: &Path) -> Result<Schedule, Failure> {
         false => toml::from_str(&text).map_err(|e| error(&e)),
     }
 }
+
+/// A probability of dropout.
+pub fn probability(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(p) if (0.0..1.0).contains(&p) => Ok(p),
+        _ => Err("must be a number from 0 to below 1".to_owned()),
+    }
+}

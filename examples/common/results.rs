@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::task::{Baseline, Measures};
+
 pub const STEPS: &str = "steps.csv";
 pub const VALIDATION: &str = "validation.csv";
 pub const SUMMARY: &str = "summary.json";
@@ -38,15 +40,11 @@ pub struct Summary<'a, C> {
     pub growths: Vec<Growth>,
     pub val_loss: f64,
     pub val_accuracy: f64,
+    #[serde(flatten)]
+    pub measures: Measures,
     pub baseline: Baseline,
     pub parameters: usize,
     pub items_per_second: f64,
-}
-
-#[derive(Serialize)]
-pub struct Baseline {
-    pub name: &'static str,
-    pub value: f64,
 }
 
 #[derive(Serialize)]

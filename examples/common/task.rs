@@ -1,5 +1,8 @@
 //! What an example trains: the part of a run that is its own.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Int, Tensor};
 use burn_apollo::stack::Growable;
@@ -35,11 +38,43 @@ pub trait Task {
     /// The model on data that it is not trained on.
     fn validate(&self, model: &Self::Model, device: &Device) -> Result<Score, Failure>;
 
-    /// A simple model to compare with: its name and its loss or accuracy on the validation data.
-    fn baseline(&self) -> (&'static str, f64);
+    /// Measures of the finished model beside loss and accuracy, by name.
+    fn measures(&self, _model: &Self::Model, _device: &Device) -> Result<Measures, Failure> {
+        Ok(Measures::new())
+    }
+
+    /// A simple model to compare with.
+    fn baseline(&self, device: &Device) -> Result<Baseline, Failure>;
 
     /// Shows what the finished model can do.
     fn show(&self, model: &Self::Model, device: &Device) -> Result<String, Failure>;
+}
+
+/// Shares, from 0 to 1, by name.
+pub type Measures = BTreeMap<&'static str, f64>;
+
+/// How good a simple model is on the validation data.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Baseline {
+    pub name: &'static str,
+    pub measure: Measure,
+    pub value: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    Loss,
+    Accuracy,
+}
+
+impl fmt::Display for Baseline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.measure {
+            Measure::Loss => write!(f, "{}: {:.4}", self.name, self.value),
+            Measure::Accuracy => write!(f, "{}: {:.2} % right", self.name, 100.0 * self.value),
+        }
+    }
 }
 
 /// How good a model is.

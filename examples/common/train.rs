@@ -16,7 +16,7 @@ use super::fault;
 use super::progress::Progress;
 use super::rate::scheduler;
 use super::results::{
-    Baseline, Growth, MODEL, RESULTS, Row, STEPS, SUMMARY, Summary, VALIDATION, ValidationRow,
+    Growth, MODEL, RESULTS, Row, STEPS, SUMMARY, Summary, VALIDATION, ValidationRow,
 };
 use super::run_dir::RunDir;
 use super::run_options::{OnNotFinite, RunConfig, RunOptions};
@@ -342,22 +342,29 @@ impl<T: Task, C: Clone + Serialize> Run<T, C> {
 
         let model = model.valid();
         let score = self.task.validate(&model, &self.device)?;
-        let (name, value) = self.task.baseline();
+        let measures = self.task.measures(&model, &self.device)?;
+        let shown: String = measures
+            .iter()
+            .map(|(name, share)| format!(", {:.2} % {}", 100.0 * share, name.replace('_', " ")))
+            .collect();
+        let baseline = self.task.baseline(&self.device)?;
         let summary = Summary {
             config: &self.config,
             growths,
             val_loss: score.loss,
             val_accuracy: score.accuracy,
-            baseline: Baseline { name, value },
+            measures,
+            baseline,
             parameters: model.num_params(),
             items_per_second: outputs.progress.items_per_second(),
         };
         outputs.dir.write_json(SUMMARY, &summary)?;
         println!(
-            "validation loss {:.4} {}, {:.1} % right ({name}: {value:.4}); {:.0} {} per second",
+            "validation loss {:.4} {}, {:.2} % right{shown} ({}); {:.0} {} per second",
             score.loss,
             T::UNIT,
             100.0 * score.accuracy,
+            summary.baseline,
             summary.items_per_second,
             T::ITEMS
         );

@@ -4,6 +4,7 @@ use clap::Parser;
 use serde::{Deserialize, Serialize};
 
 use crate::common::gpt::GptConfig;
+use crate::common::options::probability;
 use crate::common::run_options::{RunConfig, RunOptions};
 use crate::common::text::{Text, VOCABULARY};
 use crate::common::{Failure, usage};
@@ -28,7 +29,7 @@ pub struct Options {
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(2..=65536))]
     pub seq: u32,
     /// Probability of dropout while training
-    #[arg(long, default_value_t = 0.0, value_parser = dropout)]
+    #[arg(long, default_value_t = 0.0, value_parser = probability)]
     pub dropout: f64,
     #[command(flatten)]
     pub run: RunOptions,
@@ -99,13 +100,6 @@ impl Options {
         };
         let targets = [task.layers];
         Ok((self.run.config(task, &targets)?, text))
-    }
-}
-
-fn dropout(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(p) if (0.0..1.0).contains(&p) => Ok(p),
-        _ => Err("must be a number from 0 to below 1".to_owned()),
     }
 }
 

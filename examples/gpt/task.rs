@@ -3,7 +3,7 @@ use burn::tensor::{Device, Tensor};
 use crate::common::Failure;
 use crate::common::gpt::Gpt;
 use crate::common::run_options::RunConfig;
-use crate::common::task::{Score, Task};
+use crate::common::task::{Baseline, Measure, Score, Task};
 use crate::common::text::{Batch, Text};
 use crate::generate::{self, Sampling};
 use crate::options::{Options, TextConfig};
@@ -62,8 +62,9 @@ impl Task for Bytes {
         }))
     }
 
-    fn baseline(&self) -> (&'static str, f64) {
-        ("the best bigram model", self.text.best_bigram_loss())
+    fn baseline(&self, _device: &Device) -> Result<Baseline, Failure> {
+        let value = self.text.best_bigram_loss();
+        Ok(Baseline { name: "the best bigram model", measure: Measure::Loss, value })
     }
 
     fn show(&self, model: &Gpt, device: &Device) -> Result<String, Failure> {

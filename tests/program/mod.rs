@@ -12,8 +12,53 @@ pub fn program(example: &str) -> PathBuf {
     path
 }
 
-pub fn run(example: &str, args: &[&str]) -> Output {
-    Command::new(program(example)).args(args).output().unwrap()
+/// An example by name, with options for a run that is small enough for a test: 30 steps.
+pub struct Program {
+    pub name: &'static str,
+    pub tiny: &'static str,
+}
+
+impl Program {
+    pub fn run(&self, args: &[&str]) -> Output {
+        Command::new(program(self.name)).args(args).output().unwrap()
+    }
+
+    /// A tiny run into `out`.
+    pub fn tiny(&self, out: &Path, more: &[&str]) -> Output {
+        let out = ["--out", out.to_str().unwrap()];
+        let args: Vec<&str> = self.tiny.split(' ').chain(out).collect();
+        self.run(&[&args, more].concat())
+    }
+
+    /// A run that is stopped at some steps and resumed leaves the files and the model of one that is not.
+    pub fn resumes_exactly(&self, more: &[&str]) {
+        let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        ok(&self.tiny(whole.path(), more));
+        // Stopped inside a stage, just before a growth, at one, and beside a checkpoint.
+        for stop in ["2", "3", "4", "8", "14", "20"] {
+            let args = [more, &["--resume", "--stop-after", stop]].concat();
+            assert!(ok(&self.tiny(parts.path(), &args)).contains("stopped"));
+        }
+        ok(&self.tiny(parts.path(), &[more, &["--resume"]].concat()));
+        for file in ["steps.csv", "config.json"] {
+            assert_eq!(read(whole.path(), file), read(parts.path(), file), "{more:?}: {file}");
+        }
+        assert!(model(whole.path()) == model(parts.path()), "{more:?}: the model");
+    }
+
+    /// Each command line ends with exit code 2 and one line that holds the word, before any training.
+    pub fn refuses(&self, cases: &[(&[&str], &str)]) {
+        let dir = tempfile::tempdir().unwrap();
+        for (args, word) in cases {
+            let out = dir.path().join("untouched");
+            let line = refused(&match args.contains(&"--out") {
+                true => self.run(args),
+                false => self.tiny(&out, args),
+            });
+            assert!(line.contains(word), "{args:?}: {line}");
+            assert!(!out.join("steps.csv").exists(), "{args:?}: training began");
+        }
+    }
 }
 
 pub fn text(bytes: &[u8]) -> String {
@@ -36,6 +81,18 @@ pub fn refused(output: &Output) -> String {
 pub fn read(dir: &Path, file: &str) -> String {
     let path = dir.join(file);
     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+pub fn summary(dir: &Path) -> serde_json::Value {
+    serde_json::from_str(&read(dir, "summary.json")).unwrap()
+}
+
+/// A CSV file of numbers: its columns' names and its rows.
+pub fn table(dir: &Path, file: &str) -> (String, Vec<Vec<f64>>) {
+    let csv = read(dir, file);
+    let mut lines = csv.lines();
+    let names = lines.next().unwrap_or_default().to_owned();
+    (names, lines.map(|l| l.split(',').map(|x| x.parse().unwrap()).collect()).collect())
 }
 
 /// The tensors of a finished model by name; parameter ids are random and differ between runs.
