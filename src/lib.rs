@@ -74,4 +74,6 @@ pub mod registry;
 pub mod schedule;
 pub mod stack;
 
-pub use apollo::{Apollo, ApolloConfig, ApolloError, GrowthReport, InferenceDepth, NotFinite};
+pub use apollo::{
+    Apollo, ApolloConfig, ApolloError, Growth, GrowthReport, InferenceDepth, NotFinite,
+};

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::{ApolloError, GrowthReport, InferenceDepth, NotFinite};
 use crate::depth::{DepthSampler, DrawPer, Lvps};
-use crate::expand::{Expander, Interpolation, LayerMap};
+use crate::expand::{Expander, Interpolation};
 use crate::optim::{MomentOrders, MomentPolicy};
 use crate::schedule::{FixedPolicy, GrowthPolicy, LossFeed, LrAtGrowth, Schedule, Timeline};
 use crate::stack::{Growable, StackError};
@@ -88,7 +88,7 @@ impl ApolloConfig {
         Self { policy: Box::new(policy), ..self }
     }
 
-    /// Where a loss-driven policy hears the losses; keep a clone of the feed to record them.
+    /// Where a policy hears losses and other numbers; keep a clone of the feed to tell them.
     pub fn with_losses(self, losses: LossFeed) -> Self {
         Self { losses, ..self }
     }
@@ -212,22 +212,6 @@ impl Plan {
             }
         }
         Ok(())
-    }
-
-    /// The layer map of every growth until `stage`, stack by stack; `None` for layers without source.
-    pub(super) fn history(&self, stage: usize) -> Vec<Vec<(usize, Option<LayerMap>)>> {
-        let maps = |stack: usize| {
-            (0..stage)
-                .map(|s| {
-                    let (from, to) =
-                        (self.timeline.layers(s)[stack], self.timeline.layers(s + 1)[stack]);
-                    // Every map of a growth was asked for and checked when the run was set up.
-                    let map = (from > 0).then(|| self.map(from, to)).and_then(Result::ok);
-                    (to, map)
-                })
-                .collect()
-        };
-        (0..self.targets.len()).map(maps).collect()
     }
 }
 

@@ -7,12 +7,12 @@ use burn::tensor::Device;
 use super::progress::{Progress, ProgressRecord};
 use super::{Apollo, ApolloError};
 use crate::expand::{Expander, Interpolation};
-use crate::schedule::LossPoint;
+use crate::schedule::{LossPoint, Measurement};
 use crate::stack::{Growable, LayerSource};
 
 impl<M: Growable> Apollo<M> {
     pub(super) fn progress_record(&self) -> ProgressRecord {
-        let words = self.progress.to_words(self.stages(), &self.policy.state());
+        let words = self.progress.to_words(&self.plan.timeline, &self.policy.state());
         ProgressRecord::new(words, &self.device)
     }
 
@@ -28,14 +28,17 @@ impl<M: Growable> Apollo<M> {
         Ok(apollo)
     }
 
-    /// The losses that the growth policy has been told, but has not been asked about yet.
-    pub(crate) fn unheard_losses(&self) -> Vec<LossPoint> {
-        self.plan.config.losses.since(self.losses_heard).0
+    /// What the growth policy has been told, but has not been asked about yet.
+    pub(crate) fn unheard(&self) -> (Vec<LossPoint>, Vec<Measurement>) {
+        let (losses, measured, _) = self.plan.config.losses.since(self.heard);
+        (losses, measured)
     }
 
-    /// Tells the growth policy losses again.
-    pub(crate) fn tell_losses(&self, losses: &[LossPoint]) {
-        losses.iter().for_each(|p| self.plan.config.losses.record(p.step, p.loss));
+    /// Tells the growth policy again.
+    pub(crate) fn tell_again(&self, losses: &[LossPoint], measured: &[Measurement]) {
+        let feed = &self.plan.config.losses;
+        losses.iter().for_each(|p| feed.record(p.step, p.loss));
+        measured.iter().for_each(|m| feed.tell(m.clone()));
     }
 
     fn not_ours(&self, error: &RecordError) -> RecordError {
@@ -48,7 +51,7 @@ impl<M: Growable> Apollo<M> {
 
     /// At the step and with the layers that `words` say, whatever the layers hold.
     pub(crate) fn restored(mut self, words: &[u64]) -> Result<Self, ApolloError> {
-        let (progress, policy_state) = Progress::from_words(words, self.stages())?;
+        let (progress, policy_state) = Progress::from_words(words, &self.plan.timeline)?;
         self.policy.restore(&policy_state)?;
         self.progress = progress;
         (self.growth, self.failure, self.skipped) = (None, None, None);
@@ -56,11 +59,13 @@ impl<M: Growable> Apollo<M> {
         {
             self.micro_batches = Default::default();
         }
-        self.losses_heard = self.plan.config.losses.recorded();
+        self.branch = None;
+        self.plan.config.losses.set_deaf(false);
+        self.heard = self.plan.config.losses.heard();
         let (plan, device) = (self.plan.clone(), self.device.clone());
         for (i, stack) in self.model.stacks().into_iter().enumerate() {
             let (have, want) =
-                (stack.unique_layers(), plan.timeline.layers(self.progress.growths.len())[i]);
+                (stack.unique_layers(), plan.timeline.layers(self.progress.stage())[i]);
             if want < have {
                 stack.shorten(want)?;
             } else if have == 0 && want > 0 {

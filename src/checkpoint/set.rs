@@ -114,7 +114,7 @@ impl CheckpointSet {
         let apollo = load_model(apollo, self.read(MODEL)?)?;
         let optim = load_optim(optim, self.read(OPTIM)?, &apollo)?;
         let scheduler = load_scheduler(scheduler, self.read(SCHEDULER)?)?;
-        apollo.tell_losses(&self.manifest.losses);
+        apollo.tell_again(&self.manifest.losses, &self.manifest.measured);
         Ok((apollo, optim, scheduler))
     }
 

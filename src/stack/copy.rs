@@ -29,6 +29,11 @@ pub(super) fn copy_layer<L: Module>(
     unshared(layer, &source).map(&mut Reidentify { new_id, source: &source, distributed })
 }
 
+/// A copy of `model` that shares nothing with it that changes, under the same ids.
+pub(crate) fn independent<M: Module>(model: &M) -> M {
+    copy_layer(model, false, |id| id)
+}
+
 /// A clone whose buffers are its own.
 ///
 /// Burn's running statistics live behind a lock that clones share and keep their id through `map`;

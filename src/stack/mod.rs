@@ -9,10 +9,12 @@ mod error;
 mod growable;
 mod layer_stack;
 mod module;
+mod untied;
 
 pub use copy::ParamOrigin;
-pub(crate) use copy::mix;
+pub(crate) use copy::{independent, mix};
 pub use error::StackError;
 pub(crate) use growable::Paths;
 pub use growable::{Growable, GrowableStack, LayerSource};
 pub use layer_stack::{LayerStack, Layers};
+pub use untied::Untied;
