@@ -50,8 +50,11 @@
 //! | StackBERT (Gong 2019) | doubling stages | [`ConstantLow`](depth::ConstantLow) | [`Stacking`](expand::Stacking) | [`Reset`](optim::MomentPolicy::Reset) |
 //! | G_stack (Du 2024) | [`one_hop`](schedule::Schedule::one_hop) from a quarter | [`ConstantLow`](depth::ConstantLow) | [`Stacking`](expand::Stacking) | [`Reset`](optim::MomentPolicy::Reset) |
 //! | zero/one-layer expansion (Bu 2025) | [`one_hop`](schedule::Schedule::one_hop) from 0 or 1 | [`ConstantLow`](depth::ConstantLow) | any | any |
-//! | share-then-unshare (Yang 2021) | [`one_hop`](schedule::Schedule::one_hop) from 1 | [`ConstantHigh`](depth::ConstantHigh) | any | any |
+//! | share-then-unshare (Yang 2021) | [`one_hop`](schedule::Schedule::one_hop) from 1, when the gradients of [`Untied`](stack::Untied) layers part | [`ConstantHigh`](depth::ConstantHigh) | any | any |
+//! | landscape-aware growing (Karp 2024) | any; each growth the best of several [branches](Apollo::branch) | any | one per [candidate](Growth) | any |
 //! | MIDAS (Saunshi 2024) | many stages | [`ConstantLow`](depth::ConstantLow) | middle block, see [`Expander`](expand::Expander) | [`Copy`](optim::MomentPolicy::Copy) |
+//!
+//! The example `custom_policy` has share-then-unshare, landscape-aware growing and a formula as policies of a user's own.
 //!
 //! # Devices
 //!

@@ -3,7 +3,8 @@
 use burn_apollo::ApolloConfig;
 use burn_apollo::schedule::{Decision, GrowthPolicy, Observation, Schedule, Stage, Until};
 
-use crate::run::LAYERS;
+use crate::common::Failure;
+use crate::run::{LAYERS, Run};
 
 /// The stage is a function of the step. It has no state to resume, and all devices agree on it without talking.
 #[derive(Debug, Clone)]
@@ -17,7 +18,7 @@ impl GrowthPolicy for Doubling {
         let wanted = doublings.min(now.stages - 1);
         match wanted > now.stage {
             true => {
-                println!("  step {}: {doublings} doublings are due", now.step);
+                println!("  step {}: doubling {doublings} is due", now.step);
                 Decision::GrowTo(wanted)
             }
             false => Decision::Stay,
@@ -35,4 +36,9 @@ pub fn config(steps: u64) -> ApolloConfig {
     ApolloConfig::new(steps)
         .with_schedule(Schedule { stages: stages.collect() })
         .with_policy(Doubling { first: (steps / 16).max(1) })
+}
+
+/// The training loop need not know.
+pub fn step(run: &mut Run) -> Result<(), Failure> {
+    run.step()
 }

@@ -1,5 +1,5 @@
 //! Share, then unshare (SWE, Yang et al. 2021, arXiv 2110.03848): all layers are one at first, run at full depth, and
-//! part for good when their gradients no longer point the same way.
+//! part for good when the gradients of neighbours no longer point the same way.
 
 use burn::tensor::Tensor;
 use burn_apollo::ApolloConfig;
@@ -12,12 +12,15 @@ use crate::run::{LAYERS, Run};
 const ALIKE: &str = "cosine of neighbours";
 /// Neighbours with a lower cosine have parted.
 const THRESHOLD: f64 = 0.5;
-/// How often in a row most neighbours must have parted.
+/// How often in a row some neighbours must have parted.
 const PATIENCE: u32 = 3;
-/// The steps at which the loop measures.
+/// The loop measures every so many steps.
 const EVERY: u64 = 4;
 
-/// Grows when most neighbours have parted, several measurements in a row; at the latest where the schedule says.
+/// Grows when some neighbours have parted, several measurements in a row; at the latest where the schedule says.
+///
+/// The paper waits for most neighbours. In this small model only the first part in the time of a run: the cosine of
+/// the others stays above 0.85.
 #[derive(Debug, Clone, Default)]
 struct Decorrelate {
     parted: u32,
@@ -25,13 +28,12 @@ struct Decorrelate {
 
 impl GrowthPolicy for Decorrelate {
     fn decide(&mut self, now: &Observation<'_>) -> Decision {
-        let alike: Vec<f64> =
-            now.measured.iter().filter(|m| m.name == ALIKE).map(|m| m.value).collect();
-        if !alike.is_empty() {
-            let parted = alike.iter().filter(|cosine| **cosine < THRESHOLD).count();
-            self.parted = if 2 * parted > alike.len() { self.parted + 1 } else { 0 };
-            let mean = alike.iter().sum::<f64>() / alike.len() as f64;
-            println!("  step {}: cosine of neighbours {mean:.2}", now.step - 1);
+        let alike = now.measured.iter().filter(|m| m.name == ALIKE);
+        if let Some(lowest) = alike.map(|m| m.value).reduce(f64::min) {
+            self.parted = if lowest < THRESHOLD { self.parted + 1 } else { 0 };
+            if self.parted >= PATIENCE {
+                println!("  step {}: cosine {lowest:.2}, low {PATIENCE} times in a row", now.step);
+            }
         }
         match self.parted >= PATIENCE || now.step >= now.stage_end {
             true => Decision::Grow,

@@ -27,10 +27,25 @@ use std::process::ExitCode;
 use burn_apollo::ApolloConfig;
 use burn_apollo::schedule::Schedule;
 use common::text::Text;
-use common::{Failure, device, usage};
-use options::{Options, Policy};
-use results::{Entry, Folder};
+use common::{Failure, device};
+use options::Options;
+use results::{Entry, Folder, Outcome};
 use run::{LAYERS, Run, Setting, mean_passes};
+
+/// A policy as this program runs it.
+struct Policy {
+    name: &'static str,
+    /// The plan of a run of so many steps.
+    config: fn(u64) -> ApolloConfig,
+    /// What the training loop does in a step.
+    step: fn(&mut Run) -> Result<(), Failure>,
+}
+
+const POLICIES: [Policy; 3] = [
+    Policy { name: "decorrelate", config: decorrelate::config, step: decorrelate::step },
+    Policy { name: "try-out", config: try_out::config, step: try_out::step },
+    Policy { name: "arithmetic", config: arithmetic::config, step: arithmetic::step },
+];
 
 fn main() -> ExitCode {
     common::start(&[], |options: Options| {
@@ -39,55 +54,39 @@ fn main() -> ExitCode {
         let setting = Setting { text, device, seed: options.seed, lr: options.lr };
         let folder = Folder::open(&options.out, options.overwrite)?;
         let mut entries = Vec::new();
-        for policy in options.policies() {
-            println!("{}, {} steps", policy.name(), options.steps);
-            let config = policy.config(options.steps);
-            let found = train(&folder, policy.name(), config, &setting, |run| policy.step(run))?;
+        for policy in
+            POLICIES.iter().filter(|p| options.policy == "all" || options.policy == p.name)
+        {
+            let Policy { name, config, step } = policy;
+            println!("{name}, {} steps", options.steps);
+            let found = train(&folder, name, config(options.steps), &setting, *step)?;
 
             // The paper's plan for as many steps as cost the same layer passes.
             let steps = ((found.passes as f64 / mean_passes()).round() as u64).max(4);
             println!("fixed schedule at the same cost, {steps} steps");
             let config = ApolloConfig::new(steps).with_schedule(Schedule::paper(&[LAYERS]));
-            let fixed = train(&folder, policy.fixed_name(), config, &setting, Run::step)?;
-            entries.push(Entry { policy: policy.name(), found, fixed });
+            let fixed =
+                train(&folder, &format!("{name}-fixed"), config, &setting, |run| run.step())?;
+            entries.push(Entry { policy: name, found, fixed });
         }
         folder.finish(&options, &entries)
     })
 }
 
 /// Trains a model by `config`, one `step` after the other.
-fn train<'a>(
+fn train(
     folder: &Folder,
     name: &str,
     config: ApolloConfig,
-    setting: &'a Setting,
-    step: impl Fn(&mut Run<'a>) -> Result<(), Failure>,
-) -> Result<results::Outcome, Failure> {
-    let mut run = Run::new(config, setting).map_err(|e| usage(format!("--steps: {e}")))?;
+    setting: &Setting,
+    step: fn(&mut Run) -> Result<(), Failure>,
+) -> Result<Outcome, Failure> {
+    let mut run = Run::new(config, setting)?;
     while !run.done() {
         step(&mut run)?;
         run.report()?;
     }
     let outcome = run.finish(folder, name)?;
-    println!("  loss {:.4} after {} layer passes\n", outcome.val_loss, outcome.passes);
+    println!("  validation loss {:.4} after {} layer passes\n", outcome.val_loss, outcome.passes);
     Ok(outcome)
-}
-
-impl Policy {
-    fn config(self, steps: u64) -> ApolloConfig {
-        match self {
-            Policy::Decorrelate => decorrelate::config(steps),
-            Policy::TryOut => try_out::config(steps),
-            _ => arithmetic::config(steps),
-        }
-    }
-
-    /// What the training loop does in a step.
-    fn step(self, run: &mut Run) -> Result<(), Failure> {
-        match self {
-            Policy::Decorrelate => decorrelate::step(run),
-            Policy::TryOut => try_out::step(run),
-            _ => run.step(),
-        }
-    }
 }

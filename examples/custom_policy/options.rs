@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use serde::Serialize;
 
 /// Trains a small GPT by growth policies of a user's own, and by the fixed schedule at the same cost.
@@ -8,8 +8,8 @@ use serde::Serialize;
 #[command(name = "custom_policy", version, args_override_self = true)]
 pub struct Options {
     /// The policy to train by
-    #[arg(long, value_enum, default_value = "all")]
-    pub policy: Policy,
+    #[arg(long, default_value = "all", value_parser = ["decorrelate", "try-out", "arithmetic", "all"])]
+    pub policy: String,
     /// Optimizer steps of each policy's run
     #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u64).range(8..=1_000_000_000))]
     pub steps: u64,
@@ -32,45 +32,6 @@ pub struct Options {
     #[arg(long)]
     #[serde(skip)]
     pub overwrite: bool,
-}
-
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Policy {
-    Decorrelate,
-    TryOut,
-    Arithmetic,
-    All,
-}
-
-impl Options {
-    pub fn policies(&self) -> Vec<Policy> {
-        match self.policy {
-            Policy::All => vec![Policy::Decorrelate, Policy::TryOut, Policy::Arithmetic],
-            one => vec![one],
-        }
-    }
-}
-
-impl Policy {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Decorrelate => "decorrelate",
-            Self::TryOut => "try-out",
-            Self::Arithmetic => "arithmetic",
-            Self::All => "all",
-        }
-    }
-
-    /// The run by the fixed schedule that stands beside it.
-    pub fn fixed_name(self) -> &'static str {
-        match self {
-            Self::Decorrelate => "decorrelate-fixed",
-            Self::TryOut => "try-out-fixed",
-            Self::Arithmetic => "arithmetic-fixed",
-            Self::All => "fixed",
-        }
-    }
 }
 
 fn learning_rate(text: &str) -> Result<f64, String> {

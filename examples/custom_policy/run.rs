@@ -6,13 +6,13 @@ use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use burn_apollo::depth::{DepthSampler, Lvps};
 use burn_apollo::schedule::{LossFeed, Schedule};
-use burn_apollo::{Apollo, ApolloConfig, ApolloError, GrowthReport};
+use burn_apollo::{Apollo, ApolloConfig};
 
 use crate::common::gpt::{Gpt, GptConfig};
 use crate::common::rate::scheduler;
 use crate::common::results::Row;
 use crate::common::text::{Batch, Text, VOCABULARY};
-use crate::common::{Failure, run_error};
+use crate::common::{Failure, run_error, usage};
 use crate::results::{Folder, Outcome};
 
 pub const LAYERS: usize = 8;
@@ -40,11 +40,12 @@ pub struct Run<'a> {
     passes: u64,
     /// The steps, with their losses as they are on the device.
     rows: Vec<(Row, Tensor<1>)>,
-    told: usize,
+    /// Quarters of the run whose loss was printed.
+    told: u64,
 }
 
 impl<'a> Run<'a> {
-    pub fn new(config: ApolloConfig, setting: &'a Setting) -> Result<Self, ApolloError> {
+    pub fn new(config: ApolloConfig, setting: &'a Setting) -> Result<Self, Failure> {
         let feed = LossFeed::default();
         let config = config.with_losses(feed.clone()).with_seed(setting.seed);
         setting.device.seed(setting.seed);
@@ -58,10 +59,10 @@ impl<'a> Run<'a> {
             linear_std: 0.07,
             dropout: 0.0,
         };
-        let apollo = Apollo::new(gpt.init(&setting.device.clone().autodiff()), config)?;
+        let apollo = Apollo::new(gpt.init(&setting.device.clone().autodiff()), config);
+        let apollo = apollo.map_err(usage)?;
         let optim = AdamWConfig::new().with_weight_decay(0.01).with_beta_2(0.95).init();
-        let scheduler = scheduler(setting.lr, apollo.total_steps());
-        let scheduler = scheduler.expect("the rate and the steps were checked");
+        let scheduler = scheduler(setting.lr, apollo.total_steps())?;
         let (passes, rows, told) = (0, Vec::new(), 0);
         Ok(Self { setting, apollo, optim, scheduler, feed, passes, rows, told })
     }
@@ -150,16 +151,16 @@ impl<'a> Run<'a> {
         Ok(losses.iter().sum::<f64>() / losses.len() as f64)
     }
 
-    /// Prints the growth that was just made, and the loss every quarter of the run.
+    /// Prints the loss every quarter of the run, and the growth that was just made.
     pub fn report(&mut self) -> Result<(), Failure> {
-        if let Some(growth) = self.apollo.growth().map_err(run_error)? {
-            println!("  grown before step {}: {}", growth.step, layers(&growth));
-        }
-        let quarter = (self.apollo.step_count() * 4 / self.apollo.total_steps()) as usize;
+        let quarter = self.apollo.step_count() * 4 / self.apollo.total_steps();
         if let (true, Some((row, loss))) = (quarter > self.told, self.rows.last()) {
             let loss = loss.clone().try_into_scalar::<f64>().map_err(run_error)?;
             println!("  step {}: {} unique layers, loss {loss:.3}", row.step, row.unique_layers);
             self.told = quarter;
+        }
+        if let Some(growth) = self.apollo.growth().map_err(run_error)? {
+            println!("  {growth}");
         }
         Ok(())
     }
@@ -178,14 +179,6 @@ impl<'a> Run<'a> {
         folder.write_steps(name, rows)?;
         Ok(outcome)
     }
-}
-
-fn layers(growth: &GrowthReport) -> String {
-    let of = |stack: &burn_apollo::apollo::StackGrowth| match &stack.map {
-        Some(map) => format!("layers {map}"),
-        None => format!("layers {} → {}", stack.from, stack.to),
-    };
-    growth.stacks.iter().map(of).collect::<Vec<_>>().join(", ")
 }
 
 /// Layer passes of a step of the fixed schedule, on average.

@@ -25,13 +25,15 @@ pub fn config(steps: u64) -> ApolloConfig {
     ApolloConfig::new(steps).with_policy(ByHand)
 }
 
-fn candidates(stage: usize, stages: usize) -> Vec<(&'static str, Growth)> {
-    let mut candidates = vec![
-        ("interpolation", Growth::next()),
-        ("stacking", Growth::next().with_expander(Stacking)),
-        ("two stages at once", Growth::to_stage(stage + 2)),
-    ];
-    candidates.truncate(if stage + 2 < stages { 3 } else { 2 });
+fn candidates(run: &Run) -> Vec<(&'static str, Growth)> {
+    let (stage, stages) = (run.apollo.stage(), run.apollo.stages());
+    let mut candidates = vec![("interpolation", Growth::next())];
+    if run.apollo.unique_layers() > 1 {
+        candidates.push(("stacking", Growth::next().with_expander(Stacking)));
+    }
+    if stage + 2 < stages {
+        candidates.push(("two stages at once", Growth::to_stage(stage + 2)));
+    }
     candidates
 }
 
@@ -43,14 +45,14 @@ pub fn step(run: &mut Run) -> Result<(), Failure> {
         return run.step();
     }
     let mut tried = Vec::new();
-    for (name, growth) in candidates(stage, stages) {
+    for (name, growth) in candidates(run) {
         let mut branch = run.branch();
         branch.apollo.grow_now(&mut branch.optim, &growth).map_err(run_error)?;
         for _ in 0..LAG.min(run.left()) {
             branch.step()?;
         }
         let loss = branch.validate()?;
-        println!("  step {}: {name}: {loss:.4}", run.apollo.step_count());
+        println!("  step {}: {name}: loss {loss:.4} after {LAG} steps", run.apollo.step_count());
         run.charge(&branch); // all candidates cost layer passes, not only the best
         tried.push((loss, branch));
     }

@@ -220,8 +220,8 @@ impl<L: Module> GrowableStack for LayerStack<L> {
     }
 }
 
-/// "untied" in ASCII: what the ids of untied layers are made with, beside their sources' and their places.
-const UNTIED: u64 = 0x75_6e_74_69_65_64;
+/// What the ids of untied layers are made with, beside their sources' and their places.
+const UNTIED: u64 = u64::from_be_bytes(*b"untied\0\0");
 
 fn copies<L: Module>(old: &[L], map: &LayerMap, stage: usize) -> (Vec<L>, Vec<ParamOrigin>) {
     let mut made = vec![0_u64; old.len()];
