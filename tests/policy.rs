@@ -367,6 +367,60 @@ fn the_adopted_branch_trains_on_with_its_optimizer() {
     assert_eq!(state(&optim), state(&straight_optim));
 }
 
+/// A loop that tries growths out before step 6 and keeps the best.
+fn with_try_out(
+    mut model: Apollo<Net>,
+    mut optim: ModuleOptimizer,
+    until: u64,
+) -> (Apollo<Net>, ModuleOptimizer) {
+    while model.step_count() < until {
+        if model.step_count() != 6 || model.stage() > 0 {
+            model = train(model, &mut optim, 1);
+            continue;
+        }
+        let candidates = [Growth::next(), Growth::next().with_expander(Stacking)];
+        let tried = candidates.map(|growth| {
+            let (mut branch, mut optim) = (model.branch(), optim.clone());
+            branch.grow_now(&mut optim, &growth).unwrap();
+            let branch = train(branch, &mut optim, 3);
+            (branch.loss(batch(99, &device())).into_scalar::<f32>(), branch, optim)
+        });
+        let best = tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
+        model.adopt(best.1).unwrap();
+        optim = best.2;
+    }
+    (model, optim)
+}
+
+#[test]
+fn a_run_that_tries_growths_out_resumes_bit_for_bit() {
+    let config = || {
+        let by_hand = NeverAsked(Arc::default());
+        ApolloConfig::new(40).with_schedule(stages(&[(2, 20)], 6)).with_policy(by_hand)
+    };
+    let start = apollo(6, config());
+    let (whole, whole_optim) = with_try_out(start.clone(), adamw(), 20);
+    assert_eq!((whole.growth_steps(), whole.unique_layers()), (&[6][..], 6));
+    // Before the try-out, at its beginning (it is made again), after it.
+    for stop in [5, 6, 9, 10, 15] {
+        let mut optim = adamw();
+        let (model, state_at) = match stop <= 6 {
+            true => {
+                let model = train(start.clone(), &mut optim, stop);
+                (model, optim)
+            }
+            false => with_try_out(start.clone(), optim, stop),
+        };
+        let record = ModuleRecord::from_bytes(model.into_record().into_bytes().unwrap()).unwrap();
+        let resumed = apollo(6, config()).load_record(record);
+        let optim = adamw().load_record(state_at.to_record());
+        let (resumed, optim) = with_try_out(resumed, optim, 20);
+        assert_eq!(parameters(&resumed), parameters(&whole), "stopped before step {stop}");
+        assert_eq!(resumed.registry(), whole.registry(), "stopped before step {stop}");
+        assert_eq!(state(&optim), state(&whole_optim), "stopped before step {stop}");
+    }
+}
+
 /// Leaves layers out.
 #[derive(Debug)]
 struct TooFew;
