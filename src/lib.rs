@@ -50,7 +50,8 @@
 //! | StackBERT (Gong 2019) | doubling stages | [`ConstantLow`](depth::ConstantLow) | [`Stacking`](expand::Stacking) | [`Reset`](optim::MomentPolicy::Reset) |
 //! | G_stack (Du 2024) | [`one_hop`](schedule::Schedule::one_hop) from a quarter | [`ConstantLow`](depth::ConstantLow) | [`Stacking`](expand::Stacking) | [`Reset`](optim::MomentPolicy::Reset) |
 //! | zero/one-layer expansion (Bu 2025) | [`one_hop`](schedule::Schedule::one_hop) from 0 or 1 | [`ConstantLow`](depth::ConstantLow) | any | any |
-//! | share-then-unshare (Yang 2021) | [`one_hop`](schedule::Schedule::one_hop) from 1 | [`ConstantHigh`](depth::ConstantHigh) | any | any |
+//! | share-then-unshare (Yang 2021) | [`one_hop`](schedule::Schedule::one_hop) from 1, when the gradients of [`Untied`](stack::Untied) layers part | [`ConstantHigh`](depth::ConstantHigh) | any | any |
+//! | landscape-aware growing (Karp 2024) | any; each growth the best of several [branches](Apollo::branch) | any | one per [candidate](Growth) | any |
 //! | MIDAS (Saunshi 2024) | many stages | [`ConstantLow`](depth::ConstantLow) | [`MiddleStacking`](expand::MiddleStacking) | [`Copy`](optim::MomentPolicy::Copy) |
 //! | Net2Net, LEMON (Wang 2024), in depth | any | [`ConstantLow`](depth::ConstantLow) | any, with [`NewLayers::zeroed`](expand::NewLayers::zeroed) | new layers start without |
 //! | LLaMA-Pro (Wu 2024), all layers trained | [`one_hop`](schedule::Schedule::one_hop) | [`ConstantLow`](depth::ConstantLow) | [`Interpolation`](expand::Interpolation), with [`NewLayers::zeroed`](expand::NewLayers::zeroed) | new layers start without |
@@ -63,6 +64,8 @@
 //! an error that says what would: a trained parameter that is held in two places, a growth that would put a copy where
 //! the model has another kind of layer, a precision in which Burn cannot load optimizer state. What a layer keeps from
 //! call to call is up to the model: see [`LayerStack`](stack::LayerStack).
+//!
+//! The example `custom_policy` has share-then-unshare, landscape-aware growing and a formula as policies of a user's own.
 //!
 //! # Devices
 //!
@@ -85,4 +88,6 @@ pub mod registry;
 pub mod schedule;
 pub mod stack;
 
-pub use apollo::{Apollo, ApolloConfig, ApolloError, GrowthReport, InferenceDepth, NotFinite};
+pub use apollo::{
+    Apollo, ApolloConfig, ApolloError, Growth, GrowthReport, InferenceDepth, NotFinite,
+};

@@ -70,6 +70,16 @@ pub struct ParamEntry {
     pub zeroed: bool,
 }
 
+/// What a growth made of a stack.
+pub(crate) struct StackHistory {
+    /// The stage that began.
+    pub(crate) stage: usize,
+    /// Unique layers from then on.
+    pub(crate) layers: usize,
+    /// The source of each layer; none for layers without source.
+    pub(crate) map: Option<LayerMap>,
+}
+
 /// A layer through the growths: it keeps its identity as a first copy and gets a new one otherwise.
 #[derive(Clone, Copy)]
 struct Lineage {
@@ -79,10 +89,10 @@ struct Lineage {
 }
 
 impl Registry {
-    /// From the stacks as they are and the growths of each: new number of layers and map.
+    /// From the stacks as they are and the growths of each.
     pub(crate) fn new(
         stacks: &[&mut dyn GrowableStack],
-        history: &[Vec<(usize, Option<LayerMap>)>],
+        history: &[Vec<StackHistory>],
         new_layers: &NewLayers,
     ) -> Self {
         let entries = stacks.iter().zip(history).map(|(stack, growths)| StackEntry {
@@ -96,7 +106,7 @@ impl Registry {
 
 fn layer_entries(
     params: &[Vec<LayerParam>],
-    growths: &[(usize, Option<LayerMap>)],
+    growths: &[StackHistory],
     new_layers: &NewLayers,
 ) -> Vec<LayerEntry> {
     let lineage = lineage(params.len(), growths);
@@ -123,15 +133,15 @@ fn layer_entries(
         .collect()
 }
 
-fn lineage(layers_now: usize, growths: &[(usize, Option<LayerMap>)]) -> Vec<Lineage> {
+fn lineage(layers_now: usize, growths: &[StackHistory]) -> Vec<Lineage> {
     let originals = |count: usize, stage: usize| -> Vec<Lineage> {
         (0..count).map(|identity| Lineage { identity, stage, parent: None }).collect()
     };
-    let first =
-        growths.first().map_or(layers_now, |(_, map)| map.as_ref().map_or(0, LayerMap::source));
+    let first = growths.first().map_or(layers_now, |g| g.map.as_ref().map_or(0, LayerMap::source));
     let mut layers = originals(first, 0);
     let mut fresh = first;
-    for (stage, (count, map)) in (1..).zip(growths) {
+    for StackHistory { stage, layers: count, map } in growths {
+        let stage = *stage;
         let Some(map) = map else {
             layers = originals(*count, stage);
             fresh = *count;
@@ -204,8 +214,11 @@ mod tests {
 
     #[test]
     fn lineage_through_two_growths() {
-        let map = |a, b| (b, Some(Interpolation.map(a, b).unwrap()));
-        let layers = lineage(6, &[map(1, 3), map(3, 6)]);
+        let growth = |stage, from, layers| {
+            let map = Some(Interpolation.map(from, layers).unwrap());
+            StackHistory { stage, layers, map }
+        };
+        let layers = lineage(6, &[growth(1, 1, 3), growth(2, 3, 6)]);
         let parents: Vec<Option<usize>> = layers
             .iter()
             .map(|l| l.parent.and_then(|p| layers.iter().position(|o| o.identity == p)))
@@ -217,7 +230,7 @@ mod tests {
 
     #[test]
     fn layers_without_a_source() {
-        let layers = lineage(3, &[(3, None)]);
+        let layers = lineage(3, &[StackHistory { stage: 1, layers: 3, map: None }]);
         assert!(layers.iter().all(|l| l.stage == 1 && l.parent.is_none()));
         assert_eq!(lineage(2, &[]).len(), 2);
     }

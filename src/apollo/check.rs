@@ -28,8 +28,6 @@ impl Plan {
                 for (depth, _) in self.pmf(unique, target)?.iter().filter(|(_, p)| *p > 0.0) {
                     self.map(unique, depth)?;
                 }
-                let growth = self.map(unique, self.timeline.layers(stage + 1)[stack])?;
-                self.config.new_layers.check_map(&growth)?;
             }
         }
         for (stack, (layers, s)) in self.timeline.layers(0).iter().zip(model.stacks()).enumerate() {
@@ -37,26 +35,34 @@ impl Plan {
                 return Err(StackError::NoInitialiser { stack }.into());
             }
         }
-        self.check_layers(model)
+        self.check_layers()
     }
 
-    /// Holds the growths against the layers that the stacks were built with.
-    fn check_layers(&self, model: &mut impl Growable) -> Result<(), ApolloError> {
-        let layers: Vec<_> = model.stacks().iter().map(|stack| stack.layer_params()).collect();
-        for (stack, built) in layers.iter().enumerate() {
-            for growth in self.history(self.timeline.stages() - 1)[stack].iter() {
-                if let (_, Some(map)) = growth {
-                    alike(stack, built, map)?;
+    /// Holds the schedule's growths against the layers that the stacks were built with.
+    fn check_layers(&self) -> Result<(), ApolloError> {
+        for stage in 1..self.timeline.stages() {
+            for stack in 0..self.targets.len() {
+                let layers = |stage: usize| self.timeline.layers(stage)[stack];
+                if layers(stage - 1) > 0 {
+                    self.check_growth(stack, &self.map(layers(stage - 1), layers(stage))?)?;
                 }
             }
         }
-        let growing: Vec<_> = layers
+        let growing: Vec<_> = self
+            .built
             .iter()
             .enumerate()
             .filter(|(stack, _)| self.timeline.layers(0)[*stack] < self.targets[*stack])
             .map(|(stack, built)| (stack, built.as_slice()))
             .collect();
         Ok(names_fit(&self.config.new_layers, &growing)?)
+    }
+
+    /// Whether a stack may grow by `map`: copies go where layers of their kind belong, and do so in an order that
+    /// the plan's new layers can bear.
+    pub(super) fn check_growth(&self, stack: usize, map: &LayerMap) -> Result<(), ApolloError> {
+        self.config.new_layers.check_map(map)?;
+        Ok(alike(stack, &self.built[stack], map)?)
     }
 
     /// The model's stacks, as many as when the run was set up.
@@ -69,23 +75,6 @@ impl Plan {
             (before, now) if before == now => Ok(stacks),
             (before, now) => Err(StackError::StacksChanged { before, now }),
         }
-    }
-
-    /// The map of a stack's layers of `stage` to those of a later stage.
-    pub(super) fn map_between(
-        &self,
-        stack: usize,
-        stage: usize,
-        later: usize,
-    ) -> Result<LayerMap, ApolloError> {
-        let layers = |stage: usize| self.timeline.layers(stage)[stack];
-        let mut map = LayerMap::identity(layers(stage));
-        for stage in stage..later {
-            let next = self.map(layers(stage), layers(stage + 1))?;
-            let sources = next.as_slice().iter().map(|i| map.as_slice()[*i]).collect();
-            map = LayerMap::new(map.source(), sources)?;
-        }
-        Ok(map)
     }
 }
 

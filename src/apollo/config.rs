@@ -3,10 +3,10 @@ use std::sync::Arc;
 
 use super::{ApolloError, GrowthReport, InferenceDepth, NotFinite};
 use crate::depth::{DepthSampler, DrawPer, Lvps};
-use crate::expand::{Expander, Interpolation, LayerMap, NewLayers};
+use crate::expand::{Expander, Interpolation, NewLayers};
 use crate::optim::{MomentOrders, MomentPolicy};
 use crate::schedule::{FixedPolicy, GrowthPolicy, LossFeed, LrAtGrowth, Schedule, Timeline};
-use crate::stack::{Growable, StackError};
+use crate::stack::{Growable, LayerParam, StackError};
 
 /// The plan of a run: the paper's in everything that is not set.
 ///
@@ -107,7 +107,7 @@ impl ApolloConfig {
         Self { policy: Box::new(policy), ..self }
     }
 
-    /// Where a loss-driven policy hears the losses; keep a clone of the feed to record them.
+    /// Where a policy hears losses and other numbers; keep a clone of the feed to tell them.
     pub fn with_losses(self, losses: LossFeed) -> Self {
         Self { losses, ..self }
     }
@@ -190,6 +190,8 @@ pub(super) struct Plan {
     pub(super) config: ApolloConfig,
     pub(super) targets: Vec<usize>,
     pub(super) timeline: Timeline,
+    /// The parameters of each layer that each stack was built with.
+    pub(super) built: Vec<Vec<Vec<LayerParam>>>,
 }
 
 impl Plan {
@@ -202,25 +204,10 @@ impl Plan {
         let schedule = config.schedule.get_or_insert_with(|| Schedule::paper(&targets));
         let timeline = schedule.timeline(config.steps, &targets)?;
         let policy = config.policy.clone();
-        let plan = Self { config, targets, timeline };
+        let built = model.stacks().iter().map(|stack| stack.layer_params()).collect();
+        let plan = Self { config, targets, timeline, built };
         plan.check(model)?;
         Ok((plan, policy))
-    }
-
-    /// The layer map of every growth until `stage`, stack by stack; `None` for layers without source.
-    pub(super) fn history(&self, stage: usize) -> Vec<Vec<(usize, Option<LayerMap>)>> {
-        let maps = |stack: usize| {
-            (0..stage)
-                .map(|s| {
-                    let (from, to) =
-                        (self.timeline.layers(s)[stack], self.timeline.layers(s + 1)[stack]);
-                    // Every map of a growth was asked for and checked when the run was set up.
-                    let map = (from > 0).then(|| self.map(from, to)).and_then(Result::ok);
-                    (to, map)
-                })
-                .collect()
-        };
-        (0..self.targets.len()).map(maps).collect()
     }
 }
 

@@ -27,9 +27,14 @@ impl<M: Growable> Apollo<M> {
         self.draw_depth()
     }
 
-    pub(super) fn draw_depth(&mut self) -> Result<(), ApolloError> {
+    /// What is told and drawn from now on belongs to the next step.
+    pub(super) fn stand_at_step(&self) {
         self.plan.config.losses.begin_step(self.progress.step);
         self.seed_device(NEXT_STEP);
+    }
+
+    pub(super) fn draw_depth(&mut self) -> Result<(), ApolloError> {
+        self.stand_at_step();
         let depths = self.drawn(0);
         self.run_at(&depths)
     }

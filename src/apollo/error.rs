@@ -76,6 +76,9 @@ pub enum ApolloError {
         /// Target depth of the stack.
         target: usize,
     },
+    /// Something else than a [`branch`](crate::Apollo::branch) of the run was to be adopted.
+    #[error("only a branch of this very run can be adopted")]
+    NotABranch,
     /// The model has no parameter, so it is on no device.
     #[error("the model has no parameter to train")]
     NoParameter,

@@ -1,5 +1,6 @@
 //! [`Apollo`]: a model together with its plan for growing.
 
+mod branch;
 mod check;
 mod config;
 mod depths;
@@ -24,6 +25,7 @@ mod train;
 pub use config::ApolloConfig;
 pub use description::PlanDescription;
 pub use error::ApolloError;
+pub use growth::Growth;
 pub use inference::InferenceDepth;
 #[cfg(feature = "train")]
 pub use monitor::{StepInfo, StepLog};
@@ -40,7 +42,7 @@ use burn::tensor::Device;
 use crate::depth::DepthPmf;
 use crate::expand::LayerMap;
 use crate::registry::Registry;
-use crate::schedule::GrowthPolicy;
+use crate::schedule::{GrowthPolicy, Heard};
 use crate::stack::Growable;
 use config::Plan;
 #[cfg(feature = "train")]
@@ -117,8 +119,10 @@ pub struct Apollo<M> {
     progress: Progress,
     pmfs: Arc<[DepthPmf]>,
     depths: Vec<usize>,
-    losses_heard: usize,
+    heard: Heard,
     growth: Option<Arc<GrowthReport>>,
+    /// The growths of a branch that is tried out.
+    branch: Option<Vec<Arc<GrowthReport>>>,
     failure: Option<Arc<ApolloError>>,
     skipped: Option<Arc<ApolloError>>,
     device: Device,
@@ -156,8 +160,9 @@ impl<M: Growable> Apollo<M> {
             progress: Progress::default(),
             pmfs: Arc::new([]),
             depths: Vec::new(),
-            losses_heard: 0,
+            heard: Heard::default(),
             growth: None,
+            branch: None,
             failure: None,
             skipped: None,
             device,
@@ -227,11 +232,14 @@ impl<M: Growable> Apollo<M> {
             }
         }
         apollo.progress.step += 1;
-        if apollo.failure.is_none() && apollo.should_grow() {
-            match apollo.grow(optim) {
-                Ok(report) => apollo.tell_growth(report),
-                Err(error) => apollo.fail(error),
+        match apollo.ask_policy() {
+            Some(stage) if apollo.failure.is_none() => {
+                match apollo.grow(optim, &Growth::to_stage(stage)) {
+                    Ok(report) => apollo.tell_growth(report),
+                    Err(error) => apollo.fail(error),
+                }
             }
+            _ => {}
         }
         if let Err(error) = apollo.draw_depth() {
             apollo.fail(error);
@@ -239,10 +247,11 @@ impl<M: Growable> Apollo<M> {
         apollo
     }
 
-    fn tell_growth(&mut self, report: GrowthReport) {
-        let report = Arc::new(report);
-        if let Some(observer) = &self.plan.config.observer {
-            observer(&report);
+    fn tell_growth(&mut self, report: Arc<GrowthReport>) {
+        match (&mut self.branch, &self.plan.config.observer) {
+            (Some(growths), _) => growths.push(report.clone()),
+            (None, Some(observer)) => observer(&report),
+            (None, None) => {}
         }
         self.growth = Some(report);
     }
@@ -256,7 +265,8 @@ impl<M: Growable> Apollo<M> {
         self.failure = Some(error);
     }
 
-    /// The growth that the last [`optimize`](Self::optimize) made, if it made one.
+    /// The growth that the last [`optimize`](Self::optimize) made, if it made one, or the latest that
+    /// [`grow_now`](Self::grow_now) made or [`adopt`](Self::adopt) brought since.
     ///
     /// # Errors
     ///
@@ -287,7 +297,7 @@ impl<M: Growable> Apollo<M> {
             return Err(ApolloError::Failed(error));
         }
         for stage in self.stage() + 1..self.plan.timeline.stages() {
-            self.grow_model(stage)?;
+            self.grow_model(&Growth::to_stage(stage), stage)?;
         }
         for stack in self.model.stacks() {
             let identity = LayerMap::identity(stack.unique_layers());
@@ -301,7 +311,7 @@ impl<M: Growable> Apollo<M> {
     pub fn registry(&self) -> Registry {
         // Naming the stacks takes the model by exclusive reference; a clone shares its parameters.
         let mut model = self.model.clone();
-        let history = self.plan.history(self.stage());
+        let history = self.progress.history(&self.plan.timeline);
         Registry::new(&model.stacks(), &history, &self.plan.config.new_layers)
     }
 }

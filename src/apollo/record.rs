@@ -7,12 +7,12 @@ use burn::tensor::Device;
 use super::progress::{Progress, ProgressRecord};
 use super::{Apollo, ApolloError};
 use crate::expand::NewLayers;
-use crate::schedule::LossPoint;
+use crate::schedule::{LossPoint, Measurement};
 use crate::stack::{Growable, LayerSource};
 
 impl<M: Growable> Apollo<M> {
     pub(super) fn progress_record(&self) -> ProgressRecord {
-        let words = self.progress.to_words(self.stages(), &self.policy.state());
+        let words = self.progress.to_words(&self.plan.timeline, &self.policy.state());
         ProgressRecord::new(words, &self.device)
     }
 
@@ -34,14 +34,17 @@ impl<M: Growable> Apollo<M> {
         drop(self.model.valid());
     }
 
-    /// The losses that the growth policy has been told, but has not been asked about yet.
-    pub(crate) fn unheard_losses(&self) -> Vec<LossPoint> {
-        self.plan.config.losses.since(self.losses_heard).0
+    /// What the growth policy has been told, but has not been asked about yet.
+    pub(crate) fn unheard(&self) -> (Vec<LossPoint>, Vec<Measurement>) {
+        let (losses, measured, _) = self.plan.config.losses.since(self.heard);
+        (losses, measured)
     }
 
-    /// Tells the growth policy losses again.
-    pub(crate) fn tell_losses(&self, losses: &[LossPoint]) {
-        losses.iter().for_each(|p| self.plan.config.losses.record(p.step, p.loss));
+    /// Tells the growth policy again.
+    pub(crate) fn tell_again(&self, losses: &[LossPoint], measured: &[Measurement]) {
+        let feed = &self.plan.config.losses;
+        losses.iter().for_each(|p| feed.record(p.step, p.loss));
+        measured.iter().for_each(|m| feed.tell(m.clone()));
     }
 
     fn not_ours(&self, error: &RecordError) -> RecordError {
@@ -54,7 +57,7 @@ impl<M: Growable> Apollo<M> {
 
     /// At the step and with the layers that `words` say, whatever the layers hold.
     pub(crate) fn restored(mut self, words: &[u64]) -> Result<Self, ApolloError> {
-        let (progress, policy_state) = Progress::from_words(words, self.stages())?;
+        let (progress, policy_state) = Progress::from_words(words, &self.plan.timeline)?;
         self.policy.restore(&policy_state)?;
         let before = self.stage();
         self.progress = progress;
@@ -63,12 +66,19 @@ impl<M: Growable> Apollo<M> {
         {
             self.micro_batches = Default::default();
         }
-        self.losses_heard = self.plan.config.losses.recorded();
+        self.branch = None;
+        self.plan.config.losses.set_deaf(false);
+        self.heard = self.plan.config.losses.heard();
         let (plan, device, stage) = (self.plan.clone(), self.device.clone(), self.stage());
+        let from = self.progress.stage_passed(before);
         // Only the number and the kinds of layers matter: their parameters are loaded next.
         let as_made = NewLayers::Copies;
         for (i, stack) in plan.stacks(&mut self.model)?.into_iter().enumerate() {
-            let (have, want) = (stack.unique_layers(), plan.timeline.layers(stage)[i]);
+            let want = plan.timeline.layers(stage)[i];
+            if from != before {
+                stack.shorten(plan.timeline.layers(from)[i])?;
+            }
+            let have = stack.unique_layers();
             if want < have {
                 stack.shorten(want)?;
             } else if have == 0 && want > 0 {
@@ -79,7 +89,7 @@ impl<M: Growable> Apollo<M> {
                 stack.grow(source, &as_made)?;
             } else if want > have {
                 // By the run's own maps, which keep layers of unequal kinds in their places.
-                let map = plan.map_between(i, before, stage)?;
+                let map = self.progress.map_since(from, i, have)?;
                 stack.grow(LayerSource::Copies { map: &map, stage: 0 }, &as_made)?;
             }
         }

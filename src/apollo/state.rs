@@ -23,7 +23,7 @@ impl<M> Apollo<M> {
 
     /// The current stage, from 0.
     pub fn stage(&self) -> usize {
-        self.progress.growths.len()
+        self.progress.stage()
     }
 
     /// The number of stages.

@@ -3,8 +3,6 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::apollo::ApolloError;
-
 /// What is wrong with a checkpoint, or with writing one.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -89,9 +87,6 @@ pub enum CheckpointError {
         /// What does not fit.
         message: String,
     },
-    /// The growth plan refuses the run's position.
-    #[error(transparent)]
-    Apollo(#[from] ApolloError),
     /// A number to save is a NaN or an infinity: weights like these are no use to anybody.
     #[error("{what} is not finite, so no checkpoint was written; the one before it is still there")]
     NotFinite {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::files::{MANIFEST, MODEL, OPTIM, SCHEDULER};
 use super::{CheckpointError, Damage};
 use crate::apollo::PlanDescription;
-use crate::schedule::LossPoint;
+use crate::schedule::{LossPoint, Measurement};
 
 /// What a set is, beside its records.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,9 @@ pub(super) struct Manifest {
     pub(super) plan: PlanDescription,
     /// Losses that the growth policy was told, but not asked about yet.
     pub(super) losses: Vec<LossPoint>,
+    /// Other numbers that it was told, but not asked about yet.
+    #[serde(default)]
+    pub(super) measured: Vec<Measurement>,
     /// The user's own: data position, configuration, random streams.
     pub(super) state: BTreeMap<String, Value>,
 }
@@ -99,6 +102,7 @@ mod tests {
                 "lr_at_growth": "keep", "seed": 0, "draw_per": "optimizer_step", "step_seeds": true
             },
             "losses": [{"step": 2, "loss": 2.5}, {"step": 3, "loss": "NaN"}],
+            "measured": [{"step": 3, "name": "norm", "value": "inf"}],
             "state": {"data": {"offset": 7}}
         })
     }

@@ -114,7 +114,7 @@ impl CheckpointSet {
         let apollo = load_model(apollo, self.read(MODEL)?)?;
         let optim = load_optim(optim, self.read(OPTIM)?, &apollo)?;
         let scheduler = load_scheduler(scheduler, self.read(SCHEDULER)?)?;
-        apollo.tell_losses(&self.manifest.losses);
+        apollo.tell_again(&self.manifest.losses, &self.manifest.measured);
         Ok((apollo, optim, scheduler))
     }
 
@@ -136,7 +136,7 @@ pub(super) fn load_model<M: Growable>(
     let pack = Pack::read(&bytes).map_err(&misfit)?;
     let words = progress_words(&pack).map_err(&misfit)?;
     // The layers of the record's stage, whatever they hold, know what kinds of numbers belong into them.
-    caught(&misfit, || apollo.clone().restored(&words).map_err(CheckpointError::from))
+    caught(&misfit, || apollo.clone().restored(&words).map_err(|e| misfit(e.to_string())))
         .and_then(|shaped| pack.check_model(&shaped).map_err(&misfit))?;
     caught(&misfit, || {
         let record = ModuleRecord::from_bytes(bytes).map_err(|e| misfit(e.to_string()))?;

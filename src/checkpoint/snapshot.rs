@@ -12,7 +12,7 @@ use super::CheckpointError;
 use super::files::{MODEL, OPTIM, SCHEDULER};
 use super::pack::Pack;
 use crate::apollo::{Apollo, PlanDescription};
-use crate::schedule::LossPoint;
+use crate::schedule::{LossPoint, Measurement};
 use crate::stack::Growable;
 
 /// All that a run needs to go on, at one moment: what a [`CheckpointStore`](super::CheckpointStore) saves as a set.
@@ -25,12 +25,13 @@ pub struct Snapshot {
     pub(super) metric: Option<f64>,
     pub(super) plan: PlanDescription,
     pub(super) losses: Vec<LossPoint>,
+    pub(super) measured: Vec<Measurement>,
     pub(super) state: BTreeMap<String, Value>,
     pub(super) files: [(&'static str, Bytes); 3],
 }
 
 impl Snapshot {
-    /// The run between two optimizer steps: the model with its position and plan, the losses that its growth policy
+    /// The run between two optimizer steps: the model with its position and plan, the losses and measurements that its growth policy
     /// has yet to hear, the optimizer's state and the learning-rate scheduler's.
     ///
     /// Gradients that are being accumulated are not part of it: take it before the first micro-batch of a step.
@@ -49,8 +50,9 @@ impl Snapshot {
             encode(OPTIM, optim.to_record().into_bytes())?,
             encode(SCHEDULER, scheduler.to_record().into_bytes())?,
         ];
-        let losses = apollo.unheard_losses();
-        Ok(Self { losses, ..Self::of_files(apollo.step_count(), apollo.describe(), files) })
+        let (losses, measured) = apollo.unheard();
+        let files = Self::of_files(apollo.step_count(), apollo.describe(), files);
+        Ok(Self { losses, measured, ..files })
     }
 
     pub(super) fn of_files(
@@ -58,8 +60,8 @@ impl Snapshot {
         plan: PlanDescription,
         files: [(&'static str, Bytes); 3],
     ) -> Self {
-        let (losses, state) = (Vec::new(), BTreeMap::new());
-        Self { step, epoch: None, metric: None, plan, losses, state, files }
+        let (losses, measured, state) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self { step, epoch: None, metric: None, plan, losses, measured, state, files }
     }
 
     /// Adds a state of your own under a name: the position in the data, the configuration, whatever the run goes by

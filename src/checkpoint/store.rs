@@ -225,7 +225,7 @@ fn make_dir(path: &Path) -> Result<(), CheckpointError> {
 
 /// Writes all files of a set into the new folder `dir` and waits until they are on the disk.
 fn write_set(dir: &Path, snapshot: Snapshot) -> Result<u64, CheckpointError> {
-    let Snapshot { step, epoch, metric, plan, losses, state, files } = snapshot;
+    let Snapshot { step, epoch, metric, plan, losses, measured, state, files } = snapshot;
     fs::create_dir(dir).map_err(CheckpointError::io("made", dir))?;
     let (mut sums, mut lengths) = (Vec::new(), BTreeMap::new());
     for (name, bytes) in &files {
@@ -243,6 +243,7 @@ fn write_set(dir: &Path, snapshot: Snapshot) -> Result<u64, CheckpointError> {
         files: lengths,
         plan,
         losses,
+        measured,
         state,
     };
     let text = manifest.to_json()?;

@@ -124,4 +124,16 @@ pub enum ScheduleError {
         /// Numbers found.
         found: usize,
     },
+    /// A growth was asked for to a stage that is no later stage of the schedule.
+    #[error(
+        "a growth to stage {stage} was asked for in stage {current} of a schedule with {stages} stages, from 0"
+    )]
+    Target {
+        /// The stage asked for.
+        stage: usize,
+        /// The stage that the run is in.
+        current: usize,
+        /// The number of stages.
+        stages: usize,
+    },
 }

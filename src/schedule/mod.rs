@@ -14,7 +14,8 @@ mod stage;
 mod timeline;
 
 pub use error::ScheduleError;
-pub use feed::{LossFeed, LossPoint};
+pub(crate) use feed::Heard;
+pub use feed::{LossFeed, LossPoint, Measurement};
 pub use lr::LrAtGrowth;
 pub use plateau::LossPlateau;
 pub use policy::{Decision, FixedPolicy, GrowthPolicy, Observation, PolicyClone};

@@ -11,7 +11,7 @@ use super::{Decision, GrowthPolicy, Observation, ScheduleError};
 ///
 /// let mut policy = LossPlateau::new(20)?;
 /// let flat: Vec<LossPoint> = (0..=30).map(|step| LossPoint { step, loss: 2.0 }).collect();
-/// let now = Observation { step: 30, stage: 0, stage_start: 0, stage_end: 500, steps: 1000, losses: &flat };
+/// let now = Observation { step: 30, stage_end: 500, losses: &flat, ..Default::default() };
 /// assert_eq!(policy.decide(&now), Decision::Grow);
 /// # Ok::<(), burn_apollo::schedule::ScheduleError>(())
 /// ```
@@ -149,11 +149,9 @@ mod tests {
         for (step, loss) in (0..).zip(losses) {
             let now = Observation {
                 step: step + 1,
-                stage: 0,
-                stage_start: 0,
                 stage_end: 200,
-                steps: 1000,
                 losses: &[LossPoint { step, loss }],
+                ..Default::default()
             };
             if policy.decide(&now) == Decision::Grow {
                 return Some(step + 1);
@@ -195,23 +193,14 @@ mod tests {
             .into_iter()
             .map(|(step, loss)| LossPoint { step, loss })
             .collect();
-            let now = Observation {
-                step,
-                stage: 0,
-                stage_start: 0,
-                stage_end: 200,
-                steps: 1000,
-                losses: &losses,
-            };
+            let now = Observation { step, stage_end: 200, losses: &losses, ..Default::default() };
             assert_eq!(policy.decide(&now), Decision::Stay, "step {step}");
         }
         let never = LossPlateau::new(u64::MAX).unwrap().decide(&Observation {
             step: 5,
-            stage: 0,
-            stage_start: 0,
             stage_end: 200,
-            steps: 1000,
             losses: &[LossPoint { step: 4, loss: 1.0 }],
+            ..Default::default()
         });
         assert_eq!(never, Decision::Stay);
         assert!(

@@ -1,14 +1,18 @@
 use core::fmt::Debug;
 
-use super::{LossPoint, ScheduleError};
+use super::{LossPoint, Measurement, ScheduleError};
 
 /// What a [`GrowthPolicy`] sees after an optimizer step.
-#[derive(Debug, Clone, Copy)]
+///
+/// `..Default::default()` leaves out what a test or an example does not need.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Observation<'a> {
     /// Optimizer steps done so far; the next step has this number.
     pub step: u64,
     /// The current stage, from 0.
     pub stage: usize,
+    /// The stages of the schedule.
+    pub stages: usize,
     /// The step at which the current stage began.
     pub stage_start: u64,
     /// The step at which the schedule ends the current stage.
@@ -17,6 +21,8 @@ pub struct Observation<'a> {
     pub steps: u64,
     /// Losses fed since the policy was last asked, in order of feeding (see [`LossFeed`](super::LossFeed)).
     pub losses: &'a [LossPoint],
+    /// Other numbers fed since the policy was last asked (see [`LossFeed::measure`](super::LossFeed::measure)).
+    pub measured: &'a [Measurement],
 }
 
 /// What a [`GrowthPolicy`] answers.
@@ -26,6 +32,10 @@ pub enum Decision {
     Stay,
     /// Grow to the next stage of the schedule, before the next step.
     Grow,
+    /// Grow to a later stage of the schedule at once, over those between. The schedule lists the sizes that a run may
+    /// have: one with a stage for every number of layers lets the policy choose freely. A stage that is not later
+    /// than the current one, or that the schedule does not have, is an error of the run.
+    GrowTo(usize),
 }
 
 /// When a run passes to the next stage of its schedule.
@@ -35,8 +45,12 @@ pub enum Decision {
 /// [`Apollo`](crate::Apollo) calls [`decide`](Self::decide) once after every optimizer step, in order,
 /// as long as there is a next stage, and saves [`state`](Self::state) with the model's record. After a
 /// resume it calls [`restore`](Self::restore) once, with what `state` gave, before the next `decide`.
+/// It does not ask while a [`branch`](crate::Apollo::branch) is tried out, and tells the policy nothing of the branch's
+/// losses; after [`adopt`](crate::Apollo::adopt) it asks again, with the step and stage of the branch.
 /// Decisions must follow from the observations alone, or devices that own a copy of the policy each
-/// (distributed data parallel) will not agree. `state` must always have the same length.
+/// (distributed data parallel) will not agree: such workers share one feed, so a
+/// policy that looks at losses or other numbers belongs to one device, or to several under one optimizer.
+/// `state` must always have the same length.
 ///
 /// # Example
 ///
@@ -57,7 +71,7 @@ pub enum Decision {
 ///     }
 /// }
 ///
-/// let now = Observation { step: 100, stage: 0, stage_start: 0, stage_end: 50, steps: 1000, losses: &[] };
+/// let now = Observation { step: 100, steps: 1000, ..Default::default() };
 /// assert_eq!(EveryHundred.decide(&now), Decision::Grow);
 /// ```
 pub trait GrowthPolicy: PolicyClone + Debug + Send + Sync {
@@ -85,6 +99,8 @@ pub trait GrowthPolicy: PolicyClone + Debug + Send + Sync {
         }
     }
 }
+
+const _: Option<&dyn GrowthPolicy> = None; // stays object-safe
 
 /// Clones a boxed [`GrowthPolicy`]; implemented for every policy that is [`Clone`].
 ///
@@ -117,7 +133,7 @@ impl Clone for Box<dyn GrowthPolicy> {
 /// ```
 /// use burn_apollo::schedule::{Decision, FixedPolicy, GrowthPolicy, Observation};
 ///
-/// let now = Observation { step: 49, stage: 0, stage_start: 0, stage_end: 50, steps: 1000, losses: &[] };
+/// let now = Observation { step: 49, stage_end: 50, steps: 1000, ..Default::default() };
 /// assert_eq!(FixedPolicy.decide(&now), Decision::Stay);
 /// assert_eq!(FixedPolicy.decide(&Observation { step: 50, ..now }), Decision::Grow);
 /// ```

@@ -33,6 +33,11 @@ pub(super) fn copy_layer<L: Module>(
     unshared(layer, &source).map(mapper)
 }
 
+/// A copy of `model` that shares nothing with it that changes, under the same ids.
+pub(crate) fn independent<M: Module>(model: &M) -> M {
+    copy_layer(model, false, &HashSet::new(), |id| id)
+}
+
 /// A clone whose buffers are its own.
 ///
 /// Burn's running statistics live behind a lock that clones share; only the way through validation mode makes

@@ -123,6 +123,10 @@ pub trait GrowableStack: sealed::Sealed {
         source: LayerSource<'_>,
         new_layers: &NewLayers,
     ) -> Result<Vec<ParamOrigin>, StackError>;
+
+    /// Replaces the unique layers by one copy for each virtual layer, with ids of their own, and runs each once; says
+    /// where the parameters of each come from. See [`Untied`](super::Untied).
+    fn untie(&mut self) -> Vec<Vec<ParamOrigin>>;
 }
 
 /// Where the layers of a grown stack come from.
@@ -219,7 +223,31 @@ impl<L: Module> GrowableStack for LayerStack<L> {
         self.run_unique();
         Ok(origins)
     }
+
+    fn untie(&mut self) -> Vec<Vec<ParamOrigin>> {
+        let order = LayerStack::order(self).to_vec();
+        let uses = |unique: usize| order.iter().filter(|i| **i == unique).count();
+        let (layers, origins) = (0..)
+            .zip(&order)
+            .map(|(place, unique)| {
+                let source = &self.layers[*unique];
+                let id_of = |id: ParamId| ParamId::from(mix(mix(id.val(), UNTIED), place));
+                let layer = copy_layer(source, false, &HashSet::new(), id_of);
+                let pairs = list_param_ids(source).into_iter().zip(list_param_ids(&layer));
+                let copies = uses(*unique);
+                let origins =
+                    pairs.map(|(parent, id)| ParamOrigin { id, parent: Some(parent), copies });
+                (layer, origins.collect())
+            })
+            .unzip();
+        self.layers = layers;
+        self.run_unique();
+        origins
+    }
 }
+
+/// What the ids of untied layers are made with, beside their sources' and their places.
+const UNTIED: u64 = u64::from_be_bytes(*b"untied\0\0");
 
 /// The parameters of `layer` that become zero in a new layer.
 fn zeroed_ids<L: Module>(layer: &L, new_layers: &NewLayers) -> HashSet<ParamId> {

@@ -10,11 +10,13 @@ mod growable;
 mod layer_stack;
 mod module;
 mod params;
+mod untied;
 
 pub use copy::ParamOrigin;
-pub(crate) use copy::{is_distributed, mix};
+pub(crate) use copy::{independent, is_distributed, mix};
 pub use error::StackError;
 pub use growable::{Growable, GrowableStack, LayerSource};
 pub use layer_stack::{LayerStack, Layers};
 pub(crate) use params::zeroed;
 pub use params::{LayerParam, ParamKind};
+pub use untied::Untied;

@@ -226,3 +226,12 @@ pub fn loss_at(model: &Apollo<Net>, depth: usize, x: &Tensor<2>) -> u32 {
     model.set_depth(depth).unwrap();
     model.loss(x.clone()).into_scalar::<f32>().to_bits()
 }
+
+/// The optimizer's numbers, whatever the ids.
+pub fn state(optim: &ModuleOptimizer) -> Vec<Vec<u8>> {
+    let reader = burn_pack::Reader::from_bytes(optim.to_record().into_bytes().unwrap()).unwrap();
+    let tensors = reader.into_tensors().unwrap().into_iter();
+    let mut numbers: Vec<Vec<u8>> = tensors.map(|t| t.into_bytes().unwrap().to_vec()).collect();
+    numbers.sort();
+    numbers
+}
