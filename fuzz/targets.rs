@@ -11,7 +11,7 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::lr_scheduler::sequential::SequentialLrSchedulerConfig;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::optim::{AdamWConfig, ModuleOptimizer};
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use burn_apollo::checkpoint::{CheckpointError, CheckpointSet, Restored};
 use burn_apollo::schedule::{LossFeed, LossPlateau, Schedule};
@@ -115,6 +115,21 @@ pub fn manifest(data: &[u8]) -> bool {
     })
 }
 
+/// As [`records`]; what loads must train on, too.
+pub fn records_that_train(data: &[u8]) -> bool {
+    let device = Device::flex().autodiff();
+    let (_dir, set) = with_record(data);
+    let Some(set) = set else { return false };
+    let (apollo, optim, scheduler) = fresh(LossFeed::default(), &device);
+    let Ok((apollo, mut optim, mut scheduler)) = set.load(apollo, optim, scheduler) else {
+        return false;
+    };
+    let loss = apollo.loss(Tensor::ones([3, 2], &device));
+    let grads = GradientsParams::from_grads(loss.backward(), &apollo);
+    let _ = apollo.optimize(&mut optim, scheduler.step(), grads);
+    true
+}
+
 fn loads(set: &CheckpointSet) -> bool {
     // Without autodiff, which keeps a little memory for every parameter that is ever loaded.
     let (apollo, optim, scheduler) = fresh(LossFeed::default(), &Device::flex());
@@ -123,14 +138,19 @@ fn loads(set: &CheckpointSet) -> bool {
 
 /// Records, each with its true length and checksum. The first byte says which. Says whether the set loads.
 pub fn records(data: &[u8]) -> bool {
-    let Some((kind, data)) = data.split_first() else { return false };
+    let (_dir, set) = with_record(data);
+    set.is_some_and(|set| loads(&set))
+}
+
+fn with_record(data: &[u8]) -> (Option<TempDir>, Option<CheckpointSet>) {
+    let Some((kind, data)) = data.split_first() else { return (None, None) };
     let file = ["model.bpk", "optim.bpk", "scheduler.bpk"][usize::from(kind % 3)];
     let mut manifest: serde_json::Value =
         serde_json::from_slice(SAMPLE[0].1).expect("the sample is JSON");
     manifest["files"][file] = data.len().into();
-    let (_dir, set) =
+    let (dir, set) =
         open_with(&[(file, data), ("manifest.json", manifest.to_string().as_bytes())], None);
-    loads(&set.expect("checksum and length are right"))
+    (Some(dir), Some(set.expect("checksum and length are right")))
 }
 
 /// The sample with other files in place of its own, and checksums to match unless `sums` are given. The folder lasts as

@@ -9,9 +9,11 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::lr_scheduler::noam::NoamLrSchedulerConfig;
 use burn::optim::{ModuleOptimizer, SgdConfig};
 use burn_apollo::checkpoint::{
-    CheckpointError, CheckpointSet, CheckpointStore, Damage, LatestGood, Retention, Snapshot,
+    self, CheckpointError, CheckpointSet, CheckpointStore, Damage, LatestGood, Retention, Snapshot,
 };
-use burn_apollo::depth::Uniform;
+use burn_apollo::depth::{ConstantHigh, ConstantLow, Lvps, Sigmoid, Uniform};
+use burn_apollo::expand::{Interpolation, MiddleStacking, Stacking};
+use burn_apollo::schedule::{FixedPolicy, LossPlateau};
 use burn_apollo::{Apollo, ApolloConfig};
 use support::{Net, adamw, bits, device, stages, train};
 
@@ -129,10 +131,17 @@ fn the_newest_and_the_best_are_kept() {
     let report = folder.store.save(snapshot(3)).unwrap();
     assert_eq!(report.removed, [folder.dir.path().join("000004-step-4")]);
     assert_eq!(folder.latest().set.step(), 3);
+    // The best can be found again, and a folder looked at without being taken.
+    let best = folder.store.best_good().unwrap().unwrap().set;
+    assert_eq!((best.step(), best.metric()), (2, Some(1.0)));
+    let looked = checkpoint::latest_good(folder.dir.path()).unwrap().unwrap().set;
+    assert_eq!(looked.step(), 3);
+    assert_eq!(bits(&looked.load_model(apollo()).unwrap()), bits(&load(&looked)));
     let metric = snapshot(1).with_metric(f64::NAN).unwrap_err();
     assert!(matches!(metric, CheckpointError::NotFinite { .. }));
     folder.store.clear().unwrap();
-    assert!(folder.sets().is_empty());
+    assert!(folder.sets().is_empty() && folder.store.is_empty().unwrap());
+    assert!(folder.store.best_good().unwrap().is_none());
 }
 
 #[test]
@@ -237,7 +246,7 @@ fn what_is_no_regular_file_is_not_followed() {
         let sums = std::fs::File::options().write(true).open(set.join("SHA256SUMS")).unwrap();
         sums.set_len(1 << 40).unwrap();
     });
-    assert_eq!((file.as_str(), matches!(wrong, Damage::Length { .. })), ("SHA256SUMS", true));
+    assert_eq!((file.as_str(), matches!(wrong, Damage::TooLarge { .. })), ("SHA256SUMS", true));
 }
 
 #[test]
@@ -268,6 +277,24 @@ fn sets_of_other_runs_are_refused_by_name() {
         support::apollo(7, ApolloConfig::new(40).with_schedule(stages(&[(2, 4), (4, 8)], 7)));
     let error = set.clone().allow_other_plan().load(other, adamw(), scheduler()).map(|_| ());
     assert!(error.unwrap_err().to_string().contains("model.bpk does not fit"));
+}
+
+/// Plans are told apart by what samplers, expanders and policies print: a change makes every checkpoint another plan's.
+#[test]
+fn descriptions_are_kept() {
+    let found = [
+        format!("{:?}", Lvps::default()),
+        format!("{:?} {:?} {:?} {:?}", Uniform, Sigmoid, ConstantHigh, ConstantLow),
+        format!("{:?} {:?} {:?}", Interpolation, Stacking, MiddleStacking::new(2).unwrap()),
+        format!("{:?} {:?}", FixedPolicy, LossPlateau::new(7).unwrap()),
+    ];
+    let expected = [
+        "Lvps { excess: 0.4, end: 0.6, x_min: 1e-6 }",
+        "Uniform Sigmoid ConstantHigh ConstantLow",
+        "Interpolation Stacking MiddleStacking { block: 2 }",
+        "FixedPolicy LossPlateau { patience: 7, threshold: 0.005, smoothing: 0.9 }",
+    ];
+    assert_eq!(found, expected);
 }
 
 #[test]
@@ -320,7 +347,7 @@ fn a_folder_is_open_once_and_what_a_crash_left_is_cleared() {
     let error = CheckpointStore::open(folder.dir.path(), Retention::default()).unwrap_err();
     let expected = Some(std::process::id());
     assert!(matches!(&error, CheckpointError::Locked { process, .. } if *process == expected));
-    assert!(error.to_string().contains("in use by another process"), "{error}");
+    assert!(error.to_string().contains("already in use by process"), "{error}");
     drop(folder.store);
 
     for left in [".writing-000002-step-4", ".removing-000001-step-1"] {

@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor};
 use burn_apollo::checkpoint::{CheckpointSet, CheckpointStore, Restored, Retention, Snapshot};
 use burn_apollo::data::DataPosition;
 use burn_apollo::schedule::LossFeed;
+use sha2::{Digest, Sha256};
 use targets::{Tiny, fresh};
 
 /// The sample's folder as the tests see it.
@@ -30,6 +31,15 @@ fn step((mut apollo, mut optim, mut scheduler): Restored<Tiny>) -> (Restored<Tin
     apollo = apollo.optimize(&mut optim, scheduler.step(), grads);
     apollo.growth().unwrap();
     ((apollo, optim, scheduler), bits)
+}
+
+/// The sample stands for all checkpoints of version 1 that are out there: it is never replaced. A change of the format
+/// has a version and a sample of its own.
+#[test]
+fn the_sample_of_version_1_is_the_first() {
+    let sums = std::fs::read(sample().join("SHA256SUMS")).unwrap();
+    let digest: String = Sha256::digest(&sums).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(digest, "39a955bea1c3b292900ff79b9ae18109e8c4707147f8f442e0fbe175ad01905c");
 }
 
 #[test]

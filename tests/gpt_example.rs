@@ -137,17 +137,17 @@ fn an_existing_run_is_never_lost_by_accident() {
     let dir = tempfile::tempdir().unwrap();
     ok(&tiny(dir.path(), &[]));
     let before = read(dir.path(), "steps.csv");
-    let refused = |more: &[&str], words: &str| {
+    let refused_here = |more: &[&str], words: &str| {
         let line = refused(&tiny(dir.path(), more));
         assert!(line.contains(words), "{line}");
         assert_eq!(read(dir.path(), "steps.csv"), before);
     };
-    refused(&[], "--resume");
-    refused(&["--resume", "--seed", "9"], "other options");
-    refused(&["--resume", "--moments", "reset"], "other options");
+    refused_here(&[], "--resume");
+    refused_here(&["--resume", "--seed", "9"], "other options");
+    refused_here(&["--resume", "--moments", "reset"], "other options");
     let other_text = dir.path().join("other.txt");
     std::fs::write(&other_text, "Words, words, words. ".repeat(100)).unwrap();
-    refused(&["--resume", "--data", other_text.to_str().unwrap()], "other options");
+    refused_here(&["--resume", "--data", other_text.to_str().unwrap()], "other options");
     let summary = read(dir.path(), "summary.json");
     assert!(ok(&tiny(dir.path(), &["--resume"])).contains("is finished"));
     assert_eq!(read(dir.path(), "summary.json"), summary, "a finished run stays as it is");
@@ -155,6 +155,14 @@ fn an_existing_run_is_never_lost_by_accident() {
     let copy = dir.path().join("copy.txt");
     std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/data/shakespeare.txt"), &copy).unwrap();
     ok(&tiny(dir.path(), &["--resume", "--data", copy.to_str().unwrap()]));
+
+    // Checkpoints without their configuration are not cleared either.
+    let config = dir.path().join("config.json");
+    let kept = std::fs::read(&config).unwrap();
+    std::fs::remove_file(&config).unwrap();
+    refused_here(&[], "holds checkpoints of a run, but not its config.json");
+    refused_here(&["--resume"], "holds checkpoints of a run, but not its config.json");
+    std::fs::write(&config, kept).unwrap();
 
     let half = "checkpoints/.writing-000099-step-9"; // as a crash may leave it
     std::fs::create_dir(dir.path().join(half)).unwrap();

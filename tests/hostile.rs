@@ -80,6 +80,7 @@ fn manifests_and_checksums() {
 #[test]
 fn records() {
     run(1500, seeds("records"), targets::records);
+    run(1500, seeds("records"), targets::records_that_train);
 }
 
 #[test]

@@ -58,6 +58,10 @@ fn a_stopped_run_stays_where_it_is() {
     assert_eq!((bits(&after), after.step_count()), (bits(&before), 3));
     let error = after.growth().unwrap_err();
     assert!(matches!(&*error, ApolloError::NotFinite { step: 3, .. }), "{error}");
+    let mut later = after.clone();
+    let good = GradientsParams::from_grads(later.loss(batch(9, &device())).backward(), &later);
+    later = later.optimize(&mut adamw(), 0.01, good);
+    assert_eq!(bits(&later), bits(&before), "no step is taken after it");
     assert!(matches!(after.into_inner(), Err(ApolloError::Failed(_))));
 }
 

@@ -40,28 +40,34 @@ impl RunDir {
         results: &[&str],
     ) -> Result<(Self, bool), Failure> {
         let out = path.display();
-        let holds_run = path.join(CONFIG).exists();
-        match existing {
-            Existing::Refuse if holds_run => {
-                return Err(usage(format!(
-                    "--out {out}: already holds a run; continue it with --resume, replace it with --overwrite, \
-                     or name another folder"
-                )));
-            }
-            Existing::Resume if holds_run && !same_run(&read_config::<C>(path)?) => {
-                return Err(usage(format!(
-                    "--resume: {out} holds a run with other options; its {CONFIG} says which"
-                )));
-            }
-            _ => {}
+        let holds_run = || path.join(CONFIG).exists();
+        let refused = || {
+            usage(format!(
+                "--out {out}: already holds a run; continue it with --resume, replace it with --overwrite, \
+                 or name another folder"
+            ))
+        };
+        if existing == Existing::Refuse && holds_run() {
+            return Err(refused());
         }
         fs::create_dir_all(path).map_err(|e| usage(format!("--out {out}: cannot be made: {e}")))?;
         let checkpoints = CheckpointStore::open(path.join(CHECKPOINTS), retention);
         let checkpoints = checkpoints.map_err(|e| usage(format!("--out {out}: {e}")))?;
         let dir = Self { path: path.to_owned(), checkpoints };
         dir.probe()?;
-        if holds_run && existing == Existing::Resume {
-            return Ok((dir, true));
+        // The folder is this process's from here on.
+        match (existing, holds_run()) {
+            (Existing::Overwrite, _) => {}
+            (Existing::Refuse, true) => return Err(refused()),
+            (Existing::Resume, true) => {
+                return match same_run(&read_config::<C>(path)?) {
+                    true => Ok((dir, true)),
+                    false => Err(usage(format!(
+                        "--resume: {out} holds a run with other options; its {CONFIG} says which"
+                    ))),
+                };
+            }
+            (_, false) => dir.refuse_remains(results)?,
         }
         dir.clear(results).map_err(|e| usage(format!("--out {out}: cannot be cleared: {e}")))?;
         dir.write(CONFIG, &to_json(config)).map_err(|e| usage(format!("--out {out}: {e}")))?;
@@ -111,6 +117,21 @@ impl RunDir {
         remove(CONFIG)?;
         self.checkpoints.clear()?;
         results.iter().try_for_each(|name| remove(name))
+    }
+
+    /// Refuses a folder without configuration that holds checkpoints or results all the same.
+    fn refuse_remains(&self, results: &[&str]) -> Result<(), Failure> {
+        let mut remains = results.iter().find(|name| self.file(name).exists()).copied();
+        if !self.checkpoints.is_empty().map_err(usage)? {
+            remains = Some(CHECKPOINTS);
+        }
+        match remains {
+            None => Ok(()),
+            Some(name) => Err(usage(format!(
+                "--out {}: holds {name} of a run, but not its {CONFIG}; --overwrite replaces them",
+                self.path.display()
+            ))),
+        }
     }
 
     fn probe(&self) -> Result<(), Failure> {

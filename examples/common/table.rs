@@ -43,6 +43,9 @@ impl Table {
             .filter(|(i, line)| *i == 0 || step(line).is_some_and(&keep))
             .map(|(_, line)| line)
             .collect();
+        if kept.is_empty() && least == 0 {
+            return Self::create(dir, name);
+        }
         if (kept.lines().count() as u64) < 1 + least {
             return Err(usage(format!(
                 "{}: lacks rows of steps before the checkpoint",

@@ -1,6 +1,8 @@
 //! The training loop of the examples, written by hand: every step in a table, a checkpoint every so many steps, and
 //! a resume that goes on as if nothing had happened.
 
+use std::fmt::Display;
+
 use burn::module::Module;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
@@ -53,7 +55,7 @@ pub fn run<T: Task, C: Clone + Serialize + DeserializeOwned>(
         &options.out,
         &run.config,
         options.existing(),
-        same_run,
+        &same_run,
         options.retention(),
         &RESULTS,
     )?;
@@ -63,6 +65,11 @@ pub fn run<T: Task, C: Clone + Serialize + DeserializeOwned>(
     };
     let Some(latest) = latest else { return run.train(options, &dir) };
     latest.stepped_over.iter().for_each(|damage| println!("stepped over: {damage}"));
+    let saved = latest.set.state("config").map_err(usage)?;
+    if !same_run(&saved) {
+        let set = latest.set.path().display();
+        return Err(usage(format!("--resume: {set} is of a run with other options")));
+    }
     let run = run.restore(&latest.set).map_err(|e| usage(format!("--resume: {e}")))?;
     let step = run.apollo.step_count();
     if step == run.config.steps && dir.file(SUMMARY).exists() {
@@ -144,7 +151,7 @@ impl<T: Task, C: Clone + Serialize> Run<T, C> {
             0 => (Table::create(dir, STEPS)?, Table::create(dir, VALIDATION)?),
             _ => (
                 Table::resume(dir, STEPS, |row| row < first, first)?,
-                Table::resume(dir, VALIDATION, |row| row <= first, 1)?,
+                Table::resume(dir, VALIDATION, |row| row <= first, 0)?,
             ),
         };
         let depths = self.config.plan.expected_depths(self.config.steps, &self.task.targets())?;
@@ -163,15 +170,20 @@ impl<T: Task, C: Clone + Serialize> Run<T, C> {
         while self.apollo.step_count() < self.config.steps {
             self = self.step(&mut outputs.progress)?;
             if let Err(error) = self.apollo.growth() {
-                self = self.after_failure(&error, &mut outputs)?;
+                let bad_step = matches!(&*error, ApolloError::NotFinite { .. })
+                    .then_some(self.apollo.step_count());
+                self = self.after_failure(&error, bad_step, &mut outputs)?;
                 continue;
             }
             let done = self.apollo.step_count();
             let stop = options.stop_after == Some(done) && done < self.config.steps;
             let signal = self.signals.caught();
-            let save = done.is_multiple_of(options.checkpoint_every) || done == self.config.steps;
-            if save || stop || signal.is_some() {
-                self.save(&mut outputs)?;
+            let due = done.is_multiple_of(options.checkpoint_every) || done == self.config.steps;
+            if due || stop || signal.is_some() {
+                if let Some(error) = self.save(due, &mut outputs)? {
+                    self = self.after_failure(&error, Some(done - 1), &mut outputs)?;
+                    continue;
+                }
             } else if done.is_multiple_of(READ_EVERY) {
                 self.read_losses(&mut outputs.steps)?;
             }
@@ -227,32 +239,30 @@ impl<T: Task, C: Clone + Serialize> Run<T, C> {
         Ok(self)
     }
 
-    /// What becomes of a run whose last step failed: back to the last good checkpoint, or an end.
+    /// What becomes of a run that failed: back to the last good checkpoint if numbers went bad in `bad_step`, or an end.
     fn after_failure(
         mut self,
-        error: &ApolloError,
+        error: &dyn Display,
+        bad_step: Option<u64>,
         outputs: &mut Outputs,
     ) -> Result<Self, Failure> {
-        let step = self.apollo.step_count();
-        let bad_numbers = matches!(error, ApolloError::NotFinite { .. });
         let latest = outputs.dir.checkpoints.latest_good().map_err(run_error)?;
         let kept = match &latest {
             Some(latest) => format!("the checkpoint of step {} is kept", latest.set.step()),
             None => "there is no checkpoint yet".to_owned(),
         };
         let end = |why: &str| Err(run_error(format!("{error}; {why}{kept}")));
-        if !bad_numbers || self.config.not_finite != OnNotFinite::RollBack {
-            return end("");
-        }
+        let roll_back = self.config.not_finite == OnNotFinite::RollBack;
+        let Some(bad_step) = bad_step.filter(|_| roll_back) else { return end("") };
         let Some(latest) = latest else { return end("nothing to roll back to: ") };
         if self.roll_backs == ROLL_BACKS {
             return end(&format!("after {ROLL_BACKS} roll-backs without a new checkpoint, "));
         }
-        let roll_backs = self.roll_backs + 1;
+        let (roll_backs, skipped) = (self.roll_backs + 1, self.state.skipped);
         self = self.restore(&latest.set).map_err(run_error)?;
         self.roll_backs = roll_backs;
-        // The data between the checkpoint and the bad step is left out.
-        self.state.skipped += step + 1 - self.apollo.step_count();
+        // The data up to the bad step is left out, beside what was left out before.
+        self.state.skipped = skipped + bad_step + 1 - self.apollo.step_count();
         outputs.progress.finish();
         *outputs = self.outputs(outputs.dir)?;
         outputs.progress.line(&format!(
@@ -277,26 +287,39 @@ impl<T: Task, C: Clone + Serialize> Run<T, C> {
         Ok(())
     }
 
-    /// Validates and writes a checkpoint, after the rows that belong to it.
-    fn save(&mut self, outputs: &mut Outputs) -> Result<(), Failure> {
+    /// Writes a checkpoint after the rows that belong to it, validated if it is due: one that a signal asks for has to
+    /// be quick. Gives the error of numbers that are not finite.
+    fn save(
+        &mut self,
+        due: bool,
+        outputs: &mut Outputs,
+    ) -> Result<Option<CheckpointError>, Failure> {
         let step = self.apollo.step_count();
         self.read_losses(&mut outputs.steps)?;
         outputs.steps.sync()?;
-        let score = self.validate(outputs)?;
+        let score = if due { Some(self.validate(outputs)?) } else { None };
         outputs.validation.sync()?;
         let save = || {
             let snapshot = Snapshot::new(&self.apollo, &self.optim, &self.scheduler)?
                 .with_state("loop", &self.state)?
-                .with_state("config", &self.config)?
-                .with_metric(score.loss)?;
+                .with_state("config", &self.config)?;
+            let snapshot = match score {
+                Some(score) => snapshot.with_metric(score.loss)?,
+                None => snapshot,
+            };
             outputs.dir.checkpoints.save(snapshot)
         };
-        let report = save().map_err(|e| {
-            run_error(format!("the checkpoint of step {step} was not written: {e}"))
-        })?;
-        report.not_removed.iter().for_each(|e| outputs.progress.line(&e.to_string()));
-        self.roll_backs = 0;
-        Ok(())
+        match save() {
+            Ok(report) => {
+                report.not_removed.iter().for_each(|e| outputs.progress.line(&e.to_string()));
+                self.roll_backs = 0;
+                Ok(None)
+            }
+            Err(error @ CheckpointError::NotFinite { .. }) => Ok(Some(error)),
+            Err(error) => {
+                Err(run_error(format!("the checkpoint of step {step} was not written: {error}")))
+            }
+        }
     }
 
     /// Validates at the unique layers and at full depth; gives the score at the unique layers.

@@ -8,7 +8,10 @@ use crate::schedule::LrAtGrowth;
 
 /// The plan of a run as data: what a run is a function of, beside its model, optimizer and data.
 ///
-/// A [`checkpoint`](crate::checkpoint) carries it, so that a run does not go on by another plan unnoticed.
+/// A [`checkpoint`](crate::checkpoint) carries it, so that a run does not go on by another plan unnoticed. Samplers,
+/// expanders and policies are told apart by what their `Debug` prints, which should therefore be their parameters and
+/// nothing that changes. Not part of it: [`NotFinite`](crate::NotFinite), which a run may change on its way, and
+/// [`MomentOrders`](crate::optim::MomentOrders) of optimizers of your own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlanDescription {

@@ -218,6 +218,9 @@ impl<M: Growable> Apollo<M> {
         bad: Option<ApolloError>,
         step: impl FnOnce(M, &mut ModuleOptimizer) -> M,
     ) -> Self {
+        if matches!(self.failure.as_deref(), Some(ApolloError::NotFinite { .. })) {
+            return self; // stopped
+        }
         let mut apollo = Self { growth: None, skipped: None, ..self };
         match bad {
             None => apollo.model = step(apollo.model, optim),

@@ -25,9 +25,10 @@ pub enum NotFinite {
     /// Count the step, but leave parameters and optimizer as they are; [`Apollo::skipped`](crate::Apollo::skipped)
     /// says so. The next step has other data, another depth and another rate.
     Skip,
-    /// Leave everything as it is, the step's number too, and stop: burn-train through its interrupter, a hand-written
-    /// loop by the error of [`Apollo::growth`](crate::Apollo::growth). The loop may then load the last good
-    /// checkpoint and go on from there with other data.
+    /// Leave everything as it is, the step's number too, and take no further step: a hand-written loop sees the error of
+    /// [`Apollo::growth`](crate::Apollo::growth), burn-train stops if it has the model's
+    /// interrupter (`Apollo::with_interrupter`). The loop may then load the last good checkpoint and go on from
+    /// there with other data.
     Stop,
 }
 

@@ -18,12 +18,12 @@ pub enum CheckpointError {
         #[source]
         cause: io::Error,
     },
-    /// Another process has the folder open.
-    #[error("{}: in use by another process{}", path.display(), by(*process))]
+    /// The folder is open already.
+    #[error("{}: already in use{}", path.display(), by(*process))]
     Locked {
         /// The folder.
         path: PathBuf,
-        /// The id of that process, if it can be told.
+        /// The id of the process that has it open, if it can be told.
         process: Option<u32>,
     },
     /// A set that cannot be used.
@@ -45,7 +45,7 @@ pub enum CheckpointError {
         damaged: Vec<CheckpointError>,
     },
     /// There is no set of an epoch.
-    #[error("{}: no checkpoint of epoch {epoch}", path.display())]
+    #[error("{}: no good checkpoint of epoch {epoch}", path.display())]
     NoEpoch {
         /// The folder of the checkpoints.
         path: PathBuf,
@@ -132,6 +132,14 @@ pub enum Damage {
         /// The length in the manifest.
         expected: u64,
     },
+    /// It is longer than such a file can be.
+    #[error("has {found} bytes, more than the {limit} that it can have")]
+    TooLarge {
+        /// Its length.
+        found: u64,
+        /// The greatest length.
+        limit: u64,
+    },
     /// Its bytes are not those that were written.
     #[error("does not have its checksum")]
     Checksum,
@@ -157,7 +165,7 @@ impl CheckpointError {
 }
 
 fn by(process: Option<u32>) -> String {
-    process.map_or_else(String::new, |id| format!(" (process {id})"))
+    process.map_or_else(String::new, |id| format!(" by process {id}"))
 }
 
 fn first(damaged: &[CheckpointError]) -> String {

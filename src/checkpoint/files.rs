@@ -1,7 +1,7 @@
 //! Files that are written for good and read with suspicion.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{Error, ErrorKind, Read, Write};
 use std::path::Path;
 
 use super::sums::{Sums, checksum, checksum_of};
@@ -31,6 +31,7 @@ pub(super) fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<[u8; 32], Ch
 
 /// Waits until the entries of a folder are on the disk.
 pub(super) fn sync_dir(dir: &Path) -> Result<(), CheckpointError> {
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     // Other systems have no way to do it, and journal their folders.
     match cfg!(unix) {
         true => File::open(dir)
@@ -89,14 +90,15 @@ pub(super) fn check(
 /// Reads a whole file of at most `limit` bytes. Memory is taken by the file's true length alone.
 fn read(dir: &Path, name: &str, limit: u64) -> Result<Vec<u8>, CheckpointError> {
     let (file, length) = open(dir, name)?;
-    let too_large =
-        || CheckpointError::damaged(dir, name, Damage::Length { found: length, expected: limit });
     if length > limit {
-        return Err(too_large());
+        return Err(CheckpointError::damaged(dir, name, Damage::TooLarge { found: length, limit }));
     }
     let mut bytes = Vec::new();
-    let room = usize::try_from(length).map_err(|_| too_large())?;
-    bytes.try_reserve_exact(room).map_err(|_| too_large())?;
+    let no_room = |_| {
+        let cause = Error::from(ErrorKind::OutOfMemory);
+        CheckpointError::io("read", &dir.join(name))(cause)
+    };
+    bytes.try_reserve_exact(length as usize).map_err(no_room)?;
     file.take(limit).read_to_end(&mut bytes).map_err(|e| unreadable(dir, name, &e))?;
     Ok(bytes)
 }
@@ -113,13 +115,22 @@ fn open(dir: &Path, name: &str) -> Result<(File, u64), CheckpointError> {
     Ok((file, length))
 }
 
-/// A file that may not be read says nothing of the set; anything else counts as damage.
-fn unreadable(dir: &Path, name: &str, error: &std::io::Error) -> CheckpointError {
+/// What a failed read says of a set: nothing, unless the file is missing, cut short or on a bad sector. A system that
+/// is short of files or memory, or may not read, is no reason to step over a good set.
+fn unreadable(dir: &Path, name: &str, error: &Error) -> CheckpointError {
+    /// The number of `EIO` on Unix systems.
+    const BAD_SECTOR: i32 = 5;
+    let damage = Damage::Unreadable(error.to_string());
     match error.kind() {
-        std::io::ErrorKind::PermissionDenied => {
-            CheckpointError::io("read", &dir.join(name))(std::io::Error::from(error.kind()))
+        ErrorKind::NotFound => CheckpointError::damaged(dir, name, Damage::Missing),
+        ErrorKind::InvalidData | ErrorKind::UnexpectedEof | ErrorKind::NotADirectory => {
+            CheckpointError::damaged(dir, name, damage)
         }
-        std::io::ErrorKind::NotFound => CheckpointError::damaged(dir, name, Damage::Missing),
-        _ => CheckpointError::damaged(dir, name, Damage::Unreadable(error.to_string())),
+        _ if cfg!(unix) && error.raw_os_error() == Some(BAD_SECTOR) => {
+            CheckpointError::damaged(dir, name, damage)
+        }
+        kind => CheckpointError::io("read", &dir.join(name))(
+            error.raw_os_error().map_or_else(|| kind.into(), Error::from_raw_os_error),
+        ),
     }
 }

@@ -94,6 +94,6 @@ pub use error::{CheckpointError, Damage};
 pub use retention::Retention;
 pub use set::{CheckpointSet, Restored};
 pub use snapshot::Snapshot;
-pub use store::{CheckpointStore, LatestGood, SaveReport};
+pub use store::{CheckpointStore, LatestGood, SaveReport, latest_good};
 #[cfg(feature = "train")]
 pub use train::{RecordCheckpointer, SetCheckpointers, SetRecord};

@@ -6,6 +6,8 @@ use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Bool, Bytes, DType, Int, Shape, Tensor, TensorData};
 use burn_pack::{Reader, Scalar};
 
+use crate::optim::{MomentOrders, check_precision};
+
 /// The content of a burnpack.
 pub(super) struct Pack {
     tensors: Vec<Entry>,
@@ -18,6 +20,21 @@ struct Entry {
     shape: Shape,
     id: Option<u64>,
     bytes: Bytes,
+}
+
+impl Entry {
+    /// Whether this can be the state that one of Burn's optimizers keeps of a parameter: a number for each of its own,
+    /// or one for each row or column.
+    fn check_state_of(&self, shape: &Shape) -> Result<(), String> {
+        let fits = kind(self.dtype) == Kind::Float
+            && self.shape.num_dims() == shape.num_dims()
+            && self.shape.iter().zip(shape.iter()).all(|(own, param)| *own == 1 || own == param);
+        let Self { name, dtype, shape: own, .. } = self;
+        match fits {
+            true => Ok(()),
+            false => Err(format!("`{name}` holds {dtype:?} {own:?}, the parameter is {shape:?}")),
+        }
+    }
 }
 
 impl Pack {
@@ -65,7 +82,8 @@ impl Pack {
 
     /// Whether this is optimizer state of `model`'s parameters.
     pub(super) fn check_optim(&self, model: &impl Module) -> Result<(), String> {
-        let ranks = Params::of(model).ranks;
+        let Params { ranks, shapes, .. } = Params::of(model);
+        let known = MomentOrders::default();
         for entry in &self.tensors {
             let name = &entry.name;
             let Some(id) = entry.id else { return Err(format!("`{name}` names no parameter")) };
@@ -74,6 +92,10 @@ impl Pack {
             }
             if !self.scalars.contains_key(&format!("{id}.{RANK}")) {
                 return Err(format!("`{name}` has no `{id}.{RANK}`"));
+            }
+            let field = &name[id.to_string().len() + 1..];
+            if let (Some(_), Some(shape)) = (known.order(field), shapes.get(&id)) {
+                entry.check_state_of(shape)?;
             }
         }
         for (name, value) in &self.scalars {
@@ -93,8 +115,27 @@ impl Pack {
         Ok(())
     }
 
-    pub(super) fn tensors(&self) -> usize {
-        self.tensors.len()
+    /// Whether Burn loads optimizer state as it was: it takes all numbers to the default device's precision.
+    pub(super) fn check_precision(&self) -> Result<(), String> {
+        let floats = self.tensors.iter().filter(|e| kind(e.dtype) == Kind::Float);
+        floats
+            .map(|e| check_precision(&e.name, e.dtype))
+            .find_map(Result::err)
+            .map_or(Ok(()), |e| Err(e.to_string()))
+    }
+
+    /// The first tensor or scalar of this pack that `other` does not hold in the same way.
+    pub(super) fn missing_from(&self, other: &Self) -> Option<&str> {
+        let same = |a: &Entry, b: &Entry| {
+            (a.dtype, &a.shape, a.id) == (b.dtype, &b.shape, b.id) && a.bytes[..] == b.bytes[..]
+        };
+        let tensor = self
+            .tensors
+            .iter()
+            .find(|a| !other.tensors.iter().any(|b| a.name == b.name && same(a, b)));
+        let scalar =
+            self.scalars.iter().find(|(name, value)| other.scalars.get(*name) != Some(value));
+        tensor.map(|e| e.name.as_str()).or(scalar.map(|(name, _)| name.as_str()))
     }
 }
 
@@ -144,6 +185,7 @@ struct Params {
     path: Vec<String>,
     kinds: HashMap<String, Kind>,
     ranks: HashMap<u64, usize>,
+    shapes: HashMap<u64, Shape>,
 }
 
 impl Params {
@@ -153,7 +195,8 @@ impl Params {
         params
     }
 
-    fn add(&mut self, id: ParamId, kind: Kind, rank: usize) {
+    fn add(&mut self, id: ParamId, kind: Kind, rank: usize, shape: Shape) {
+        self.shapes.insert(id.val(), shape);
         self.kinds.insert(self.path.join("."), kind);
         self.ranks.insert(id.val(), rank);
     }
@@ -169,15 +212,15 @@ impl ModuleVisitor for Params {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.add(param.id, Kind::Float, D);
+        self.add(param.id, Kind::Float, D, param.lazy_shape());
     }
 
     fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
-        self.add(param.id, Kind::Int, D);
+        self.add(param.id, Kind::Int, D, param.lazy_shape());
     }
 
     fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
-        self.add(param.id, Kind::Bool, D);
+        self.add(param.id, Kind::Bool, D, param.lazy_shape());
     }
 }
 

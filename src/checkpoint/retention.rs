@@ -30,13 +30,14 @@ impl Retention {
         Self { last: count.max(1), best: 0, highest: false }
     }
 
-    /// Also the `count` sets with the lowest metric ([`Snapshot::with_metric`](super::Snapshot::with_metric)), the
+    /// Beside the newest, the `count` sets with the lowest metric ([`Snapshot::with_metric`](super::Snapshot::with_metric)), the
     /// newer of equals.
     pub fn and_lowest(self, count: usize) -> Self {
         Self { best: count, highest: false, ..self }
     }
 
-    /// Also the `count` sets with the highest metric, the newer of equals.
+    /// Beside the newest, the `count` sets with the highest metric, the newer of equals: in place of
+    /// [`and_lowest`](Self::and_lowest).
     pub fn and_highest(self, count: usize) -> Self {
         Self { best: count, highest: true, ..self }
     }
@@ -44,12 +45,17 @@ impl Retention {
     /// The sets to keep, of good sets by their number and metric in order of writing.
     pub(super) fn kept(&self, sets: &[(u64, Option<f64>)]) -> BTreeSet<u64> {
         let mut kept: BTreeSet<u64> = sets.iter().rev().take(self.last).map(|s| s.0).collect();
+        kept.extend(self.best_first(sets).into_iter().take(self.best));
+        kept
+    }
+
+    /// The sets that have a metric, the best first.
+    pub(super) fn best_first(&self, sets: &[(u64, Option<f64>)]) -> Vec<u64> {
         let sign = if self.highest { -1.0 } else { 1.0 };
         let mut rated: Vec<(f64, u64)> =
             sets.iter().filter_map(|(set, metric)| Some((sign * (*metric)?, *set))).collect();
         rated.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
-        kept.extend(rated.iter().take(self.best).map(|(_, set)| *set));
-        kept
+        rated.into_iter().map(|(_, set)| set).collect()
     }
 }
 

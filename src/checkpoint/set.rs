@@ -95,7 +95,8 @@ impl CheckpointSet {
 
     /// Takes up the run: reads its position first, gives the model the layers of its stage, then loads parameters,
     /// optimizer state and scheduler. All three are given as a new run would build them, and a model of any stage will
-    /// do. Memory for one file at a time is taken beside what is loaded.
+    /// do; give clones (they are cheap) where the run must go on if the load fails. Memory for one file at a time is
+    /// taken beside what is loaded.
     ///
     /// # Errors
     ///
@@ -108,14 +109,29 @@ impl CheckpointSet {
         optim: ModuleOptimizer,
         scheduler: ModuleLrScheduler,
     ) -> Result<Restored<M>, CheckpointError> {
-        if !self.other_plan {
-            same_plan(&self.manifest.plan, &apollo.describe())?;
-        }
-        let apollo = load_model(apollo, self.read(MODEL)?)?;
+        let apollo = self.model(apollo)?;
         let optim = load_optim(optim, self.read(OPTIM)?, &apollo)?;
         let scheduler = load_scheduler(scheduler, self.read(SCHEDULER)?)?;
         apollo.tell_again(&self.manifest.losses, &self.manifest.measured);
         Ok((apollo, optim, scheduler))
+    }
+
+    /// Loads the model alone: to look at it, to export it, or to train it in another way.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn load_model<M: Growable>(&self, apollo: Apollo<M>) -> Result<Apollo<M>, CheckpointError> {
+        let apollo = self.model(apollo)?;
+        apollo.tell_again(&self.manifest.losses, &self.manifest.measured);
+        Ok(apollo)
+    }
+
+    fn model<M: Growable>(&self, apollo: Apollo<M>) -> Result<Apollo<M>, CheckpointError> {
+        if !self.other_plan {
+            same_plan(&self.manifest.plan, &apollo.describe())?;
+        }
+        load_model(apollo, self.read(MODEL)?)
     }
 
     /// A record's bytes, checked once more.
@@ -156,12 +172,13 @@ pub(super) fn load_optim(
     caught(&misfit, || {
         let record = OptimizerRecord::from_bytes(bytes).map_err(|e| misfit(e.to_string()))?;
         let optim = optim.load_record(record);
-        // Burn leaves out what it cannot rebuild without a word.
-        match optim.to_record().len() {
-            found if found == pack.tensors() => Ok(optim),
-            found => Err(misfit(format!(
-                "the optimizer took {found} of {} state tensors: it is of another kind",
-                pack.tensors()
+        // Burn leaves out what it cannot rebuild, and changes what is in another precision, without a word.
+        let loaded = optim.to_record().into_bytes().map_err(|e| misfit(e.to_string()))?.shared();
+        let loaded = Pack::read(&loaded).map_err(&misfit)?;
+        match pack.missing_from(&loaded) {
+            None => Ok(optim),
+            Some(name) => Err(misfit(format!(
+                "the optimizer did not take `{name}`: it is of another kind or precision"
             ))),
         }
     })
@@ -180,7 +197,10 @@ pub(super) fn load_scheduler(
         let scheduler = scheduler.load_record(record);
         // Schedulers pass over what they do not know.
         match scheduler.to_record().into_bytes().map_err(error)? == written {
-            true => Ok(scheduler),
+            true => {
+                let _ = scheduler.clone().step(); // it may stand at the end of all numbers
+                Ok(scheduler)
+            }
             false => Err(misfit("the learning-rate scheduler is of another kind".to_owned())),
         }
     })

@@ -65,7 +65,8 @@ impl Snapshot {
     }
 
     /// Adds a state of your own under a name: the position in the data, the configuration, whatever the run goes by
-    /// beside what Burn and this crate know. It is stored as JSON; floating-point numbers keep all their bits.
+    /// beside what Burn and this crate know. It is stored as JSON: finite floating-point numbers keep all their bits, but
+    /// NaN and infinities become `null`, which few types read back.
     ///
     /// # Errors
     ///
@@ -73,12 +74,9 @@ impl Snapshot {
     pub fn with_state(
         mut self,
         name: &str,
-        state: &impl Serialize,
+        state: &(impl Serialize + ?Sized),
     ) -> Result<Self, CheckpointError> {
-        let value = serde_json::to_value(state).map_err(|e| CheckpointError::State {
-            name: name.to_owned(),
-            message: e.to_string(),
-        })?;
+        let value = to_value(name, state)?;
         self.state.insert(name.to_owned(), value);
         Ok(self)
     }
@@ -100,19 +98,29 @@ impl Snapshot {
         Self { epoch: Some(epoch), ..self }
     }
 
-    /// # Errors
-    ///
-    /// [`CheckpointError::NotFinite`] naming a tensor that holds a NaN or an infinity.
-    pub(super) fn check_finite(&self) -> Result<(), CheckpointError> {
+    /// Looks for what could not be loaded again, and for numbers that are not worth keeping.
+    pub(super) fn check(&self, not_finite: bool) -> Result<(), CheckpointError> {
         for (file, bytes) in &self.files {
-            let pack =
-                Pack::read(bytes).map_err(|message| CheckpointError::Encode { file, message })?;
-            if let Some(tensor) = pack.not_finite() {
+            let encode = |message| CheckpointError::Encode { file, message };
+            let pack = Pack::read(bytes).map_err(encode)?;
+            if *file == OPTIM {
+                pack.check_precision().map_err(encode)?;
+            }
+            if let (false, Some(tensor)) = (not_finite, pack.not_finite()) {
                 return Err(CheckpointError::NotFinite { what: format!("`{tensor}` of {file}") });
             }
         }
         Ok(())
     }
+}
+
+/// A user's state as JSON.
+pub(super) fn to_value(
+    name: &str,
+    state: &(impl Serialize + ?Sized),
+) -> Result<Value, CheckpointError> {
+    serde_json::to_value(state)
+        .map_err(|e| CheckpointError::State { name: name.to_owned(), message: e.to_string() })
 }
 
 /// A record as the bytes of a file.

@@ -89,6 +89,7 @@ impl CheckpointStore {
     /// # Errors
     ///
     /// [`CheckpointError::NotFinite`] for weights or optimizer state with a NaN or an infinity,
+    /// [`CheckpointError::Encode`] for optimizer state in a precision that Burn would not load again,
     /// [`CheckpointError::Io`] when the disk is full or fails. The sets that were there are still there then.
     pub fn save(&self, snapshot: Snapshot) -> Result<SaveReport, CheckpointError> {
         self.save_keeping(snapshot, |sets| self.retention.kept(sets))
@@ -100,11 +101,9 @@ impl CheckpointStore {
         snapshot: Snapshot,
         kept: impl FnOnce(&[(u64, Option<f64>)]) -> BTreeSet<u64>,
     ) -> Result<SaveReport, CheckpointError> {
-        if !self.allow_not_finite {
-            snapshot.check_finite()?;
-        }
+        snapshot.check(self.allow_not_finite)?;
         let mut damaged = self.damaged();
-        let number = self.sets()?.last_key_value().map_or(1, |(number, _)| number + 1);
+        let number = self.sets()?.last().map_or(1, |(number, _)| number.saturating_add(1));
         let name = format!("{number:06}-step-{}", snapshot.step);
         let (aside, path) = (self.path.join(format!("{ASIDE}{name}")), self.path.join(&name));
         let published = write_set(&aside, snapshot).and_then(|bytes| {
@@ -130,23 +129,36 @@ impl CheckpointStore {
     /// them. [`CheckpointError::Version`] when a set is of a later version of this crate.
     pub fn latest_good(&self) -> Result<Option<LatestGood>, CheckpointError> {
         let mut damaged = self.damaged();
-        let mut stepped_over = Vec::new();
-        for (number, path) in self.sets()?.into_iter().rev() {
-            match CheckpointSet::open(&path) {
-                Ok(set) => return Ok(Some(LatestGood { set, stepped_over })),
-                Err(error) if error.is_damage() => {
-                    damaged.insert(number);
-                    stepped_over.push(error);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        match stepped_over.is_empty() {
-            true => Ok(None),
-            false => {
-                Err(CheckpointError::NoneGood { path: self.path.clone(), damaged: stepped_over })
-            }
-        }
+        first_good(&self.path, self.sets()?.into_iter().rev(), |number| {
+            damaged.insert(number);
+        })
+    }
+
+    /// The set with the best metric that is good, by what the store's [`Retention`] takes for best: the lowest unless
+    /// it says the highest. `None` if no set has a metric.
+    ///
+    /// # Errors
+    ///
+    /// As [`latest_good`](Self::latest_good).
+    pub fn best_good(&self) -> Result<Option<LatestGood>, CheckpointError> {
+        let mut damaged = self.damaged();
+        let sets = self.sets()?;
+        let metric = |path: &PathBuf| read_manifest(path).ok().and_then(|m| m.metric);
+        let rated: Vec<_> = sets.iter().map(|(number, path)| (*number, metric(path))).collect();
+        let of = |number| sets.iter().find(|(n, _)| *n == number).cloned();
+        let best = self.retention.best_first(&rated).into_iter().filter_map(of);
+        first_good(&self.path, best, |number| {
+            damaged.insert(number);
+        })
+    }
+
+    /// Whether there is no set, good or damaged.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::Io`] when the folder cannot be read.
+    pub fn is_empty(&self) -> Result<bool, CheckpointError> {
+        Ok(self.sets()?.is_empty())
     }
 
     /// Removes all sets: for a run that begins anew in the same folder.
@@ -155,19 +167,15 @@ impl CheckpointStore {
     ///
     /// [`CheckpointError::Io`] for a set that cannot be removed.
     pub fn clear(&self) -> Result<(), CheckpointError> {
-        let _damaged = self.damaged();
-        self.sets()?.values().try_for_each(|set| self.remove(set))
+        let mut damaged = self.damaged();
+        self.sets()?.iter().try_for_each(|(_, set)| self.remove(set))?;
+        damaged.clear();
+        Ok(())
     }
 
-    /// The sets' folders by number, good or not.
-    pub(super) fn sets(&self) -> Result<BTreeMap<u64, PathBuf>, CheckpointError> {
-        let number = |name: &str| {
-            let (number, step) = name.split_once("-step-")?;
-            step.parse::<u64>().ok()?;
-            number.parse().ok()
-        };
-        let sets = entries(&self.path)?.into_iter();
-        Ok(sets.filter_map(|(name, path)| Some((number(&name)?, path))).collect())
+    /// The sets' numbers and folders in order of writing, good or not.
+    pub(super) fn sets(&self) -> Result<Vec<(u64, PathBuf)>, CheckpointError> {
+        sets_in(&self.path)
     }
 
     /// Removes the sets that `kept` does not name. Damaged ones stay as long as the oldest good one that stays is
@@ -178,12 +186,12 @@ impl CheckpointStore {
         kept: impl FnOnce(&[(u64, Option<f64>)]) -> BTreeSet<u64>,
     ) -> Result<(Vec<PathBuf>, Vec<CheckpointError>), CheckpointError> {
         let sets = self.sets()?;
-        let mut good = Vec::new();
+        let (mut good, mut bad) = (Vec::new(), damaged.clone());
         for (number, path) in &sets {
-            if !damaged.contains(number)
-                && let Ok(manifest) = read_manifest(path)
-            {
-                good.push((*number, manifest.metric));
+            match read_manifest(path) {
+                Ok(manifest) if !damaged.contains(number) => good.push((*number, manifest.metric)),
+                Err(error) if error.is_damage() => drop(bad.insert(*number)),
+                _ => {} // a set of a later version, or one that cannot be read now, is left alone
             }
         }
         let kept = kept(&good);
@@ -191,7 +199,8 @@ impl CheckpointStore {
         let oldest = kept.first().copied().unwrap_or(0);
         let (mut removed, mut not_removed) = (Vec::new(), Vec::new());
         for (number, path) in sets {
-            if !kept.contains(&number) && (is_good(&number) || number < oldest) {
+            let old = bad.contains(&number) && number < oldest;
+            if !kept.contains(&number) && (is_good(&number) || old) {
                 match self.remove(&path) {
                     Ok(()) => removed.push(path),
                     Err(error) => not_removed.push(error),
@@ -215,12 +224,59 @@ impl CheckpointStore {
     }
 }
 
+/// The newest good set in a folder that another process may be writing to: for looking at a run, or for taking a model
+/// out of it. The set may be let go by that process at any time.
+///
+/// # Errors
+///
+/// As [`CheckpointStore::latest_good`].
+pub fn latest_good(path: impl AsRef<Path>) -> Result<Option<LatestGood>, CheckpointError> {
+    let path = path.as_ref();
+    first_good(path, sets_in(path)?.into_iter().rev(), |_| {})
+}
+
+/// The first good one of `sets`; the numbers of the damaged ones before it are told.
+fn first_good(
+    folder: &Path,
+    sets: impl Iterator<Item = (u64, PathBuf)>,
+    mut damaged: impl FnMut(u64),
+) -> Result<Option<LatestGood>, CheckpointError> {
+    let mut stepped_over = Vec::new();
+    for (number, path) in sets {
+        match CheckpointSet::open(&path) {
+            Ok(set) => return Ok(Some(LatestGood { set, stepped_over })),
+            Err(error) if error.is_damage() => {
+                damaged(number);
+                stepped_over.push(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match stepped_over.is_empty() {
+        true => Ok(None),
+        false => Err(CheckpointError::NoneGood { path: folder.to_owned(), damaged: stepped_over }),
+    }
+}
+
+/// Numbers and folders of the sets in a folder, in order of writing.
+fn sets_in(folder: &Path) -> Result<Vec<(u64, PathBuf)>, CheckpointError> {
+    let number = |name: &str| {
+        let (number, step) = name.split_once("-step-")?;
+        step.parse::<u64>().ok()?;
+        number.parse().ok()
+    };
+    let entries = entries(folder)?.into_iter();
+    let mut sets: Vec<_> =
+        entries.filter_map(|(name, path)| Some((number(&name)?, path))).collect();
+    sets.sort();
+    Ok(sets)
+}
+
 /// Makes a folder and those above it, and waits until they are on the disk.
 fn make_dir(path: &Path) -> Result<(), CheckpointError> {
     let missing = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).count();
     fs::create_dir_all(path).map_err(CheckpointError::io("made", path))?;
-    let above = path.ancestors().skip(1).take(missing);
-    above.filter(|p| !p.as_os_str().is_empty()).try_for_each(files::sync_dir)
+    path.ancestors().skip(1).take(missing).try_for_each(files::sync_dir)
 }
 
 /// Writes all files of a set into the new folder `dir` and waits until they are on the disk.

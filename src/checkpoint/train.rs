@@ -8,17 +8,22 @@ use burn::optim::lr_scheduler::LrSchedulerRecord;
 use burn::store::{ModuleRecord, RecordError};
 use burn::tensor::Bytes;
 use burn::train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::files::{MODEL, OPTIM, SCHEDULER};
 use super::pack::Pack;
 use super::set::progress_words;
-use super::snapshot::encode;
+use super::snapshot::{encode, to_value};
 use super::store::read_manifest;
 use super::{CheckpointError, CheckpointSet, CheckpointStore, Snapshot};
 use crate::apollo::{Apollo, PlanDescription};
 use crate::stack::Growable;
 
 /// Checkpointers for burn-train that write its three records as one [set](CheckpointSet) per epoch.
+///
+/// What the growth policy is told during validation, after the last step of an epoch, is not part of its set: a policy
+/// that resumes exactly listens to training.
 ///
 /// burn-train's strategy says which epochs to keep (`with_checkpointing_strategy`), not the store's
 /// [`Retention`](super::Retention); but an epoch is only let go once a newer set was found good.
@@ -79,10 +84,12 @@ use crate::stack::Growable;
 ///     .with_custom_checkpointers(checkpointers.model(), checkpointers.optim(), checkpointers.scheduler())
 ///     .num_epochs(3);
 /// # training = training.with_application_logger(None);
-/// if let Some(latest) = latest {
+/// if let Some(set) = latest.map(|latest| latest.set) {
 ///     // Loaded here for its typed errors: burn-train panics at a record that does not fit.
-///     (apollo, optim, scheduler) = latest.set.load(apollo, optim, scheduler)?;
-///     training = training.checkpoint(latest.set.epoch().unwrap_or(0));
+///     (apollo, optim, scheduler) = set.load(apollo, optim, scheduler)?;
+///     if let Some(epoch) = set.epoch() {
+///         training = training.checkpoint(epoch);
+///     }
 /// }
 /// let result = training.launch(Learner::new(apollo, optim, scheduler));
 /// # assert!(result.error.is_none());
@@ -100,6 +107,7 @@ pub struct SetCheckpointers {
 struct Shared {
     store: CheckpointStore,
     plan: PlanDescription,
+    state: Mutex<BTreeMap<String, Value>>,
     epochs: Mutex<Epochs>,
 }
 
@@ -117,8 +125,25 @@ struct Epochs {
 impl SetCheckpointers {
     /// Checkpointers that write into `store`, for a run of `apollo`.
     pub fn new<M: Growable>(store: CheckpointStore, apollo: &Apollo<M>) -> Self {
-        let (plan, epochs) = (apollo.describe(), Mutex::default());
-        Self { shared: Arc::new(Shared { store, plan, epochs }) }
+        let (plan, state, epochs) = (apollo.describe(), Mutex::default(), Mutex::default());
+        Self { shared: Arc::new(Shared { store, plan, state, epochs }) }
+    }
+
+    /// Adds a state of your own to every set from now on, as [`Snapshot::with_state`] does: the configuration, say.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::State`] where JSON cannot hold it.
+    pub fn with_state(
+        self,
+        name: &str,
+        state: &(impl Serialize + ?Sized),
+    ) -> Result<Self, CheckpointError> {
+        let value = to_value(name, state)?;
+        let mut states = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        states.insert(name.to_owned(), value);
+        drop(states);
+        Ok(self)
     }
 
     /// The checkpointer of the model's record.
@@ -208,9 +233,11 @@ impl Shared {
         epochs.written = false;
         let files = [(MODEL, model), (OPTIM, optim), (SCHEDULER, scheduler)];
         let snapshot = Snapshot::of_files(step(&files[0].1)?, self.plan.clone(), files);
-        let doomed = self.sets_of(&epochs.doomed)?;
-        self.store.save_keeping(snapshot.with_epoch(epoch), |good| {
-            good.iter().map(|(number, _)| *number).filter(|n| !doomed.contains_key(n)).collect()
+        let doomed: BTreeSet<u64> =
+            self.sets_of(&epochs.doomed)?.into_iter().map(|(number, ..)| number).collect();
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.store.save_keeping(Snapshot { state, ..snapshot.with_epoch(epoch) }, |good| {
+            good.iter().map(|(number, _)| *number).filter(|n| !doomed.contains(n)).collect()
         })?;
         epochs.doomed.clear();
         epochs.written = true;
@@ -224,37 +251,36 @@ impl Shared {
         if !epochs.partial.is_empty() || !epochs.written {
             return Ok(());
         }
-        let newest = self.store.sets()?.pop_last().map(|(number, _)| number);
-        for (number, set) in self.sets_of(&epochs.doomed)? {
-            if Some(number) != newest {
-                self.store.remove(&set)?;
+        let newest = self.store.sets()?.last().map(|(number, _)| *number);
+        let mut kept = BTreeSet::new();
+        for (number, path, epoch) in self.sets_of(&epochs.doomed)? {
+            match Some(number) == newest {
+                true => drop(kept.insert(epoch)),
+                false => self.store.remove(&path)?,
             }
         }
-        epochs.doomed.clear();
+        epochs.doomed = kept;
         Ok(())
     }
 
-    /// The sets of some epochs, by number.
-    fn sets_of(&self, epochs: &BTreeSet<usize>) -> Result<BTreeMap<u64, PathBuf>, CheckpointError> {
-        let mut sets = self.store.sets()?;
-        sets.retain(|_, path| {
-            let epoch = read_manifest(path).ok().and_then(|m| m.epoch);
-            epoch.is_some_and(|epoch| epochs.contains(&epoch))
-        });
-        Ok(sets)
+    /// Number, folder and epoch of the sets of some epochs.
+    fn sets_of(
+        &self,
+        epochs: &BTreeSet<usize>,
+    ) -> Result<Vec<(u64, PathBuf, usize)>, CheckpointError> {
+        let of_epoch = |(number, path): (u64, PathBuf)| {
+            let epoch = read_manifest(&path).ok()?.epoch?;
+            epochs.contains(&epoch).then_some((number, path, epoch))
+        };
+        Ok(self.store.sets()?.into_iter().filter_map(of_epoch).collect())
     }
 
     /// The newest good set of an epoch.
     fn find(&self, epoch: usize) -> Result<CheckpointSet, CheckpointError> {
-        let mut found = Err(CheckpointError::NoEpoch { path: self.store.path().to_owned(), epoch });
-        for path in self.store.sets()?.into_values().rev() {
-            match CheckpointSet::open(&path) {
-                Ok(set) if set.epoch() == Some(epoch) => return Ok(set),
-                Ok(_) => {}
-                Err(error) => found = Err(error),
-            }
-        }
-        found
+        let sets = self.store.sets()?.into_iter().rev();
+        sets.filter_map(|(_, path)| CheckpointSet::open(&path).ok())
+            .find(|set| set.epoch() == Some(epoch))
+            .ok_or_else(|| CheckpointError::NoEpoch { path: self.store.path().to_owned(), epoch })
     }
 }
 

@@ -1,3 +1,5 @@
+use core::fmt;
+
 use super::{Decision, GrowthPolicy, Observation, ScheduleError};
 
 /// Grows when the training loss stops falling, at the latest where the schedule ends the stage.
@@ -15,7 +17,7 @@ use super::{Decision, GrowthPolicy, Observation, ScheduleError};
 /// assert_eq!(policy.decide(&now), Decision::Grow);
 /// # Ok::<(), burn_apollo::schedule::ScheduleError>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 pub struct LossPlateau {
     patience: u64,
     threshold: f64,
@@ -23,7 +25,18 @@ pub struct LossPlateau {
     tracked: Option<Tracked>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// The parameters: what a plan is described by.
+impl fmt::Debug for LossPlateau {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LossPlateau")
+            .field("patience", &self.patience)
+            .field("threshold", &self.threshold)
+            .field("smoothing", &self.smoothing)
+            .finish()
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
 struct Tracked {
     stage: usize,
     smoothed: f64,

@@ -50,7 +50,8 @@ pub enum Decision {
 /// Decisions must follow from the observations alone, or devices that own a copy of the policy each
 /// (distributed data parallel) will not agree: such workers share one feed, so a
 /// policy that looks at losses or other numbers belongs to one device, or to several under one optimizer.
-/// `state` must always have the same length.
+/// `state` must always have the same length. What `Debug` prints tells a policy from others in a checkpoint: its
+/// parameters, and nothing that changes while it decides.
 ///
 /// # Example
 ///
