@@ -18,6 +18,7 @@ pub mod signal;
 pub mod table;
 pub mod task;
 pub mod text;
+pub mod text_options;
 pub mod train;
 pub mod transformer;
 

@@ -7,13 +7,14 @@ use crate::common::gpt::Gpt;
 use crate::common::results::MODEL;
 use crate::common::run_dir::read_config;
 use crate::common::run_options::RunConfig;
+use crate::common::text_options::TextConfig;
 use crate::common::{Failure, device, usage};
-use crate::options::{Options, TextConfig};
+use crate::options::{self, Options};
 
 pub fn from_run(options: &Options, prompt: &str) -> Result<(), Failure> {
     let (out, device) = (&options.run.out, device::by_name(&options.run.device)?);
     let config: RunConfig<TextConfig> = read_config(out)?;
-    let model = config.task.model().init(&device);
+    let model = options::model(&config.task).init(&device);
     let model = model
         .try_load_file(out.join(MODEL))
         .map_err(|e| usage(format!("--out {}: no finished run: {e}", out.display())))?;

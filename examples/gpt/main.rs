@@ -13,8 +13,9 @@ mod task;
 
 use std::process::ExitCode;
 
+use common::text_options::TextConfig;
 use common::train;
-use options::{Options, TextConfig};
+use options::Options;
 use task::Bytes;
 
 fn main() -> ExitCode {
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
     common::start(&defaults, |options: Options| match &options.generate {
         Some(prompt) => generate::from_run(&options, prompt),
         None => {
-            let (config, text) = options.config()?;
+            let (config, text) = options.text.config(&options.run)?;
             let task = Bytes::new(&options, &config, text);
             let same = config.clone();
             train::run(task, &options.run, config, |other| TextConfig::same_run(&same, other))

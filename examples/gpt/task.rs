@@ -5,8 +5,9 @@ use crate::common::gpt::Gpt;
 use crate::common::run_options::RunConfig;
 use crate::common::task::{Baseline, Measure, Score, Task};
 use crate::common::text::{Batch, Text};
+use crate::common::text_options::TextConfig;
 use crate::generate::{self, Sampling};
-use crate::options::{Options, TextConfig};
+use crate::options::{self, Options};
 
 /// Every byte of a text from the bytes before it.
 pub struct Bytes {
@@ -32,7 +33,7 @@ impl Task for Bytes {
     const UNIT: &'static str = "nats per byte";
 
     fn model(&self, device: &Device) -> Gpt {
-        self.config.task.model().init(device)
+        options::model(&self.config.task).init(device)
     }
 
     fn targets(&self) -> Vec<usize> {

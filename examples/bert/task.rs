@@ -1,0 +1,136 @@
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::common::bert::{Bert, BertConfig};
+use crate::common::run_options::RunConfig;
+use crate::common::task::{Baseline, Measure, Score, Task};
+use crate::common::text::{self, Text};
+use crate::common::text_options::TextConfig;
+use crate::common::{Failure, run_error};
+use crate::masking::{MASK, NO_LABEL, mask};
+
+/// Masked bytes of a text from the bytes around them.
+pub struct MaskedBytes {
+    config: RunConfig<TextConfig>,
+    text: Text,
+}
+
+/// Token ids and labels, both `[batch, seq]`; a label below 0 does not count.
+pub struct Batch {
+    inputs: Tensor<2, Int>,
+    labels: Tensor<2, Int>,
+}
+
+/// Windows of the validation part, masked alike in all runs.
+const WINDOWS: usize = 256;
+const VALIDATION_SEED: u64 = 0;
+
+impl MaskedBytes {
+    pub fn new(config: &RunConfig<TextConfig>, text: Text) -> Self {
+        Self { config: config.clone(), text }
+    }
+
+    fn masked(&self, windows: &text::Batch, seed: u64, number: u64) -> Result<Batch, Failure> {
+        let (dims, device) = (windows.inputs.dims(), windows.inputs.device());
+        let mut ids: Vec<i64> =
+            windows.inputs.clone().try_into_data().map_err(run_error)?.iter::<i64>().collect();
+        let labels = mask(&mut ids, seed, number);
+        let tensor = |ids: Vec<i64>| Tensor::from_data(TensorData::new(ids, dims), &device);
+        Ok(Batch { inputs: tensor(ids), labels: tensor(labels) })
+    }
+
+    fn validation(&self, device: &Device) -> Result<Vec<Batch>, Failure> {
+        let RunConfig { batch, ref task, .. } = self.config;
+        let windows = self.text.validation(WINDOWS, batch, task.seq, device);
+        (0..).zip(&windows).map(|(i, w)| self.masked(w, VALIDATION_SEED, i)).collect()
+    }
+}
+
+/// The places of the labels that count, and those labels.
+fn answers(labels: &Tensor<2, Int>) -> Result<(Vec<i64>, Vec<i64>), Failure> {
+    let labels = labels.clone().try_into_data().map_err(run_error)?;
+    let counted = (0..).zip(labels.iter::<i64>()).filter(|(_, label)| *label != NO_LABEL);
+    Ok(counted.unzip())
+}
+
+impl Task for MaskedBytes {
+    type Model = Bert;
+    type Batch = Batch;
+
+    const ITEMS: &'static str = "tokens";
+    const UNIT: &'static str = "nats per masked byte";
+
+    fn model(&self, device: &Device) -> Bert {
+        let task = &self.config.task;
+        BertConfig {
+            vocabulary: MASK as usize + 1,
+            positions: task.seq,
+            token_types: 2,
+            width: task.width,
+            heads: task.heads,
+            layers: task.layers,
+            dropout: task.dropout,
+            // BERT's 0.02 for its width of 768, for the same size of sums in a narrow model.
+            std: 0.02 * (768.0 / task.width as f64).sqrt(),
+        }
+        .init(device)
+    }
+
+    fn targets(&self) -> Vec<usize> {
+        vec![self.config.task.layers]
+    }
+
+    fn batch(&self, number: u64, device: &Device) -> Result<Batch, Failure> {
+        let RunConfig { seed, batch, ref task, .. } = self.config;
+        let windows = self.text.batch(seed, number, batch, task.seq, device);
+        self.masked(&windows, seed, number)
+    }
+
+    fn items(&self, batch: &Batch) -> u64 {
+        batch.inputs.dims().iter().product::<usize>() as u64
+    }
+
+    fn loss(&self, model: &Bert, batch: Batch) -> Tensor<1> {
+        model.loss(batch.inputs, batch.labels)
+    }
+
+    fn validate(&self, model: &Bert, device: &Device) -> Result<Score, Failure> {
+        Score::mean(self.validation(device)?.into_iter().map(|batch| {
+            let (places, labels) = answers(&batch.labels)?;
+            let ids = |ids: &[i64]| Tensor::<1, Int>::from_data(TensorData::from(ids), device);
+            let logits = model.forward(batch.inputs).select(0, ids(&places));
+            Ok((Score::of(logits, ids(&labels))?, places.len() as f64))
+        }))
+    }
+
+    fn baseline(&self, _device: &Device) -> Result<Baseline, Failure> {
+        Ok(Baseline {
+            name: "the best bigram model, which sees the byte before",
+            measure: Measure::Loss,
+            value: self.text.best_bigram_loss(),
+        })
+    }
+
+    /// A window with its masked bytes as underscores, and as the model fills it.
+    fn show(&self, model: &Bert, device: &Device) -> Result<String, Failure> {
+        let Some(batch) = self.validation(device)?.into_iter().next() else {
+            return Ok(String::new());
+        };
+        let seq = self.config.task.seq;
+        let read = |ids: Tensor<2, Int>| -> Result<Vec<i64>, Failure> {
+            let ids = ids.narrow(0, 0, 1).try_into_data().map_err(run_error)?;
+            Ok(ids.iter::<i64>().collect())
+        };
+        let logits = model.forward(batch.inputs.clone()).narrow(0, 0, seq);
+        let found = read(logits.argmax(1).reshape([1, seq]))?;
+        let (inputs, labels) = (read(batch.inputs)?, read(batch.labels)?);
+        let text = |byte: &dyn Fn(usize) -> i64| -> String {
+            let bytes: Vec<u8> = (0..seq).map(|i| byte(i).clamp(0, 255) as u8).collect();
+            String::from_utf8_lossy(&bytes).replace('\n', "/")
+        };
+        let counts = |i: usize| labels[i] != NO_LABEL;
+        let masked = text(&|i| if inputs[i] == MASK { i64::from(b'_') } else { inputs[i] });
+        let filled = text(&|i| if counts(i) { found[i] } else { inputs[i] });
+        let right = text(&|i| if counts(i) { labels[i] } else { inputs[i] });
+        Ok(format!("masked: {masked}\nfilled: {filled}\nright:  {right}"))
+    }
+}
