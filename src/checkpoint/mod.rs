@@ -63,6 +63,11 @@
 //! What is exact about it: depths, growths and the device's random numbers are functions of the seed and the step
 //! ([`ApolloConfig::with_step_seeds`](crate::ApolloConfig::with_step_seeds)). What the loop itself counts, such as its
 //! position in the data, goes into the set by [`Snapshot::with_state`] and comes back by [`CheckpointSet::state`].
+//!
+//! # Looking at a run
+//!
+//! [`latest_good`] finds the newest set in a folder that another process may be writing to,
+//! [`CheckpointStore::best_good`] the one with the best metric, and [`CheckpointSet::load_model`] takes the model alone.
 #![cfg_attr(
     feature = "train",
     doc = r#"
