@@ -35,6 +35,11 @@ fn equal_runs_give_equal_files_and_resumed_ones_too() {
 }
 
 #[test]
+fn a_run_begins_where_an_export_ended() {
+    BERT.begins_where_an_export_ended();
+}
+
+#[test]
 fn bad_input_is_one_line_and_exit_code_2_before_any_training() {
     BERT.refuses(&[
         (&["--data", "/no/such/file"], "/no/such/file"),

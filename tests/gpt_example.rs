@@ -67,6 +67,11 @@ fn equal_runs_give_equal_files_and_resumed_ones_too() {
 }
 
 #[test]
+fn a_run_begins_where_an_export_ended() {
+    GPT.begins_where_an_export_ended();
+}
+
+#[test]
 fn schedules_come_from_files_and_the_baseline_never_grows() {
     let dir = tempfile::tempdir().unwrap();
     let schedule = dir.path().join("schedule.toml");

@@ -28,6 +28,9 @@ fn main() -> ExitCode {
         ("lr", "0.003"),
     ];
     common::start(&defaults, |options: Options| {
+        if let Some(dir) = &options.text.export {
+            return task::export(&options.run, dir);
+        }
         let (config, text) = options.text.config(&options.run)?;
         let (task, same) = (MaskedBytes::new(&config, text), config.clone());
         train::run(task, &options.run, config, |other| TextConfig::same_run(&same, other))

@@ -1,11 +1,14 @@
+use std::path::Path;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::common::bert::{Bert, BertConfig};
-use crate::common::run_options::RunConfig;
+use crate::common::run_dir::read_config;
+use crate::common::run_options::{RunConfig, RunOptions};
 use crate::common::task::{Baseline, Measure, Score, Task};
 use crate::common::text::{self, Text};
-use crate::common::text_options::TextConfig;
-use crate::common::{Failure, run_error};
+use crate::common::text_options::{Sizes, TextConfig};
+use crate::common::{Failure, device, hf, run_error};
 use crate::masking::{MASK, NO_LABEL, mask};
 
 /// Masked bytes of a text from the bytes around them.
@@ -52,6 +55,35 @@ fn answers(labels: &Tensor<2, Int>) -> Result<(Vec<i64>, Vec<i64>), Failure> {
     Ok(counted.unzip())
 }
 
+/// Bytes and the mask.
+const VOCABULARY: usize = MASK as usize + 1;
+
+/// The model of a run.
+fn shape(task: &TextConfig) -> BertConfig {
+    BertConfig {
+        vocabulary: VOCABULARY,
+        positions: task.seq,
+        token_types: 2,
+        width: task.width,
+        heads: task.heads,
+        layers: task.layers,
+        dropout: task.dropout,
+        // BERT's 0.02 for its width of 768, for the same size of sums in a narrow model.
+        std: 0.02 * (768.0 / task.width as f64).sqrt(),
+    }
+}
+
+/// Writes the finished model of a run in Hugging Face's layout.
+pub fn export(run: &RunOptions, dir: &Path) -> Result<(), Failure> {
+    let device = device::by_name(&run.device)?;
+    let config: RunConfig<TextConfig> = read_config(&run.out)?;
+    let shape = shape(&config.task);
+    let model = TextConfig::finished(shape.init(&device), &run.out)?;
+    hf::export_bert(&shape, &model, dir)?;
+    println!("written: {}", dir.display());
+    Ok(())
+}
+
 impl Task for MaskedBytes {
     type Model = Bert;
     type Batch = Batch;
@@ -59,20 +91,20 @@ impl Task for MaskedBytes {
     const ITEMS: &'static str = "tokens";
     const UNIT: &'static str = "nats per masked byte";
 
-    fn model(&self, device: &Device) -> Bert {
+    fn model(&self, device: &Device) -> Result<Bert, Failure> {
         let task = &self.config.task;
-        BertConfig {
-            vocabulary: MASK as usize + 1,
-            positions: task.seq,
-            token_types: 2,
-            width: task.width,
-            heads: task.heads,
-            layers: task.layers,
-            dropout: task.dropout,
-            // BERT's 0.02 for its width of 768, for the same size of sums in a narrow model.
-            std: 0.02 * (768.0 / task.width as f64).sqrt(),
-        }
-        .init(device)
+        let Some(from) = &task.init_from else { return Ok(shape(task).init(device)) };
+        let (found, model) = hf::import_bert(&from.dir, device)?;
+        let sizes = Sizes {
+            vocabulary: found.vocabulary,
+            layers: found.layers,
+            width: found.width,
+            heads: found.heads,
+            seq: found.positions,
+            dropout: found.dropout,
+        };
+        task.check_init(sizes, VOCABULARY)?;
+        Ok(model)
     }
 
     fn targets(&self) -> Vec<usize> {

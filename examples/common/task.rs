@@ -20,8 +20,8 @@ pub trait Task {
     /// What the loss is measured in.
     const UNIT: &'static str;
 
-    /// The full model, with weights from the device's generator.
-    fn model(&self, device: &Device) -> Self::Model;
+    /// The full model that training begins with.
+    fn model(&self, device: &Device) -> Result<Self::Model, Failure>;
 
     /// The target depths of the model's stacks.
     fn targets(&self) -> Vec<usize>;

@@ -1,11 +1,13 @@
 //! Options of the examples that learn a text: the text, and the size of the model.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use burn::module::Module;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::options::probability;
+use super::results::MODEL;
 use super::run_options::{RunConfig, RunOptions};
 use super::text::Text;
 use super::{Failure, usage};
@@ -31,6 +33,21 @@ pub struct TextOptions {
     /// Probability of dropout while training
     #[arg(long, default_value_t = 0.0, value_parser = probability)]
     pub dropout: f64,
+    /// Begin with the model in this folder, in Hugging Face's layout; the first stage of a schedule keeps its first
+    /// layers, --from-scratch trains all of them
+    #[arg(long, value_name = "DIR")]
+    pub init_from: Option<PathBuf>,
+    /// Write the finished run in the output folder to this folder, in Hugging Face's layout, and train nothing
+    #[arg(long, value_name = "DIR")]
+    pub export: Option<PathBuf>,
+}
+
+/// Where the first weights come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InitFrom {
+    pub dir: PathBuf,
+    /// CRC-32 of the weights' file.
+    pub checksum: u32,
 }
 
 /// The text and the model of a run.
@@ -44,14 +61,70 @@ pub struct TextConfig {
     pub heads: usize,
     pub seq: usize,
     pub dropout: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init_from: Option<InitFrom>,
 }
 
 impl TextConfig {
-    /// Whether two runs are the same; the same text may lie elsewhere.
+    /// Whether two runs are the same; the same text and first weights may lie elsewhere.
     pub fn same_run(one: &RunConfig<Self>, other: &RunConfig<Self>) -> bool {
         let mut other = other.clone();
         other.task.data.clone_from(&one.task.data);
+        if let (Some(one), Some(other)) = (&one.task.init_from, &mut other.task.init_from) {
+            other.dir.clone_from(&one.dir);
+        }
         *one == other
+    }
+
+    /// The finished model of the run in `out`, in the place of `model`.
+    pub fn finished<M: Module>(model: M, out: &Path) -> Result<M, Failure> {
+        model
+            .try_load_file(out.join(MODEL))
+            .map_err(|e| usage(format!("--out {}: no finished run: {e}", out.display())))
+    }
+
+    /// Refuses first weights of a model of other sizes: its vocabulary and the options that it needs.
+    pub fn check_init(&self, found: Sizes, vocabulary: usize) -> Result<(), Failure> {
+        let Some(InitFrom { dir, .. }) = &self.init_from else { return Ok(()) };
+        let own = Sizes {
+            vocabulary,
+            layers: self.layers,
+            width: self.width,
+            heads: self.heads,
+            seq: self.seq,
+            dropout: self.dropout,
+        };
+        let (dir, Sizes { layers, width, heads, seq, dropout, .. }) = (dir.display(), found);
+        match found {
+            found if found == own => Ok(()),
+            Sizes { vocabulary: other, .. } if other != vocabulary => Err(usage(format!(
+                "--init-from {dir}: a model of {other} tokens, this one has {vocabulary}"
+            ))),
+            _ => Err(usage(format!(
+                "--init-from {dir}: this model needs --layers {layers} --width {width} --heads {heads} --seq {seq} \
+                 --dropout {dropout}"
+            ))),
+        }
+    }
+}
+
+/// The sizes of a model for text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sizes {
+    pub vocabulary: usize,
+    pub layers: usize,
+    pub width: usize,
+    pub heads: usize,
+    pub seq: usize,
+    pub dropout: f64,
+}
+
+impl InitFrom {
+    fn read(dir: &Path) -> Result<Self, Failure> {
+        let file = dir.join("model.safetensors");
+        let weights = std::fs::read(&file)
+            .map_err(|e| usage(format!("--init-from {}: cannot be read: {e}", file.display())))?;
+        Ok(Self { dir: dir.to_owned(), checksum: crc32fast::hash(&weights) })
     }
 }
 
@@ -72,6 +145,7 @@ impl TextOptions {
             heads: self.heads as usize,
             seq: self.seq as usize,
             dropout: self.dropout,
+            init_from: self.init_from.as_deref().map(InitFrom::read).transpose()?,
         };
         let targets = [task.layers];
         Ok((run.config(task, &targets)?, text))

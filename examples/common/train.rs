@@ -117,7 +117,7 @@ impl<T: Task, C: Clone + Serialize> Run<T, C> {
         let plan =
             plan.with_not_finite(config.not_finite.into()).on_growth(|_| fault::pause("growth"));
         device.seed(config.seed);
-        let model = task.model(&device.clone().autodiff());
+        let model = task.model(&device.clone().autodiff())?;
         let apollo = Apollo::new(model, plan).map_err(usage)?;
         let signals = Signals::catch().map_err(run_error)?;
         let optim =

@@ -1,24 +1,32 @@
-use burn::module::Module;
+use std::path::Path;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 use crate::common::gpt::Gpt;
-use crate::common::results::MODEL;
 use crate::common::run_dir::read_config;
 use crate::common::run_options::RunConfig;
 use crate::common::text_options::TextConfig;
-use crate::common::{Failure, device, usage};
+use crate::common::{Failure, device, hf};
 use crate::options::{self, Options};
 
 pub fn from_run(options: &Options, prompt: &str) -> Result<(), Failure> {
     let (out, device) = (&options.run.out, device::by_name(&options.run.device)?);
     let config: RunConfig<TextConfig> = read_config(out)?;
-    let model = options::model(&config.task).init(&device);
-    let model = model
-        .try_load_file(out.join(MODEL))
-        .map_err(|e| usage(format!("--out {}: no finished run: {e}", out.display())))?;
+    let model = TextConfig::finished(options::model(&config.task).init(&device), out)?;
     println!("{}", text(&model, prompt, &Sampling::new(options), &device));
+    Ok(())
+}
+
+/// Writes the finished model in Hugging Face's layout.
+pub fn export(options: &Options, dir: &Path) -> Result<(), Failure> {
+    let (out, device) = (&options.run.out, device::by_name(&options.run.device)?);
+    let config: RunConfig<TextConfig> = read_config(out)?;
+    let shape = options::model(&config.task);
+    let model = TextConfig::finished(shape.init(&device), out)?;
+    hf::export_gpt2(&shape, &model, dir)?;
+    println!("written: {}", dir.display());
     Ok(())
 }
 

@@ -20,9 +20,10 @@ use task::Bytes;
 
 fn main() -> ExitCode {
     let defaults = [("out", "runs/gpt"), ("steps", "700"), ("batch", "16"), ("lr", "0.002")];
-    common::start(&defaults, |options: Options| match &options.generate {
-        Some(prompt) => generate::from_run(&options, prompt),
-        None => {
+    common::start(&defaults, |options: Options| match (&options.generate, &options.text.export) {
+        (Some(prompt), _) => generate::from_run(&options, prompt),
+        (None, Some(dir)) => generate::export(&options, dir),
+        (None, None) => {
             let (config, text) = options.text.config(&options.run)?;
             let task = Bytes::new(&options, &config, text);
             let same = config.clone();

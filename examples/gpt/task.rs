@@ -1,11 +1,11 @@
 use burn::tensor::{Device, Tensor};
 
-use crate::common::Failure;
 use crate::common::gpt::Gpt;
 use crate::common::run_options::RunConfig;
 use crate::common::task::{Baseline, Measure, Score, Task};
-use crate::common::text::{Batch, Text};
-use crate::common::text_options::TextConfig;
+use crate::common::text::{Batch, Text, VOCABULARY};
+use crate::common::text_options::{Sizes, TextConfig};
+use crate::common::{Failure, hf};
 use crate::generate::{self, Sampling};
 use crate::options::{self, Options};
 
@@ -32,8 +32,20 @@ impl Task for Bytes {
     const ITEMS: &'static str = "tokens";
     const UNIT: &'static str = "nats per byte";
 
-    fn model(&self, device: &Device) -> Gpt {
-        options::model(&self.config.task).init(device)
+    fn model(&self, device: &Device) -> Result<Gpt, Failure> {
+        let task = &self.config.task;
+        let Some(from) = &task.init_from else { return Ok(options::model(task).init(device)) };
+        let (found, model) = hf::import_gpt2(&from.dir, device)?;
+        let sizes = Sizes {
+            vocabulary: found.vocabulary,
+            layers: found.layers,
+            width: found.width,
+            heads: found.heads,
+            seq: found.positions,
+            dropout: found.dropout,
+        };
+        task.check_init(sizes, VOCABULARY)?;
+        Ok(model)
     }
 
     fn targets(&self) -> Vec<usize> {

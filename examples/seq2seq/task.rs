@@ -52,8 +52,8 @@ impl Task for Sorting {
     const ITEMS: &'static str = "tokens";
     const UNIT: &'static str = "nats per token";
 
-    fn model(&self, device: &Device) -> Seq2Seq {
-        self.config.task.model().init(device)
+    fn model(&self, device: &Device) -> Result<Seq2Seq, Failure> {
+        Ok(self.config.task.model().init(device))
     }
 
     fn targets(&self) -> Vec<usize> {

@@ -45,8 +45,8 @@ impl Task for Digits {
     const ITEMS: &'static str = "images";
     const UNIT: &'static str = "nats per image";
 
-    fn model(&self, device: &Device) -> Vit {
-        self.config.task.model().init(device)
+    fn model(&self, device: &Device) -> Result<Vit, Failure> {
+        Ok(self.config.task.model().init(device))
     }
 
     fn targets(&self) -> Vec<usize> {

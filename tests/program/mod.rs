@@ -46,6 +46,37 @@ impl Program {
         assert!(model(whole.path()) == model(parts.path()), "{more:?}: the model");
     }
 
+    /// A finished run's model goes into a Hugging Face folder and out of it again, and scores as before; what does not
+    /// fit is refused.
+    pub fn begins_where_an_export_ended(&self) {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let folder = at("exported").to_str().unwrap().to_owned();
+        let line = refused(&self.tiny(&at("first"), &["--export", &folder]));
+        assert!(line.contains("holds no run"), "{line}");
+        ok(&self.tiny(&at("first"), &[]));
+        assert!(ok(&self.tiny(&at("first"), &["--export", &folder])).contains("written: "));
+
+        let still =
+            ["--init-from", &folder, "--steps", "1", "--lr", "0.000000001", "--from-scratch"];
+        ok(&self.tiny(&at("second"), &still));
+        let loss = |name: &str| summary(&at(name))["val_loss"].as_f64().unwrap();
+        let (first, second) = (loss("first"), loss("second"));
+        assert!((first - second).abs() < 1e-5 * first, "{first} against {second}");
+        assert!(
+            ok(&self.tiny(&at("second"), &[&still[..], &["--resume"]].concat()))
+                .contains("finished")
+        );
+
+        for (more, word) in [
+            (&["--init-from", &folder, "--width", "32"][..], "needs --layers 4 --width 16"),
+            (&["--init-from", "/no/such/folder"], "/no/such/folder"),
+        ] {
+            let line = refused(&self.tiny(&at("third"), more));
+            assert!(line.contains(word), "{line}");
+        }
+    }
+
     /// Each command line ends with exit code 2 and one line that holds the word, before any training.
     pub fn refuses(&self, cases: &[(&[&str], &str)]) {
         let dir = tempfile::tempdir().unwrap();
