@@ -24,7 +24,7 @@ pub struct GptConfig {
     /// Standard deviation of the embeddings at initialisation; GPT-2: 0.02.
     pub embedding_std: f64,
     /// Standard deviation of the other weights; GPT-2: 0.02. Projections into the residual stream are
-    /// further divided by √(2·layers), as there.
+    /// further divided by √(2·layers), as there. Biases start at zero.
     pub linear_std: f64,
     /// Probability of dropout at the embeddings, the attention weights and both residual branches; GPT-2: 0.1.
     pub dropout: f64,
@@ -88,8 +88,10 @@ impl GptConfig {
     }
 
     fn block(&self, device: &Device) -> Block {
-        let linear =
-            |from, to, std| LinearConfig::new(from, to).with_initializer(normal(std)).init(device);
+        let linear = |from, to, std| {
+            let linear = LinearConfig::new(from, to).with_initializer(normal(std)).init(device);
+            Linear { bias: Some(Initializer::Zeros.init([to], device)), ..linear }
+        };
         let (width, std) = (self.width, self.linear_std);
         let residual = std / (2.0 * self.layers as f64).sqrt();
         Block {
