@@ -39,6 +39,24 @@ fn a_run_begins_where_an_export_ended() {
     BERT.begins_where_an_export_ended();
 }
 
+/// Windows of two bytes mostly have none of the 15 %; and one model has one score.
+#[test]
+fn validation_masks_do_not_depend_on_the_batch() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let (model, folder) = (at("model"), at("exported"));
+    ok(&BERT.tiny(&model, &["--seq", "2", "--batch", "1"]));
+    ok(&BERT.tiny(&model, &["--export", folder.to_str().unwrap()]));
+    let loss = |batch: &str| {
+        let still = ["--steps", "1", "--lr", "0.000000001", "--from-scratch", "--seq", "2"];
+        let from = ["--init-from", folder.to_str().unwrap(), "--batch", batch];
+        ok(&BERT.tiny(&at(batch), &[&still[..], &from].concat()));
+        summary(&at(batch))["val_loss"].as_f64().unwrap()
+    };
+    let (one, seven) = (loss("1"), loss("7"));
+    assert!((one - seven).abs() < 1e-5 * one, "{one} against {seven}");
+}
+
 #[test]
 fn bad_input_is_one_line_and_exit_code_2_before_any_training() {
     BERT.refuses(&[

@@ -8,6 +8,7 @@
 mod common;
 mod masking;
 mod options;
+mod preset;
 mod task;
 
 use std::process::ExitCode;
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
         ("steps", "2400"),
         ("lr", "0.003"),
     ];
-    common::start(&defaults, |options: Options| {
+    common::start_with(&defaults, options::derived, |options: Options| {
         if let Some(dir) = &options.text.export {
             return task::export(&options.run, dir);
         }

@@ -11,7 +11,7 @@ pub const NO_LABEL: i64 = -100;
 /// Far from the draws of the windows, which have the same key and stream.
 const BLOCK: u64 = 1 << 61;
 
-/// Masks 15 % of the bytes in place, a function of the seed and the number of the batch; gives the labels.
+/// Masks 15 % of the bytes in place, but at least one: a function of the seed and the number. Gives the labels.
 ///
 /// Of the masked bytes, 80 % become [`MASK`], 10 % a random byte, and 10 % stay as they are (Devlin et al. 2019,
 /// section 3.1).
@@ -19,20 +19,29 @@ pub fn mask(ids: &mut [i64], seed: u64, number: u64) -> Vec<i64> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(number);
     rng.set_block_pos(BLOCK);
-    ids.iter_mut()
-        .map(|id| {
-            if rng.random::<f64>() >= 0.15 {
-                return NO_LABEL;
-            }
-            let label = *id;
-            match rng.random::<f64>() {
-                x if x < 0.8 => *id = MASK,
-                x if x < 0.9 => *id = rng.random_range(0..MASK),
-                _ => {}
-            }
-            label
-        })
-        .collect()
+    let mut labels = vec![NO_LABEL; ids.len()];
+    for (id, label) in ids.iter_mut().zip(&mut labels) {
+        if rng.random::<f64>() < 0.15 {
+            *label = hide(id, &mut rng);
+        }
+    }
+    // The mean over no byte would not be a number.
+    if !ids.is_empty() && labels.iter().all(|label| *label == NO_LABEL) {
+        let place = rng.random_range(0..ids.len());
+        labels[place] = hide(&mut ids[place], &mut rng);
+    }
+    labels
+}
+
+/// Replaces a byte, or lets it be; gives what it was.
+fn hide(id: &mut i64, rng: &mut ChaCha8Rng) -> i64 {
+    let label = *id;
+    match rng.random::<f64>() {
+        x if x < 0.8 => *id = MASK,
+        x if x < 0.9 => *id = rng.random_range(0..MASK),
+        _ => {}
+    }
+    label
 }
 
 #[cfg(test)]
@@ -64,5 +73,14 @@ mod tests {
         assert_eq!(masked(1, 2), masked(1, 2));
         assert_ne!(masked(1, 2), masked(1, 3));
         assert_ne!(masked(1, 2), masked(2, 2));
+    }
+
+    #[test]
+    fn at_least_one_byte_is_masked() {
+        for number in 0..200 {
+            let labels = mask(&mut [65; 2], 1, number);
+            assert!(labels.contains(&65), "{number}: {labels:?}");
+        }
+        assert!(mask(&mut [], 1, 0).is_empty());
     }
 }

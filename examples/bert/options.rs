@@ -1,14 +1,27 @@
-use clap::Parser;
+use std::path::Path;
+
+use clap::{ArgMatches, Parser};
 
 use crate::common::run_options::RunOptions;
-use crate::common::text_options::TextOptions;
+use crate::common::text_options::{Sizes, TextOptions};
+use crate::common::{Defaults, Failure, hf, preset};
+use crate::preset::Published;
 
 /// Trains a byte-level BERT by progressive depth to fill in masked bytes, 15 % of a text.
 #[derive(Parser, Debug)]
 #[command(name = "bert", version, args_override_self = true)]
 pub struct Options {
+    /// A BERT in its published size, trained as the Apollo paper does: other defaults, which --help then shows
+    #[arg(long, value_enum)]
+    pub preset: Option<Published>,
     #[command(flatten)]
     pub text: TextOptions,
     #[command(flatten)]
     pub run: RunOptions,
+}
+
+/// The defaults that `--preset` and `--init-from` change.
+pub fn derived(matches: &ArgMatches) -> Result<Defaults, Failure> {
+    let sizes = |dir: &Path| Ok(Sizes::from(&hf::read_bert_config(dir)?));
+    preset::derived(matches, Published::preset, sizes)
 }

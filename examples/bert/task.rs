@@ -32,11 +32,16 @@ impl MaskedBytes {
         Self { config: config.clone(), text }
     }
 
-    fn masked(&self, windows: &text::Batch, seed: u64, number: u64) -> Result<Batch, Failure> {
+    /// The windows with what `mask` hides of their bytes, one window after another.
+    fn masked(
+        &self,
+        windows: &text::Batch,
+        mask: impl FnOnce(&mut [i64]) -> Vec<i64>,
+    ) -> Result<Batch, Failure> {
         let (dims, device) = (windows.inputs.dims(), windows.inputs.device());
         let mut ids: Vec<i64> =
             windows.inputs.clone().try_into_data().map_err(run_error)?.iter::<i64>().collect();
-        let labels = mask(&mut ids, seed, number);
+        let labels = mask(&mut ids);
         let tensor = |ids: Vec<i64>| Tensor::from_data(TensorData::new(ids, dims), &device);
         Ok(Batch { inputs: tensor(ids), labels: tensor(labels) })
     }
@@ -44,7 +49,13 @@ impl MaskedBytes {
     fn validation(&self, device: &Device) -> Result<Vec<Batch>, Failure> {
         let RunConfig { batch, ref task, .. } = self.config;
         let windows = self.text.validation(WINDOWS, batch, task.seq, device);
-        (0..).zip(&windows).map(|(i, w)| self.masked(w, VALIDATION_SEED, i)).collect()
+        // By the window's number, so that the masks do not depend on the size of batches.
+        let mut numbers = 0..;
+        let mut hide = |ids: &mut [i64]| {
+            let windows = ids.chunks_mut(task.seq).zip(&mut numbers);
+            windows.flat_map(|(window, number)| mask(window, VALIDATION_SEED, number)).collect()
+        };
+        windows.iter().map(|windows| self.masked(windows, &mut hide)).collect()
     }
 }
 
@@ -69,7 +80,7 @@ fn shape(task: &TextConfig) -> BertConfig {
         layers: task.layers,
         dropout: task.dropout,
         // BERT's 0.02 for its width of 768, for the same size of sums in a narrow model.
-        std: 0.02 * (768.0 / task.width as f64).sqrt(),
+        std: task.init_std.unwrap_or(0.02 * (768.0 / task.width as f64).sqrt()),
     }
 }
 
@@ -95,15 +106,7 @@ impl Task for MaskedBytes {
         let task = &self.config.task;
         let Some(from) = &task.init_from else { return Ok(shape(task).init(device)) };
         let (found, model) = hf::import_bert(&from.dir, device)?;
-        let sizes = Sizes {
-            vocabulary: found.vocabulary,
-            layers: found.layers,
-            width: found.width,
-            heads: found.heads,
-            seq: found.positions,
-            dropout: found.dropout,
-        };
-        task.check_init(sizes, VOCABULARY)?;
+        task.check_init(Sizes::from(&found), VOCABULARY)?;
         Ok(model)
     }
 
@@ -114,7 +117,7 @@ impl Task for MaskedBytes {
     fn batch(&self, number: u64, device: &Device) -> Result<Batch, Failure> {
         let RunConfig { seed, batch, ref task, .. } = self.config;
         let windows = self.text.batch(seed, number, batch, task.seq, device);
-        self.masked(&windows, seed, number)
+        self.masked(&windows, |ids| mask(ids, seed, number))
     }
 
     fn items(&self, batch: &Batch) -> u64 {

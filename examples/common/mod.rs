@@ -8,7 +8,9 @@ pub mod fault;
 pub mod gpt;
 pub mod hf;
 pub mod language;
+pub mod optimizer;
 pub mod options;
+pub mod preset;
 pub mod progress;
 pub mod rate;
 pub mod results;
@@ -26,33 +28,66 @@ use std::process::ExitCode;
 
 pub use failure::{Failure, run_error, usage};
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
+
+/// Values of options that were not given: by the options' names as fields.
+pub type Defaults = Vec<(&'static str, String)>;
 
 /// Parses the command line and runs `main`; every error becomes one line on standard error.
 ///
 /// `defaults` gives values to options that every example sets its own way. A command line, file or folder that
 /// cannot be used exits with 2, a run that fails later with 1, one that a signal stopped with 128 and its number.
 pub fn start<O: CommandFactory + FromArgMatches>(
-    defaults: &[(&'static str, &'static str)],
+    defaults: &[(&'static str, &str)],
     main: impl FnOnce(O) -> Result<(), Failure>,
 ) -> ExitCode {
-    let command = defaults.iter().fold(O::command(), |command, (option, value)| {
-        command.mut_arg(option, |arg| arg.default_value(*value).required(false))
-    });
-    let parsed = command.try_get_matches().and_then(|m: ArgMatches| O::from_arg_matches(&m));
-    let options = match parsed {
-        Ok(options) => options,
+    start_with(defaults, |_| Ok(Defaults::new()), main)
+}
+
+/// [`start`] with defaults that other options decide: `derived` sees what of the command line can be read, and what it
+/// gives counts before `defaults`, also in `--help`.
+pub fn start_with<O: CommandFactory + FromArgMatches>(
+    defaults: &[(&'static str, &str)],
+    derived: impl Fn(&ArgMatches) -> Result<Defaults, Failure>,
+    main: impl FnOnce(O) -> Result<(), Failure>,
+) -> ExitCode {
+    let own: Defaults =
+        defaults.iter().map(|(option, value)| (*option, (*value).to_owned())).collect();
+    let command = with_defaults(O::command(), own);
+    let derived = match derived(&first_look(command.clone())) {
+        Ok(derived) => derived,
+        Err(failure) => return exit_code(Err(failure)),
+    };
+    let parsed = with_defaults(command, derived).try_get_matches();
+    match parsed.and_then(|matches| O::from_arg_matches(&matches)) {
+        Ok(options) => exit_code(main(options)),
         Err(error) if !error.use_stderr() => {
             print!("{error}");
-            return ExitCode::SUCCESS;
+            ExitCode::SUCCESS
         }
         Err(error) => {
             let text = error.to_string();
             eprintln!("{} (see --help)", text.lines().next().unwrap_or("error: bad options"));
-            return ExitCode::from(2);
+            ExitCode::from(2)
         }
-    };
-    match main(options) {
+    }
+}
+
+fn with_defaults(command: Command, defaults: Defaults) -> Command {
+    defaults.into_iter().fold(command, |command, (option, value)| {
+        command.mut_arg(option, |arg| arg.default_value(value).required(false))
+    })
+}
+
+/// The command line as far as it can be read; a request for help is an option like others.
+fn first_look(command: Command) -> ArgMatches {
+    let help = Arg::new("help").long("help").short('h').action(ArgAction::SetTrue);
+    let command = command.disable_help_flag(true).disable_version_flag(true).arg(help);
+    command.ignore_errors(true).get_matches()
+}
+
+fn exit_code(result: Result<(), Failure>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Signal(signal, step)) => {
             eprintln!(

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use burn_apollo::ApolloConfig;
-use burn_apollo::depth::{ConstantHigh, ConstantLow, DepthSampler, Lvps, Sigmoid, Uniform};
+use burn_apollo::depth::{
+    ConstantHigh, ConstantLow, DepthSampler, DrawPer, Lvps, Sigmoid, Uniform,
+};
 use burn_apollo::expand::{Interpolation, Stacking};
 use burn_apollo::optim::MomentPolicy;
 use burn_apollo::schedule::{LossFeed, LossPlateau, Schedule};
@@ -21,6 +23,9 @@ pub struct PlanOptions {
     /// Distribution of the virtual depth
     #[arg(long, value_enum, default_value_t)]
     pub sampler: Sampler,
+    /// How often a virtual depth is drawn
+    #[arg(long, value_enum, default_value_t)]
+    pub draw_per: Draws,
     /// Which layer each virtual or new layer comes from
     #[arg(long, value_enum, default_value_t)]
     pub expander: Expander,
@@ -56,6 +61,23 @@ pub enum Sampler {
 
 #[derive(ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+pub enum Draws {
+    #[default]
+    Step,
+    MicroBatch,
+}
+
+impl From<Draws> for DrawPer {
+    fn from(draws: Draws) -> Self {
+        match draws {
+            Draws::Step => Self::OptimizerStep,
+            Draws::MicroBatch => Self::MicroBatch,
+        }
+    }
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Expander {
     #[default]
     Interpolation,
@@ -86,6 +108,8 @@ impl From<Moments> for MomentPolicy {
 pub struct PlanConfig {
     pub policy: Policy,
     pub sampler: Sampler,
+    #[serde(default)]
+    pub draw_per: Draws,
     pub expander: Expander,
     pub moments: MomentPolicy,
     pub schedule: Schedule,
@@ -102,6 +126,7 @@ impl PlanOptions {
         Ok(PlanConfig {
             policy: self.policy,
             sampler: self.sampler,
+            draw_per: self.draw_per,
             expander: self.expander,
             moments: self.moments.map_or_else(MomentPolicy::default, Into::into),
             schedule,
@@ -129,6 +154,7 @@ impl PlanConfig {
         let config = ApolloConfig::new(steps)
             .with_schedule(self.schedule.clone())
             .with_sampler(self.sampler.build())
+            .with_draw_per(self.draw_per.into())
             .with_moments(self.moments)
             .with_losses(losses)
             .with_seed(seed);

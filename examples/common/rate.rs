@@ -7,11 +7,11 @@ use burn::optim::lr_scheduler::sequential::SequentialLrSchedulerConfig;
 
 use super::{Failure, usage};
 
-/// Warm-up over 2.5 % of the steps, then one cosine down to a tenth over the rest.
-pub fn scheduler(lr: f64, steps: u64) -> Result<ModuleLrScheduler, Failure> {
+/// Warm-up over 2.5 % of the steps, then one cosine down to `min_lr` over the rest.
+pub fn scheduler(lr: f64, min_lr: f64, steps: u64) -> Result<ModuleLrScheduler, Failure> {
     let warm_up = (steps / 40).max(1) as usize;
     let rest = (steps as usize).saturating_sub(warm_up).max(1);
-    let cosine = CosineAnnealingLrSchedulerConfig::new(lr, rest).with_min_lr(lr / 10.0);
+    let cosine = CosineAnnealingLrSchedulerConfig::new(lr, rest).with_min_lr(min_lr);
     let linear = LinearLrSchedulerConfig::new(lr / warm_up as f64 / 10.0, lr, warm_up);
     SequentialLrSchedulerConfig::new(vec![linear.into(), cosine.into()], vec![warm_up])
         .init()

@@ -7,9 +7,10 @@ use burn_apollo::checkpoint::Retention;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use super::Failure;
+use super::optimizer::{OptimConfig, OptimOptions};
 use super::options::{PlanConfig, PlanOptions};
 use super::run_dir::Existing;
+use super::{Failure, usage};
 
 /// A run: length, rate, seed, plan, folder.
 #[derive(Args, Debug, Clone)]
@@ -29,9 +30,11 @@ pub struct RunOptions {
     /// Micro-batches per optimizer step, whose gradients are averaged
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub accumulate: u32,
-    /// Highest learning rate, reached after 2.5 % of the steps and lowered to a tenth by a cosine
+    /// Highest learning rate, reached after 2.5 % of the steps and lowered to --min-lr by one cosine
     #[arg(long, value_parser = learning_rate)]
     pub lr: f64,
+    #[command(flatten)]
+    pub optimizer: OptimOptions,
     /// Seed of the weights, the data order, the depths, dropout and sampled results
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
@@ -88,6 +91,8 @@ pub struct RunConfig<T> {
     pub batch: usize,
     pub accumulate: usize,
     pub lr: f64,
+    #[serde(default)]
+    pub optimizer: OptimConfig,
     pub seed: u64,
     pub not_finite: OnNotFinite,
     pub plan: PlanConfig,
@@ -96,12 +101,17 @@ pub struct RunConfig<T> {
 impl RunOptions {
     /// The configuration of a run of `task`, whose model has stacks of these target depths.
     pub fn config<T>(&self, task: T, targets: &[usize]) -> Result<RunConfig<T>, Failure> {
+        let optimizer = OptimConfig::from(&self.optimizer);
+        if let Some(min_lr) = optimizer.min_lr.filter(|min_lr| *min_lr > self.lr) {
+            return Err(usage(format!("--min-lr {min_lr} is above --lr {}", self.lr)));
+        }
         Ok(RunConfig {
             task,
             steps: self.steps,
             batch: self.batch as usize,
             accumulate: self.accumulate as usize,
             lr: self.lr,
+            optimizer,
             seed: self.seed,
             not_finite: self.not_finite,
             plan: self.plan.config(targets)?,

@@ -42,6 +42,11 @@ impl Text {
         Ok(Self { bytes, train })
     }
 
+    /// Tokens of the training part.
+    pub fn training_tokens(&self) -> u64 {
+        self.train as u64
+    }
+
     /// A checksum by which a resumed run knows its text.
     pub fn checksum(&self) -> u32 {
         crc32fast::hash(&self.bytes)

@@ -6,6 +6,8 @@ use burn::module::Module;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+use super::bert::BertConfig;
+use super::gpt::GptConfig;
 use super::options::probability;
 use super::results::MODEL;
 use super::run_options::{RunConfig, RunOptions};
@@ -33,8 +35,14 @@ pub struct TextOptions {
     /// Probability of dropout while training
     #[arg(long, default_value_t = 0.0, value_parser = probability)]
     pub dropout: f64,
-    /// Begin with the model in this folder, in Hugging Face's layout; the first stage of a schedule keeps its first
-    /// layers, --from-scratch trains all of them
+    /// Standard deviation of the first weights; chosen by the width if not given
+    #[arg(long, value_name = "STD", value_parser = standard_deviation)]
+    pub init_std: Option<f64>,
+    /// Passes over the training part of the text, in place of --steps
+    #[arg(long, value_name = "N", conflicts_with = "steps", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub epochs: Option<u32>,
+    /// Begin with the model in this folder, in Hugging Face's layout, and take sizes and dropout from it; the first stage
+    /// of a schedule keeps its first layers, --from-scratch trains all of them
     #[arg(long, value_name = "DIR")]
     pub init_from: Option<PathBuf>,
     /// Write the finished run in the output folder to this folder, in Hugging Face's layout, and train nothing
@@ -61,6 +69,8 @@ pub struct TextConfig {
     pub heads: usize,
     pub seq: usize,
     pub dropout: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init_std: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init_from: Option<InitFrom>,
 }
@@ -119,6 +129,20 @@ pub struct Sizes {
     pub dropout: f64,
 }
 
+impl From<&GptConfig> for Sizes {
+    fn from(model: &GptConfig) -> Self {
+        let &GptConfig { vocabulary, layers, width, heads, positions, dropout, .. } = model;
+        Self { vocabulary, layers, width, heads, seq: positions, dropout }
+    }
+}
+
+impl From<&BertConfig> for Sizes {
+    fn from(model: &BertConfig) -> Self {
+        let &BertConfig { vocabulary, layers, width, heads, positions, dropout, .. } = model;
+        Self { vocabulary, layers, width, heads, seq: positions, dropout }
+    }
+}
+
 impl InitFrom {
     fn read(dir: &Path) -> Result<Self, Failure> {
         let file = dir.join("model.safetensors");
@@ -145,9 +169,22 @@ impl TextOptions {
             heads: self.heads as usize,
             seq: self.seq as usize,
             dropout: self.dropout,
+            init_std: self.init_std,
             init_from: self.init_from.as_deref().map(InitFrom::read).transpose()?,
         };
         let targets = [task.layers];
-        Ok((run.config(task, &targets)?, text))
+        let mut config = run.config(task, &targets)?;
+        if let Some(epochs) = self.epochs {
+            let step = config.batch as u64 * config.accumulate as u64 * u64::from(self.seq);
+            config.steps = (u64::from(epochs) * text.training_tokens()).div_ceil(step);
+        }
+        Ok((config, text))
+    }
+}
+
+fn standard_deviation(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(std) if std > 0.0 && std <= 1.0 => Ok(std),
+        _ => Err("must be a number above 0 and at most 1".to_owned()),
     }
 }

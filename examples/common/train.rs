@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use burn::module::Module;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
-use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use burn_apollo::checkpoint::{CheckpointError, CheckpointSet, Snapshot};
 use burn_apollo::schedule::{LossFeed, LossPoint};
@@ -50,7 +50,7 @@ pub fn run<T: Task, C: Clone + Serialize + DeserializeOwned>(
     same_run: impl Fn(&RunConfig<C>) -> bool,
 ) -> Result<(), Failure> {
     let device = device::by_name(&options.device)?;
-    let run = Run::new(task, options, config, device)?;
+    let run = Run::new(task, config, device)?;
     let (dir, resumed) = RunDir::open(
         &options.out,
         &run.config,
@@ -106,12 +106,7 @@ struct Outputs<'a> {
 }
 
 impl<T: Task, C: Clone + Serialize> Run<T, C> {
-    fn new(
-        task: T,
-        options: &RunOptions,
-        config: RunConfig<C>,
-        device: Device,
-    ) -> Result<Self, Failure> {
+    fn new(task: T, config: RunConfig<C>, device: Device) -> Result<Self, Failure> {
         let losses = LossFeed::default();
         let plan = config.plan.apollo(config.steps, config.seed, losses.clone())?;
         let plan =
@@ -120,15 +115,14 @@ impl<T: Task, C: Clone + Serialize> Run<T, C> {
         let model = task.model(&device.clone().autodiff())?;
         let apollo = Apollo::new(model, plan).map_err(usage)?;
         let signals = Signals::catch().map_err(run_error)?;
-        let optim =
-            AdamWConfig::new().with_weight_decay(0.01).with_beta_2(0.95).with_epsilon(1e-8).init();
+        let min_lr = config.optimizer.min_lr(config.lr);
         Ok(Self {
-            scheduler: scheduler(options.lr, config.steps)?,
+            scheduler: scheduler(config.lr, min_lr, config.steps)?,
+            optim: config.optimizer.build(),
             task,
             config,
             device,
             apollo,
-            optim,
             losses,
             state: LoopState::default(),
             waiting: Vec::new(),

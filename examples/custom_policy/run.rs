@@ -62,7 +62,7 @@ impl<'a> Run<'a> {
         let apollo = Apollo::new(gpt.init(&setting.device.clone().autodiff()), config);
         let apollo = apollo.map_err(usage)?;
         let optim = AdamWConfig::new().with_weight_decay(0.01).with_beta_2(0.95).init();
-        let scheduler = scheduler(setting.lr, apollo.total_steps())?;
+        let scheduler = scheduler(setting.lr, setting.lr / 10.0, apollo.total_steps())?;
         let (passes, rows, told) = (0, Vec::new(), 0);
         Ok(Self { setting, apollo, optim, scheduler, feed, passes, rows, told })
     }

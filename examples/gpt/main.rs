@@ -3,24 +3,30 @@
 //! ```text
 //! cargo run --example gpt
 //! cargo run --example gpt -- --generate "ROMEO:"
+//! cargo run --example gpt --features cuda -- --device cuda --preset gpt2 --data TEXT
 //! ```
 
 #[path = "../common/mod.rs"]
 mod common;
 mod generate;
 mod options;
+mod preset;
 mod task;
 
 use std::process::ExitCode;
 
 use common::text_options::TextConfig;
-use common::train;
+use common::{Failure, train};
 use options::Options;
 use task::Bytes;
 
 fn main() -> ExitCode {
     let defaults = [("out", "runs/gpt"), ("steps", "700"), ("batch", "16"), ("lr", "0.002")];
-    common::start(&defaults, |options: Options| match (&options.generate, &options.text.export) {
+    common::start_with(&defaults, options::derived, run)
+}
+
+fn run(options: Options) -> Result<(), Failure> {
+    match (&options.generate, &options.text.export) {
         (Some(prompt), _) => generate::from_run(&options, prompt),
         (None, Some(dir)) => generate::export(&options, dir),
         (None, None) => {
@@ -29,5 +35,5 @@ fn main() -> ExitCode {
             let same = config.clone();
             train::run(task, &options.run, config, |other| TextConfig::same_run(&same, other))
         }
-    })
+    }
 }

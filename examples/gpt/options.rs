@@ -1,14 +1,21 @@
-use clap::Parser;
+use std::path::Path;
+
+use clap::{ArgMatches, Parser};
 
 use crate::common::gpt::GptConfig;
 use crate::common::run_options::RunOptions;
 use crate::common::text::VOCABULARY;
-use crate::common::text_options::{TextConfig, TextOptions};
+use crate::common::text_options::{Sizes, TextConfig, TextOptions};
+use crate::common::{Defaults, Failure, hf, preset};
+use crate::preset::Published;
 
 /// Trains a byte-level GPT by progressive depth, then writes some text with it.
 #[derive(Parser, Debug)]
 #[command(name = "gpt", version, args_override_self = true)]
 pub struct Options {
+    /// A GPT-2 in its published size, trained as the Apollo paper does: other defaults, which --help then shows
+    #[arg(long, value_enum)]
+    pub preset: Option<Published>,
     #[command(flatten)]
     pub text: TextOptions,
     #[command(flatten)]
@@ -24,6 +31,12 @@ pub struct Options {
     pub temperature: f64,
 }
 
+/// The defaults that `--preset` and `--init-from` change.
+pub fn derived(matches: &ArgMatches) -> Result<Defaults, Failure> {
+    let sizes = |dir: &Path| Ok(Sizes::from(&hf::read_gpt2_config(dir)?));
+    preset::derived(matches, Published::preset, sizes)
+}
+
 /// The model of a run.
 pub fn model(config: &TextConfig) -> GptConfig {
     GptConfig {
@@ -33,8 +46,8 @@ pub fn model(config: &TextConfig) -> GptConfig {
         heads: config.heads,
         layers: config.layers,
         // Measured on the default run: GPT-2's 0.02 for its width of 768 is too little for a narrow model.
-        embedding_std: 0.1,
-        linear_std: 0.02 * (768.0 / config.width as f64).sqrt(),
+        embedding_std: config.init_std.unwrap_or(0.1),
+        linear_std: config.init_std.unwrap_or(0.02 * (768.0 / config.width as f64).sqrt()),
         dropout: config.dropout,
     }
 }

@@ -36,15 +36,7 @@ impl Task for Bytes {
         let task = &self.config.task;
         let Some(from) = &task.init_from else { return Ok(options::model(task).init(device)) };
         let (found, model) = hf::import_gpt2(&from.dir, device)?;
-        let sizes = Sizes {
-            vocabulary: found.vocabulary,
-            layers: found.layers,
-            width: found.width,
-            heads: found.heads,
-            seq: found.positions,
-            dropout: found.dropout,
-        };
-        task.check_init(sizes, VOCABULARY)?;
+        task.check_init(Sizes::from(&found), VOCABULARY)?;
         Ok(model)
     }
 

@@ -79,7 +79,8 @@ pub fn import_bert(dir: &Path, device: &Device) -> Result<(BertConfig, Bert), Fa
     Ok((config, model))
 }
 
-fn read_config(dir: &Path) -> Result<BertConfig, Failure> {
+/// The shape of the model in `dir`.
+pub fn read_config(dir: &Path) -> Result<BertConfig, Failure> {
     let file = ConfigFile::<Fields>::read(dir, "bert")?;
     let f = &file.fields;
     file.sizes(&[

@@ -78,7 +78,8 @@ pub fn import_gpt2(dir: &Path, device: &Device) -> Result<(GptConfig, Gpt), Fail
     Ok((config, model))
 }
 
-fn read_config(dir: &Path) -> Result<GptConfig, Failure> {
+/// The shape of the model in `dir`.
+pub fn read_config(dir: &Path) -> Result<GptConfig, Failure> {
     let file = ConfigFile::<Fields>::read(dir, "gpt2")?;
     let f = &file.fields;
     file.sizes(&[

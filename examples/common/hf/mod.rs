@@ -10,6 +10,6 @@ mod config;
 mod gpt2;
 mod weights;
 
-pub use bert::{export_bert, import_bert};
-pub use gpt2::{export_gpt2, import_gpt2};
+pub use bert::{export_bert, import_bert, read_config as read_bert_config};
+pub use gpt2::{export_gpt2, import_gpt2, read_config as read_gpt2_config};
 pub use weights::{BERT, GPT2, Layout};

@@ -1,0 +1,70 @@
+//! The optimizer of the examples: AdamW.
+
+use burn::optim::{AdamWConfig, ModuleOptimizer};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use super::options::probability;
+
+/// AdamW, and where the learning rate ends.
+#[derive(Args, Debug, Clone)]
+pub struct OptimOptions {
+    /// Weight decay of AdamW, on every parameter
+    #[arg(long, default_value_t = OptimConfig::default().weight_decay, value_parser = up_to_one)]
+    pub weight_decay: f64,
+    /// Decay of AdamW's mean of squared gradients
+    #[arg(long, default_value_t = OptimConfig::default().beta2, value_parser = probability)]
+    pub beta2: f64,
+    /// What AdamW adds to the root of that mean
+    #[arg(long, default_value_t = OptimConfig::default().epsilon, value_parser = up_to_one)]
+    pub epsilon: f64,
+    /// Learning rate at the end of the run; a tenth of --lr if not given
+    #[arg(long, value_name = "LR", value_parser = up_to_one)]
+    pub min_lr: Option<f64>,
+}
+
+/// The optimizer of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct OptimConfig {
+    pub weight_decay: f64,
+    pub beta2: f64,
+    pub epsilon: f64,
+    /// Nothing is a tenth of the highest rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_lr: Option<f64>,
+}
+
+impl Default for OptimConfig {
+    fn default() -> Self {
+        Self { weight_decay: 0.01, beta2: 0.95, epsilon: 1e-8, min_lr: None }
+    }
+}
+
+impl From<&OptimOptions> for OptimConfig {
+    fn from(options: &OptimOptions) -> Self {
+        let &OptimOptions { weight_decay, beta2, epsilon, min_lr } = options;
+        Self { weight_decay, beta2, epsilon, min_lr }
+    }
+}
+
+impl OptimConfig {
+    pub fn build(&self) -> ModuleOptimizer {
+        AdamWConfig::new()
+            .with_weight_decay(self.weight_decay as f32)
+            .with_beta_2(self.beta2 as f32)
+            .with_epsilon(self.epsilon as f32)
+            .init()
+    }
+
+    /// The rate at the end of a run whose highest is `lr`.
+    pub fn min_lr(&self, lr: f64) -> f64 {
+        self.min_lr.unwrap_or(lr / 10.0)
+    }
+}
+
+fn up_to_one(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(x) if (0.0..=1.0).contains(&x) => Ok(x),
+        _ => Err("must be a number from 0 to 1".to_owned()),
+    }
+}
