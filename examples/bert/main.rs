@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         ("batch", "32"),
         ("steps", "2400"),
         ("lr", "0.003"),
+        ("checkpoint_every", "200"),
     ];
     common::start_with(&defaults, options::derived, |options: Options| {
         if let Some(dir) = &options.text.export {
