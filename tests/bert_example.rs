@@ -74,5 +74,5 @@ fn the_default_run_beats_every_bigram_model() {
     println!("{}", ok(&BERT.run(&["--out", dir.path().to_str().unwrap()])));
     let summary = summary(dir.path());
     let (loss, baseline) = (&summary["val_loss"], &summary["baseline"]["value"]);
-    assert!(loss.as_f64().unwrap() < 0.95 * baseline.as_f64().unwrap(), "{summary}");
+    assert!(loss.as_f64().unwrap() < 0.85 * baseline.as_f64().unwrap(), "{summary}");
 }
