@@ -1,5 +1,7 @@
 //! The `bert` example as a user runs it, and its masks. `cargo test` builds it first.
 
+#[path = "../examples/common/mod.rs"]
+mod common;
 #[path = "../examples/bert/masking.rs"]
 mod masking;
 mod program;

@@ -1,7 +1,9 @@
-//! Grows a BERT that fills masked bytes of a text, on the CPU in a few minutes.
+//! Grows a BERT that fills masked bytes or sub-words of a text, on the CPU in a few minutes.
 //!
 //! ```text
 //! cargo run --example bert
+//! cargo run --example bert -- --prepare runs/tokens --vocabulary 2048
+//! cargo run --example bert -- --data runs/tokens --out runs/sub-words
 //! ```
 
 #[path = "../common/mod.rs"]
@@ -16,7 +18,7 @@ use std::process::ExitCode;
 use common::text_options::TextConfig;
 use common::train;
 use options::Options;
-use task::MaskedBytes;
+use task::MaskedTokens;
 
 fn main() -> ExitCode {
     let defaults = [
@@ -33,8 +35,11 @@ fn main() -> ExitCode {
         if let Some(dir) = &options.text.export {
             return task::export(&options.run, dir);
         }
+        if options.text.prepared(&options.run, &[masking::MASK])? {
+            return Ok(());
+        }
         let (config, text) = options.text.config(&options.run)?;
-        let (task, same) = (MaskedBytes::new(&config, text), config.clone());
+        let (task, same) = (MaskedTokens::new(&config, text), config.clone());
         train::run(task, &options.run, config, |other| TextConfig::same_run(&same, other))
     })
 }

@@ -7,7 +7,7 @@ use crate::common::text_options::{Sizes, TextOptions};
 use crate::common::{Defaults, Failure, hf, preset};
 use crate::preset::Published;
 
-/// Trains a byte-level BERT by progressive depth to fill in masked bytes, 15 % of a text.
+/// Trains a BERT by progressive depth to fill in masked bytes or sub-words, 15 % of a text.
 #[derive(Parser, Debug)]
 #[command(name = "bert", version, args_override_self = true)]
 pub struct Options {

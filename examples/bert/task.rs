@@ -3,18 +3,19 @@ use std::path::Path;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::common::bert::{Bert, BertConfig};
+use crate::common::corpus::{self, Corpus, TOKENIZER};
 use crate::common::run_dir::read_config;
 use crate::common::run_options::{RunConfig, RunOptions};
-use crate::common::task::{Baseline, Measure, Score, Task};
-use crate::common::text::{self, Text};
+use crate::common::task::{Baseline, Score, Task};
 use crate::common::text_options::{Sizes, TextConfig};
 use crate::common::{Failure, device, hf, run_error};
-use crate::masking::{MASK, NO_LABEL, mask};
+use crate::masking::{Masks, NO_LABEL};
 
-/// Masked bytes of a text from the bytes around them.
-pub struct MaskedBytes {
+/// Masked tokens of a text from the tokens around them.
+pub struct MaskedTokens {
     config: RunConfig<TextConfig>,
-    text: Text,
+    text: Corpus,
+    masks: Masks,
 }
 
 /// Token ids and labels, both `[batch, seq]`; a label below 0 does not count.
@@ -28,15 +29,16 @@ pub struct Batch {
 const WINDOWS: usize = 1024;
 const VALIDATION_SEED: u64 = 0;
 
-impl MaskedBytes {
-    pub fn new(config: &RunConfig<TextConfig>, text: Text) -> Self {
-        Self { config: config.clone(), text }
+impl MaskedTokens {
+    pub fn new(config: &RunConfig<TextConfig>, text: Corpus) -> Self {
+        let masks = Masks::of(text.vocabulary());
+        Self { config: config.clone(), text, masks }
     }
 
-    /// The windows with what `mask` hides of their bytes, one window after another.
+    /// The windows with what `mask` hides of their tokens, one window after another.
     fn masked(
         &self,
-        windows: &text::Batch,
+        windows: &corpus::Batch,
         mask: impl FnOnce(&mut [i64]) -> Vec<i64>,
     ) -> Result<Batch, Failure> {
         let (dims, device) = (windows.inputs.dims(), windows.inputs.device());
@@ -49,12 +51,13 @@ impl MaskedBytes {
 
     fn validation(&self, device: &Device) -> Result<Vec<Batch>, Failure> {
         let RunConfig { batch, ref task, .. } = self.config;
-        let windows = self.text.validation(WINDOWS, batch, task.seq, device);
+        let windows = self.text.validation(WINDOWS, batch, task.seq, device)?;
         // By the window's number, so that the masks do not depend on the size of batches.
         let mut numbers = 0..;
         let mut hide = |ids: &mut [i64]| {
             let windows = ids.chunks_mut(task.seq).zip(&mut numbers);
-            windows.flat_map(|(window, number)| mask(window, VALIDATION_SEED, number)).collect()
+            let masks = self.masks;
+            windows.flat_map(|(ids, number)| masks.apply(ids, VALIDATION_SEED, number)).collect()
         };
         windows.iter().map(|windows| self.masked(windows, &mut hide)).collect()
     }
@@ -67,13 +70,10 @@ fn answers(labels: &Tensor<2, Int>) -> Result<(Vec<i64>, Vec<i64>), Failure> {
     Ok(counted.unzip())
 }
 
-/// Bytes and the mask.
-const VOCABULARY: usize = MASK as usize + 1;
-
 /// The model of a run.
-fn shape(task: &TextConfig) -> BertConfig {
+fn shape(task: &TextConfig, masks: Masks) -> BertConfig {
     BertConfig {
-        vocabulary: VOCABULARY,
+        vocabulary: masks.vocabulary(),
         positions: task.seq,
         token_types: 2,
         width: task.width,
@@ -89,25 +89,26 @@ fn shape(task: &TextConfig) -> BertConfig {
 pub fn export(run: &RunOptions, dir: &Path) -> Result<(), Failure> {
     let device = device::by_name(&run.device)?;
     let config: RunConfig<TextConfig> = read_config(&run.out)?;
-    let shape = shape(&config.task);
+    let vocabulary = config.task.tokens(&run.out)?;
+    let shape = shape(&config.task, Masks::of(&vocabulary));
     let model = TextConfig::finished(shape.init(&device), &run.out)?;
     hf::export_bert(&shape, &model, dir)?;
+    vocabulary.save_in(dir)?;
     println!("written: {}", dir.display());
     Ok(())
 }
 
-impl Task for MaskedBytes {
+impl Task for MaskedTokens {
     type Model = Bert;
     type Batch = Batch;
 
     const ITEMS: &'static str = "tokens";
-    const UNIT: &'static str = "nats per masked byte";
 
     fn model(&self, device: &Device) -> Result<Bert, Failure> {
         let task = &self.config.task;
-        let Some(from) = &task.init_from else { return Ok(shape(task).init(device)) };
+        let Some(from) = &task.init_from else { return Ok(shape(task, self.masks).init(device)) };
         let (found, model) = hf::import_bert(&from.dir, device)?;
-        task.check_init(Sizes::from(&found), VOCABULARY)?;
+        task.check_init(Sizes::from(&found), self.masks.vocabulary())?;
         Ok(model)
     }
 
@@ -117,8 +118,16 @@ impl Task for MaskedBytes {
 
     fn batch(&self, number: u64, device: &Device) -> Result<Batch, Failure> {
         let RunConfig { seed, batch, ref task, .. } = self.config;
-        let windows = self.text.batch(seed, number, batch, task.seq, device);
-        self.masked(&windows, |ids| mask(ids, seed, number))
+        let windows = self.text.batch(seed, number, batch, task.seq, device)?;
+        self.masked(&windows, |ids| self.masks.apply(ids, seed, number))
+    }
+
+    fn unit(&self) -> String {
+        format!("nats per masked {}", self.text.unit())
+    }
+
+    fn files(&self) -> Vec<(&'static str, &str)> {
+        self.text.vocabulary().json().map(|json| (TOKENIZER, json)).into_iter().collect()
     }
 
     fn items(&self, batch: &Batch) -> u64 {
@@ -139,11 +148,7 @@ impl Task for MaskedBytes {
     }
 
     fn baseline(&self, _device: &Device) -> Result<Baseline, Failure> {
-        Ok(Baseline {
-            name: "the best bigram model, which sees the byte before",
-            measure: Measure::Loss,
-            value: self.text.best_bigram_loss(),
-        })
+        self.text.baseline()
     }
 
     /// A window with its masked bytes as underscores, and as the model fills it.
@@ -159,14 +164,29 @@ impl Task for MaskedBytes {
         let logits = model.forward(batch.inputs.clone()).narrow(0, 0, seq);
         let found = read(logits.argmax(1).reshape([1, seq]))?;
         let (inputs, labels) = (read(batch.inputs)?, read(batch.labels)?);
-        let text = |byte: &dyn Fn(usize) -> i64| -> String {
-            let bytes: Vec<u8> = (0..seq).map(|i| byte(i).clamp(0, 255) as u8).collect();
-            String::from_utf8_lossy(&bytes).replace('\n', "/")
+        // The mask need not be a token of the vocabulary.
+        let text = |of: &dyn Fn(usize) -> Option<i64>| -> Result<String, Failure> {
+            let mut text = String::new();
+            let mut ids = Vec::new();
+            for id in (0..=seq).map(|i| if i < seq { of(i) } else { None }) {
+                match id {
+                    Some(id) => ids.push(id as u32),
+                    None => {
+                        text += &self.text.vocabulary().decode(&ids).map_err(run_error)?;
+                        text.push('_');
+                        ids.clear();
+                    }
+                }
+            }
+            text.pop();
+            Ok(text.replace('\n', "/"))
         };
         let counts = |i: usize| labels[i] != NO_LABEL;
-        let masked = text(&|i| if inputs[i] == MASK { i64::from(b'_') } else { inputs[i] });
-        let filled = text(&|i| if counts(i) { found[i] } else { inputs[i] });
-        let right = text(&|i| if counts(i) { labels[i] } else { inputs[i] });
+        let masked = text(&|i| (inputs[i] != self.masks.mask).then_some(inputs[i]))?;
+        let filled = text(&|i| {
+            Some(if counts(i) { found[i] } else { inputs[i] }).filter(|id| *id != self.masks.mask)
+        })?;
+        let right = text(&|i| Some(if counts(i) { labels[i] } else { inputs[i] }))?;
         Ok(format!("masked: {masked}\nfilled: {filled}\nright:  {right}"))
     }
 }

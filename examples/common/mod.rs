@@ -2,6 +2,7 @@
 #![allow(dead_code)] // every example uses a part of it
 
 pub mod bert;
+pub mod corpus;
 pub mod device;
 pub mod failure;
 pub mod fault;
@@ -19,7 +20,6 @@ pub mod run_options;
 pub mod signal;
 pub mod table;
 pub mod task;
-pub mod text;
 pub mod text_options;
 pub mod train;
 pub mod transformer;
@@ -62,12 +62,15 @@ pub fn start_with<O: CommandFactory + FromArgMatches>(
     match parsed.and_then(|matches| O::from_arg_matches(&matches)) {
         Ok(options) => exit_code(main(options)),
         Err(error) if !error.use_stderr() => {
-            print!("{error}");
+            // Nothing is lost where nobody reads it to the end.
+            let _ = error.print();
             ExitCode::SUCCESS
         }
         Err(error) => {
             let text = error.to_string();
-            eprintln!("{} (see --help)", text.lines().next().unwrap_or("error: bad options"));
+            let message = text.split("\n\n").next().unwrap_or("error: bad options");
+            let words: Vec<&str> = message.split_whitespace().collect();
+            eprintln!("{} (see --help)", words.join(" "));
             ExitCode::from(2)
         }
     }

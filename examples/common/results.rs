@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::corpus::TOKENIZER;
 use super::task::{Baseline, Measures};
 
 pub const STEPS: &str = "steps.csv";
@@ -9,7 +10,7 @@ pub const VALIDATION: &str = "validation.csv";
 pub const SUMMARY: &str = "summary.json";
 /// The file of the finished model: a plain Burn record without a trace of Apollo.
 pub const MODEL: &str = "model.bpk";
-pub const RESULTS: [&str; 4] = [STEPS, VALIDATION, SUMMARY, MODEL];
+pub const RESULTS: [&str; 5] = [STEPS, VALIDATION, SUMMARY, MODEL, TOKENIZER];
 
 /// A row of `steps.csv`: everything that two equal runs share.
 #[derive(Serialize)]

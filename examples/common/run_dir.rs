@@ -92,12 +92,7 @@ impl RunDir {
 
     /// Writes a file as a whole or not at all.
     pub fn write(&self, name: &str, content: &str) -> Result<(), burn_pack::Error> {
-        let path = self.file(name);
-        let (scratch, mut file) = AtomicFile::create(&path)?;
-        let failed =
-            |e| burn_pack::Error::IoError(format!("cannot write '{}': {e}", path.display()));
-        file.write_all(content.as_bytes()).map_err(failed)?;
-        scratch.commit()
+        write_file(&self.file(name), content)
     }
 
     pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), Failure> {
@@ -140,6 +135,14 @@ impl RunDir {
             .and_then(|()| fs::remove_file(&file))
             .map_err(|e| usage(format!("--out {}: cannot be written to: {e}", self.path.display())))
     }
+}
+
+/// Writes a file as a whole or not at all.
+pub fn write_file(path: &Path, content: &str) -> Result<(), burn_pack::Error> {
+    let (scratch, mut file) = AtomicFile::create(path)?;
+    let failed = |e| burn_pack::Error::IoError(format!("cannot write '{}': {e}", path.display()));
+    file.write_all(content.as_bytes()).map_err(failed)?;
+    scratch.commit()
 }
 
 /// The options that the run in a folder was made with.

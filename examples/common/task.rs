@@ -17,8 +17,6 @@ pub trait Task {
 
     /// What a batch is made of: tokens, images.
     const ITEMS: &'static str;
-    /// What the loss is measured in.
-    const UNIT: &'static str;
 
     /// The full model that training begins with.
     fn model(&self, device: &Device) -> Result<Self::Model, Failure>;
@@ -28,6 +26,9 @@ pub trait Task {
 
     /// The micro-batch of a number: a function of the number alone.
     fn batch(&self, number: u64, device: &Device) -> Result<Self::Batch, Failure>;
+
+    /// What the loss is measured in.
+    fn unit(&self) -> String;
 
     /// How many items a batch has.
     fn items(&self, batch: &Self::Batch) -> u64;
@@ -41,6 +42,11 @@ pub trait Task {
     /// Measures of the finished model beside loss and accuracy, by name.
     fn measures(&self, _model: &Self::Model, _device: &Device) -> Result<Measures, Failure> {
         Ok(Measures::new())
+    }
+
+    /// What the finished model needs beside its weights: names of files and their contents.
+    fn files(&self) -> Vec<(&'static str, &str)> {
+        Vec::new()
     }
 
     /// A simple model to compare with.

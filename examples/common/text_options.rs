@@ -7,19 +7,24 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::bert::BertConfig;
+use super::corpus::{self, BYTES, Corpus, Order, PrepareOptions, TOKENIZER, Vocabulary};
 use super::gpt::GptConfig;
 use super::options::probability;
 use super::results::MODEL;
 use super::run_options::{RunConfig, RunOptions};
-use super::text::Text;
 use super::{Failure, usage};
 
 /// A text and a model for it.
 #[derive(Args, Debug)]
 pub struct TextOptions {
-    /// Text to learn; the last 5 % are kept for validation
+    /// Text to learn, or the tokens that --prepare made of one; the last 5 % are kept for validation
     #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/data/shakespeare.txt"))]
     pub data: PathBuf,
+    /// Windows for training: from anywhere, drawn independently, or every one once before any comes again
+    #[arg(long, value_enum, default_value_t)]
+    pub order: Order,
+    #[command(flatten)]
+    pub prepare: PrepareOptions,
     /// Layers of the full model
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub layers: u32,
@@ -64,6 +69,14 @@ pub struct TextConfig {
     pub data: PathBuf,
     /// CRC-32 of the text.
     pub data_checksum: u32,
+    /// Tokens to choose from.
+    #[serde(default = "bytes", skip_serializing_if = "is_bytes")]
+    pub vocabulary: usize,
+    /// CRC-32 of the `tokenizer.json`, where tokens are not bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<u32>,
+    #[serde(default, skip_serializing_if = "Order::is_random")]
+    pub order: Order,
     pub layers: usize,
     pub width: usize,
     pub heads: usize,
@@ -84,6 +97,11 @@ impl TextConfig {
             other.dir.clone_from(&one.dir);
         }
         *one == other
+    }
+
+    /// The tokens of the finished run in `out`.
+    pub fn tokens(&self, out: &Path) -> Result<Vocabulary, Failure> {
+        Vocabulary::read_same(&out.join(TOKENIZER), self.tokenizer)
     }
 
     /// The finished model of the run in `out`, in the place of `model`.
@@ -153,17 +171,29 @@ impl InitFrom {
 }
 
 impl TextOptions {
-    pub fn config(&self, run: &RunOptions) -> Result<(RunConfig<TextConfig>, Text), Failure> {
+    /// Writes the tokens that `--prepare` asks for; says whether it does. A vocabulary that is learned has the
+    /// `special` tokens.
+    pub fn prepared(&self, run: &RunOptions, special: &[&str]) -> Result<bool, Failure> {
+        let PrepareOptions { prepare, vocabulary } = &self.prepare;
+        let Some(to) = prepare else { return Ok(false) };
+        corpus::prepare(&self.data, to, vocabulary, special, run.overwrite)?;
+        Ok(true)
+    }
+
+    pub fn config(&self, run: &RunOptions) -> Result<(RunConfig<TextConfig>, Corpus), Failure> {
         if !self.width.is_multiple_of(self.heads) {
             return Err(usage(format!(
                 "--heads {} must divide --width {}",
                 self.heads, self.width
             )));
         }
-        let text = Text::read(&self.data, self.seq as usize)?;
+        let text = Corpus::read(&self.data, self.seq as usize)?.with_order(self.order);
         let task = TextConfig {
             data: self.data.clone(),
             data_checksum: text.checksum(),
+            vocabulary: text.vocabulary().size(),
+            tokenizer: text.vocabulary().checksum(),
+            order: self.order,
             layers: self.layers as usize,
             width: self.width as usize,
             heads: self.heads as usize,
@@ -175,11 +205,19 @@ impl TextOptions {
         let targets = [task.layers];
         let mut config = run.config(task, &targets)?;
         if let Some(epochs) = self.epochs {
-            let step = config.batch as u64 * config.accumulate as u64 * u64::from(self.seq);
-            config.steps = (u64::from(epochs) * text.training_tokens()).div_ceil(step);
+            let (rows, parts) = (config.batch as u64, config.accumulate as u64);
+            config.steps = text.steps(epochs.into(), rows, parts, config.task.seq);
         }
         Ok((config, text))
     }
+}
+
+fn bytes() -> usize {
+    BYTES
+}
+
+fn is_bytes(vocabulary: &usize) -> bool {
+    *vocabulary == BYTES
 }
 
 fn standard_deviation(text: &str) -> Result<f64, String> {

@@ -351,6 +351,9 @@ impl<T: Task, C: Clone + Serialize> Run<T, C> {
         });
         let growths = growths.collect();
         let model = self.apollo.into_inner().map_err(run_error)?;
+        for (name, content) in self.task.files() {
+            outputs.dir.write(name, content).map_err(run_error)?;
+        }
         let file = outputs.dir.file(MODEL);
         model
             .clone()
@@ -379,7 +382,7 @@ impl<T: Task, C: Clone + Serialize> Run<T, C> {
         println!(
             "validation loss {:.4} {}, {:.2} % right{shown} ({}); {:.0} {} per second",
             score.loss,
-            T::UNIT,
+            self.task.unit(),
             100.0 * score.accuracy,
             summary.baseline,
             summary.items_per_second,

@@ -69,7 +69,7 @@ pub fn step(run: &mut Run) -> Result<(), Failure> {
         return run.step();
     }
     let untied = run.apollo.untied();
-    let (loss, grads) = run.backward(&untied);
+    let (loss, grads) = run.backward(&untied)?;
     for stack in untied.gradients(&grads) {
         for neighbours in stack.windows(2) {
             run.feed.measure(ALIKE, cosine(&neighbours[0], &neighbours[1])?);

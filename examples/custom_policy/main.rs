@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 use burn_apollo::ApolloConfig;
 use burn_apollo::schedule::Schedule;
-use common::text::Text;
+use common::corpus::Corpus;
 use common::{Failure, device};
 use options::Options;
 use results::{Entry, Folder, Outcome};
@@ -49,7 +49,7 @@ const POLICIES: [Policy; 3] = [
 
 fn main() -> ExitCode {
     common::start(&[], |options: Options| {
-        let text = Text::read(&options.data, run::SEQ)?;
+        let text = Corpus::read(&options.data, run::SEQ)?;
         let device = device::by_name(&options.device)?;
         let setting = Setting { text, device, seed: options.seed, lr: options.lr };
         let folder = Folder::open(&options.out, options.overwrite)?;
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
                 train(&folder, &format!("{name}-fixed"), config, &setting, |run| run.step())?;
             entries.push(Entry { policy: name, found, fixed });
         }
-        folder.finish(&options, &entries)
+        folder.finish(&options, &entries, &setting.text.unit())
     })
 }
 

@@ -67,7 +67,7 @@ impl Folder {
     }
 
     /// Writes the summary and prints it as a table.
-    pub fn finish(&self, options: &Options, runs: &[Entry]) -> Result<(), Failure> {
+    pub fn finish(&self, options: &Options, runs: &[Entry], unit: &str) -> Result<(), Failure> {
         let path = self.path.join(SUMMARY);
         let mut text =
             serde_json::to_string_pretty(&Summary { config: options, runs }).map_err(run_error)?;
@@ -83,7 +83,7 @@ impl Folder {
                 println!("{name:<24} {steps:>6} {passes:>13} {val_loss:>16.4}  {growth_steps:?}");
             }
         }
-        println!("losses in nats per byte; written: {}", self.path.display());
+        println!("losses in nats per {unit}; written: {}", self.path.display());
         Ok(())
     }
 }

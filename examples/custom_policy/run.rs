@@ -8,10 +8,10 @@ use burn_apollo::depth::{DepthSampler, Lvps};
 use burn_apollo::schedule::{LossFeed, Schedule};
 use burn_apollo::{Apollo, ApolloConfig};
 
+use crate::common::corpus::{Batch, Corpus};
 use crate::common::gpt::{Gpt, GptConfig};
 use crate::common::rate::scheduler;
 use crate::common::results::Row;
-use crate::common::text::{Batch, Text, VOCABULARY};
 use crate::common::{Failure, run_error, usage};
 use crate::results::{Folder, Outcome};
 
@@ -24,7 +24,7 @@ const WINDOWS: usize = 64;
 
 /// What all runs have in common.
 pub struct Setting {
-    pub text: Text,
+    pub text: Corpus,
     pub device: Device,
     pub seed: u64,
     pub lr: f64,
@@ -50,7 +50,7 @@ impl<'a> Run<'a> {
         let config = config.with_losses(feed.clone()).with_seed(setting.seed);
         setting.device.seed(setting.seed);
         let gpt = GptConfig {
-            vocabulary: VOCABULARY,
+            vocabulary: setting.text.vocabulary().size(),
             positions: SEQ,
             width: WIDTH,
             heads: 2,
@@ -78,17 +78,17 @@ impl<'a> Run<'a> {
 
     /// An ordinary training step.
     pub fn step(&mut self) -> Result<(), Failure> {
-        let (loss, grads) = self.backward(&self.apollo);
+        let (loss, grads) = self.backward(&self.apollo)?;
         self.update(loss, grads)
     }
 
     /// The loss of `model` on the next step's batch, and its gradients.
-    pub fn backward(&self, model: &Gpt) -> (Tensor<1>, GradientsParams) {
+    pub fn backward(&self, model: &Gpt) -> Result<(Tensor<1>, GradientsParams), Failure> {
         let Setting { text, device, seed, .. } = self.setting;
         let device = device.clone().autodiff();
-        let batch = text.batch(*seed, self.apollo.step_count(), ROWS, SEQ, &device);
+        let batch = text.batch(*seed, self.apollo.step_count(), ROWS, SEQ, &device)?;
         let loss = model.loss(batch.inputs, batch.targets);
-        (loss.clone().detach(), GradientsParams::from_grads(loss.backward(), model))
+        Ok((loss.clone().detach(), GradientsParams::from_grads(loss.backward(), model)))
     }
 
     /// Updates the parameters with `grads`, after which the policy is asked.
@@ -136,7 +136,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// The loss at full depth on text that is not trained on, in nats per byte.
+    /// The loss at full depth on text that is not trained on, in nats per token.
     pub fn validate(&self) -> Result<f64, Failure> {
         let model = self.apollo.clone().into_inner().map_err(run_error)?.valid();
         let Setting { text, device, .. } = self.setting;
@@ -144,7 +144,7 @@ impl<'a> Run<'a> {
             model.loss(inputs, targets).try_into_scalar::<f64>().map_err(run_error)
         };
         let losses: Vec<f64> = text
-            .validation(WINDOWS, ROWS, SEQ, device)
+            .validation(WINDOWS, ROWS, SEQ, device)?
             .into_iter()
             .map(loss)
             .collect::<Result<_, _>>()?;

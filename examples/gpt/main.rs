@@ -3,6 +3,8 @@
 //! ```text
 //! cargo run --example gpt
 //! cargo run --example gpt -- --generate "ROMEO:"
+//! cargo run --example gpt -- --prepare runs/tokens --vocabulary 2048
+//! cargo run --example gpt -- --data runs/tokens --out runs/sub-words
 //! cargo run --example gpt --features cuda -- --device cuda --preset gpt2 --data TEXT
 //! ```
 
@@ -18,7 +20,7 @@ use std::process::ExitCode;
 use common::text_options::TextConfig;
 use common::{Failure, train};
 use options::Options;
-use task::Bytes;
+use task::NextToken;
 
 fn main() -> ExitCode {
     let defaults = [("out", "runs/gpt"), ("steps", "700"), ("batch", "16"), ("lr", "0.002")];
@@ -29,9 +31,10 @@ fn run(options: Options) -> Result<(), Failure> {
     match (&options.generate, &options.text.export) {
         (Some(prompt), _) => generate::from_run(&options, prompt),
         (None, Some(dir)) => generate::export(&options, dir),
+        (None, None) if options.text.prepared(&options.run, &[])? => Ok(()),
         (None, None) => {
             let (config, text) = options.text.config(&options.run)?;
-            let task = Bytes::new(&options, &config, text);
+            let task = NextToken::new(&options, &config, text);
             let same = config.clone();
             train::run(task, &options.run, config, |other| TextConfig::same_run(&same, other))
         }

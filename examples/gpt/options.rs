@@ -4,12 +4,11 @@ use clap::{ArgMatches, Parser};
 
 use crate::common::gpt::GptConfig;
 use crate::common::run_options::RunOptions;
-use crate::common::text::VOCABULARY;
 use crate::common::text_options::{Sizes, TextConfig, TextOptions};
 use crate::common::{Defaults, Failure, hf, preset};
 use crate::preset::Published;
 
-/// Trains a byte-level GPT by progressive depth, then writes some text with it.
+/// Trains a GPT on bytes or sub-words by progressive depth, then writes some text with it.
 #[derive(Parser, Debug)]
 #[command(name = "gpt", version, args_override_self = true)]
 pub struct Options {
@@ -23,10 +22,10 @@ pub struct Options {
     /// Continue this text with the finished run in the output folder, and train nothing
     #[arg(long, value_name = "PROMPT")]
     pub generate: Option<String>,
-    /// Bytes to generate
+    /// Tokens to generate
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub length: u32,
-    /// Temperature of the sampled text; 0 takes the likeliest byte
+    /// Temperature of the sampled text; 0 takes the likeliest token
     #[arg(long, default_value_t = 0.8, value_parser = temperature)]
     pub temperature: f64,
 }
@@ -40,7 +39,7 @@ pub fn derived(matches: &ArgMatches) -> Result<Defaults, Failure> {
 /// The model of a run.
 pub fn model(config: &TextConfig) -> GptConfig {
     GptConfig {
-        vocabulary: VOCABULARY,
+        vocabulary: config.vocabulary,
         positions: config.seq,
         width: config.width,
         heads: config.heads,

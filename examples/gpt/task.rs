@@ -1,23 +1,23 @@
 use burn::tensor::{Device, Tensor};
 
+use crate::common::corpus::{Batch, Corpus, TOKENIZER};
 use crate::common::gpt::Gpt;
 use crate::common::run_options::RunConfig;
-use crate::common::task::{Baseline, Measure, Score, Task};
-use crate::common::text::{Batch, Text, VOCABULARY};
+use crate::common::task::{Baseline, Score, Task};
 use crate::common::text_options::{Sizes, TextConfig};
 use crate::common::{Failure, hf};
 use crate::generate::{self, Sampling};
 use crate::options::{self, Options};
 
-/// Every byte of a text from the bytes before it.
-pub struct Bytes {
+/// Every token of a text from the tokens before it.
+pub struct NextToken {
     config: RunConfig<TextConfig>,
-    text: Text,
+    text: Corpus,
     sampling: Sampling,
 }
 
-impl Bytes {
-    pub fn new(options: &Options, config: &RunConfig<TextConfig>, text: Text) -> Self {
+impl NextToken {
+    pub fn new(options: &Options, config: &RunConfig<TextConfig>, text: Corpus) -> Self {
         Self { config: config.clone(), text, sampling: Sampling::new(options) }
     }
 }
@@ -25,18 +25,17 @@ impl Bytes {
 /// Windows of the validation part.
 const WINDOWS: usize = 64;
 
-impl Task for Bytes {
+impl Task for NextToken {
     type Model = Gpt;
     type Batch = Batch;
 
     const ITEMS: &'static str = "tokens";
-    const UNIT: &'static str = "nats per byte";
 
     fn model(&self, device: &Device) -> Result<Gpt, Failure> {
         let task = &self.config.task;
         let Some(from) = &task.init_from else { return Ok(options::model(task).init(device)) };
         let (found, model) = hf::import_gpt2(&from.dir, device)?;
-        task.check_init(Sizes::from(&found), VOCABULARY)?;
+        task.check_init(Sizes::from(&found), task.vocabulary)?;
         Ok(model)
     }
 
@@ -46,7 +45,15 @@ impl Task for Bytes {
 
     fn batch(&self, number: u64, device: &Device) -> Result<Batch, Failure> {
         let RunConfig { seed, batch, ref task, .. } = self.config;
-        Ok(self.text.batch(seed, number, batch, task.seq, device))
+        self.text.batch(seed, number, batch, task.seq, device)
+    }
+
+    fn unit(&self) -> String {
+        format!("nats per {}", self.text.unit())
+    }
+
+    fn files(&self) -> Vec<(&'static str, &str)> {
+        self.text.vocabulary().json().map(|json| (TOKENIZER, json)).into_iter().collect()
     }
 
     fn items(&self, batch: &Batch) -> u64 {
@@ -59,7 +66,7 @@ impl Task for Bytes {
 
     fn validate(&self, model: &Gpt, device: &Device) -> Result<Score, Failure> {
         let RunConfig { batch, ref task, .. } = self.config;
-        let batches = self.text.validation(WINDOWS, batch, task.seq, device);
+        let batches = self.text.validation(WINDOWS, batch, task.seq, device)?;
         Score::mean(batches.into_iter().map(|batch| {
             let answers = self.items(&batch) as f64;
             let logits = model.forward(batch.inputs);
@@ -68,11 +75,10 @@ impl Task for Bytes {
     }
 
     fn baseline(&self, _device: &Device) -> Result<Baseline, Failure> {
-        let value = self.text.best_bigram_loss();
-        Ok(Baseline { name: "the best bigram model", measure: Measure::Loss, value })
+        self.text.baseline()
     }
 
     fn show(&self, model: &Gpt, device: &Device) -> Result<String, Failure> {
-        Ok(generate::text(model, "ROMEO:", &self.sampling, device))
+        generate::text(model, self.text.vocabulary(), "ROMEO:", &self.sampling, device)
     }
 }

@@ -50,7 +50,6 @@ impl Task for Sorting {
     type Batch = Batch;
 
     const ITEMS: &'static str = "tokens";
-    const UNIT: &'static str = "nats per token";
 
     fn model(&self, device: &Device) -> Result<Seq2Seq, Failure> {
         Ok(self.config.task.model().init(device))
@@ -64,6 +63,10 @@ impl Task for Sorting {
         let RunConfig { seed, batch, ref task, .. } = self.config;
         let problems = data::training(seed, number, batch, task.length);
         Ok(Batch::new(&problems, task.length, device))
+    }
+
+    fn unit(&self) -> String {
+        "nats per token".to_owned()
     }
 
     fn items(&self, batch: &Batch) -> u64 {

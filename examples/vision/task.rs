@@ -43,7 +43,6 @@ impl Task for Digits {
     type Batch = Batch;
 
     const ITEMS: &'static str = "images";
-    const UNIT: &'static str = "nats per image";
 
     fn model(&self, device: &Device) -> Result<Vit, Failure> {
         Ok(self.config.task.model().init(device))
@@ -56,6 +55,10 @@ impl Task for Digits {
     fn batch(&self, number: u64, device: &Device) -> Result<Batch, Failure> {
         let RunConfig { seed, batch, ref task, .. } = self.config;
         Ok(Batch::new(&self.images.shuffled(seed, number, batch, task.shift), device))
+    }
+
+    fn unit(&self) -> String {
+        "nats per image".to_owned()
     }
 
     fn items(&self, batch: &Batch) -> u64 {
