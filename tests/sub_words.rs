@@ -114,6 +114,11 @@ fn learned_sub_words_train_resume_and_write_text() {
         assert_eq!(saved, fs::read(files.at("tokens.tokenizer.json")).unwrap());
         ok(&program.tiny(&run, &["--export", &files.name("exported")]));
         assert_eq!(saved, fs::read(files.at("exported").join("tokenizer.json")).unwrap());
+        let mask = if program.name == "bert" { json!("[MASK]") } else { Value::Null };
+        let tokenizer: Value =
+            serde_json::from_str(&read(&files.at("exported"), "tokenizer_config.json")).unwrap();
+        assert_eq!(tokenizer["tokenizer_class"], "PreTrainedTokenizerFast");
+        assert_eq!(tokenizer["mask_token"], mask);
         let vocabulary = config(&files.at("exported"))["vocab_size"].as_u64().unwrap();
         assert_eq!((vocabulary, config(&run)["vocabulary"].as_u64()), (400, Some(400)));
     }

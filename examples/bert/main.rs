@@ -15,6 +15,7 @@ mod task;
 
 use std::process::ExitCode;
 
+use common::corpus::vocabulary::MASK;
 use common::text_options::TextConfig;
 use common::train;
 use options::Options;
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
         if let Some(dir) = &options.text.export {
             return task::export(&options.run, dir);
         }
-        if options.text.prepared(&options.run, &[masking::MASK])? {
+        if options.text.prepared(&options.run, &[MASK])? {
             return Ok(());
         }
         let (config, text) = options.text.config(&options.run)?;

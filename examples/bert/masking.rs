@@ -5,8 +5,6 @@ use rand::{RngExt, SeedableRng};
 
 use crate::common::corpus::Vocabulary;
 
-/// The name of the token that stands for a masked one.
-pub const MASK: &str = "[MASK]";
 /// The label of a token that is not to be predicted.
 pub const NO_LABEL: i64 = -100;
 
@@ -25,9 +23,8 @@ pub struct Masks {
 impl Masks {
     /// Of a vocabulary: its own token, or one more.
     pub fn of(vocabulary: &Vocabulary) -> Self {
-        let own = vocabulary.token(MASK).or_else(|| vocabulary.token("<mask>"));
         let tokens = vocabulary.size() as i64;
-        Self { mask: own.map_or(tokens, i64::from), tokens }
+        Self { mask: vocabulary.mask().map_or(tokens, |(_, id)| id.into()), tokens }
     }
 
     /// Tokens of the model.
@@ -72,6 +69,7 @@ impl Masks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::corpus::vocabulary::MASK;
 
     const BYTES: Masks = Masks { mask: 256, tokens: 256 };
 

@@ -10,7 +10,7 @@ mod learn;
 mod order;
 mod prepare;
 pub mod tokens;
-mod vocabulary;
+pub mod vocabulary;
 pub mod windows;
 
 use std::path::{Path, PathBuf};

@@ -13,6 +13,8 @@ use crate::common::{Failure, run_error, usage};
 
 /// The file of a run's or a model's sub-words.
 pub const TOKENIZER: &str = "tokenizer.json";
+/// The name of the token that stands for a masked one, as BERT has it.
+pub const MASK: &str = "[MASK]";
 
 /// The tokens of a text.
 pub enum Vocabulary {
@@ -78,10 +80,18 @@ impl Vocabulary {
         Ok(saved.transpose()?.map(|()| path))
     }
 
-    /// Writes the `tokenizer.json` into a model's folder. Bytes need none.
+    /// Writes the `tokenizer.json` into a model's folder, and what `transformers` must know to take it as it is. Bytes
+    /// need none.
     pub fn save_in(&self, dir: &Path) -> Result<(), Failure> {
-        let written = self.json().map(|json| write_file(&dir.join(TOKENIZER), json));
-        written.transpose().map(|_| ()).map_err(run_error)
+        let Some(json) = self.json() else { return Ok(()) };
+        let mut config = serde_json::json!({"tokenizer_class": "PreTrainedTokenizerFast"});
+        if let Some((name, _)) = self.mask() {
+            config["mask_token"] = name.into();
+        }
+        let config = format!("{config:#}\n");
+        write_file(&dir.join(TOKENIZER), json)
+            .and_then(|()| write_file(&dir.join("tokenizer_config.json"), &config))
+            .map_err(run_error)
     }
 
     /// The tokenizer of a `tokenizer.json`.
@@ -126,12 +136,11 @@ impl Vocabulary {
         }
     }
 
-    /// The id of a special token.
-    pub fn token(&self, name: &str) -> Option<u32> {
-        match self {
-            Self::Bytes => None,
-            Self::SubWords(words) => words.tokenizer.token_to_id(name),
-        }
+    /// Name and id of the token that stands for a masked one.
+    pub fn mask(&self) -> Option<(&'static str, u32)> {
+        let Self::SubWords(words) = self else { return None };
+        let id = |name| words.tokenizer.token_to_id(name).map(|id| (name, id));
+        id(MASK).or_else(|| id("<mask>"))
     }
 
     /// The `tokenizer.json`; none for bytes.
