@@ -1,78 +1,122 @@
 //! The `custom_policy` example as a user runs it. `cargo test` builds it first.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod program;
 
-fn custom_policy(args: &[&str], out: &Path) -> Output {
-    let test = std::env::current_exe().unwrap();
-    let path: PathBuf = test.parent().unwrap().parent().unwrap().join("examples/custom_policy");
-    assert!(path.exists(), "run `cargo build --examples` first: {} is missing", path.display());
-    Command::new(path).args(args).arg("--out").arg(out).output().unwrap()
+use std::fs;
+use std::path::Path;
+
+use program::{Program, model, ok, read, same_run, summary, table};
+use serde_json::{Value, json};
+
+/// 24 steps, short validations.
+const POLICIES: Program = Program {
+    name: "custom_policy",
+    tiny: "--steps 24 --seed 3 --width 16 --heads 2 --seq 8 --batch 2 --checkpoint-every 7",
+};
+
+fn growth_steps(run: &Value) -> Vec<u64> {
+    run["growths"].as_array().unwrap().iter().map(|g| g["step"].as_u64().unwrap()).collect()
 }
 
-fn read(dir: &Path, file: &str) -> String {
-    let path = dir.join(file);
-    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+/// Layer passes by the table of steps.
+fn passes(dir: &Path) -> f64 {
+    table(dir, "steps.csv").1.iter().map(|row| row[3]).sum()
 }
 
 #[test]
 fn every_policy_grows_to_the_full_model_and_says_why() {
-    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let run = |policy: &str, dir: &Path| {
-        let args = ["--policy", policy, "--steps", "24", "--seed", "3"];
-        let output = custom_policy(&args, dir);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let shown = run("all", one.path());
-    for reason in
-        ["interpolation: loss", "stacking: loss", "two stages at once", "doubling 3 is due"]
-    {
+    let dir = tempfile::tempdir().unwrap();
+    let shown = ok(&POLICIES.tiny(dir.path(), &[]));
+    for reason in ["interpolation: loss", "stacking: loss", "two stages at once: loss"] {
         assert!(shown.contains(reason), "{reason}: {shown}");
     }
-    let summary: serde_json::Value =
-        serde_json::from_str(&read(one.path(), "summary.json")).unwrap();
+    let summary = summary(dir.path());
     let runs = summary["runs"].as_array().unwrap();
     assert_eq!(runs.len(), 3);
     for entry in runs {
-        for run in [&entry["found"], &entry["fixed"]] {
-            assert!(run["val_loss"].as_f64().unwrap().is_finite());
-            assert!(!run["growth_steps"].as_array().unwrap().is_empty(), "{entry}");
-        }
-        let cost = |run: &str| entry[run]["passes"].as_f64().unwrap();
+        let cost = |run: &str| entry[run]["layer_passes"].as_f64().unwrap();
         assert!((cost("found") / cost("fixed") - 1.0).abs() < 0.25, "equal cost: {entry}");
+        let name = entry["policy"].as_str().unwrap();
+        for (run, folder) in [("found", name.to_owned()), ("fixed", format!("{name}-fixed"))] {
+            let (run, folder) = (&entry[run], dir.path().join(folder));
+            assert!(run["val_loss"].as_f64().unwrap().is_finite());
+            let sizes: Vec<u64> = run["growths"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .flat_map(|g| [g["from"].as_u64().unwrap(), g["to"].as_u64().unwrap()])
+                .collect();
+            assert_eq!((sizes[0], sizes[sizes.len() - 1]), (1, 8), "{name}");
+            assert!(
+                sizes[1..sizes.len() - 1].chunks(2).all(|pair| pair[0] == pair[1]),
+                "{sizes:?}"
+            );
+            let (_, rows) = table(&folder, "steps.csv");
+            assert_eq!(rows.len() as u64, run["steps"].as_u64().unwrap(), "{name}");
+            assert_eq!(rows[rows.len() - 1][2], 8.0, "{name} ends with all layers");
+            model(&folder);
+        }
     }
-    assert_eq!(runs[2]["found"]["growth_steps"], serde_json::json!([1, 2, 4]));
+    let passes = |name: &str| passes(&dir.path().join(name));
+    assert_eq!(runs[0]["found"]["layer_passes"], passes("decorrelate"));
+    assert!(
+        runs[1]["found"]["layer_passes"].as_f64().unwrap() > passes("try-out"),
+        "try-outs cost too"
+    );
+    assert_eq!(growth_steps(&runs[2]["found"]), [1, 2, 4]);
+}
 
-    run("try-out", two.path());
-    let steps = |dir: &Path| read(dir, "try-out.csv");
-    assert_eq!(steps(one.path()), steps(two.path()), "equal runs are equal");
-    for name in ["decorrelate", "try-out", "arithmetic", "decorrelate-fixed"] {
-        let table = read(one.path(), &format!("{name}.csv"));
-        let layers = table.lines().last().unwrap().split(',').nth(2);
-        assert_eq!(layers, Some("8"), "{name} ends with all layers");
+/// Stopped inside stages, at growths and where candidates are tried out.
+#[test]
+fn every_policy_resumes_exactly() {
+    let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    ok(&POLICIES.tiny(whole.path(), &[]));
+    for stop in (1..24).chain(1..24).chain(1..24) {
+        let stop = stop.to_string();
+        ok(&POLICIES.tiny(parts.path(), &["--resume", "--stop-after", &stop]));
     }
-    assert_eq!(read(one.path(), "decorrelate.csv").lines().count(), 1 + 24);
+    let shown = ok(&POLICIES.tiny(parts.path(), &["--resume"]));
+    assert!(shown.contains("is finished"), "{shown}");
+    for name in ["decorrelate", "try-out", "arithmetic"] {
+        for folder in [name.to_owned(), format!("{name}-fixed")] {
+            same_run(&whole.path().join(&folder), &parts.path().join(&folder), &folder);
+        }
+    }
+    assert_eq!(read(whole.path(), "summary.json"), read(parts.path(), "summary.json"));
+}
+
+#[test]
+fn a_policy_of_one_name_learns_sub_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tokens, out) = (dir.path().join("tokens"), dir.path().join("run"));
+    let gpt = Program { name: "gpt", ..POLICIES };
+    let tokens = tokens.to_str().unwrap();
+    ok(&gpt.run(&["--prepare", tokens, "--vocabulary", "300"]));
+    let shown =
+        ok(&POLICIES.tiny(&out, &["--policy", "arithmetic", "--data", tokens, "--layers", "12"]));
+    assert!(shown.contains("nats per token of "), "{shown}");
+    let runs = &summary(&out)["runs"];
+    assert_eq!((runs.as_array().unwrap().len(), &runs[0]["policy"]), (1, &json!("arithmetic")));
+    assert_eq!(growth_steps(&runs[0]["found"]), [1, 2, 4, 8]);
 }
 
 #[test]
 fn bad_input_is_one_line_and_exit_code_2() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("summary.json"), "{}").unwrap();
-    std::fs::write(dir.path().join("file"), "").unwrap();
-    let short = dir.path().join("file");
-    let cases: [(&[&str], &Path, &str); 6] = [
-        (&["--policy", "guess"], &dir.path().join("new"), "guess"),
-        (&["--steps", "3"], &dir.path().join("new"), "--steps"),
-        (&["--lr", "NaN"], &dir.path().join("new"), "--lr"),
-        (&["--data", short.to_str().unwrap()], &dir.path().join("new"), "--data"),
-        (&[], dir.path(), "--overwrite"),
-        (&[], &short, "--out"),
-    ];
-    for (args, out, word) in cases {
-        let output = custom_policy(args, out);
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
-        assert!(error.lines().count() == 1 && error.contains(word), "{args:?}: {error}");
-    }
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    fs::write(at("file"), "").unwrap();
+    fs::create_dir_all(at("used/try-out")).unwrap();
+    fs::write(at("used/try-out/config.json"), "{}").unwrap();
+    let (file, used) = (at("file"), at("used"));
+    POLICIES.refuses(&[
+        (&["--policy", "guess"], "guess"),
+        (&["--policy", "fixed"], "fixed"),
+        (&["--policy", "arithmetic", "--steps", "4"], "4"),
+        (&["--lr", "NaN"], "--lr"),
+        (&["--heads", "3"], "--heads 3 must divide"),
+        (&["--data", &file], "--data"),
+        (&["--out", &used], "try-out: already holds a run; continue it with --resume"),
+        (&["--out", &file], "--out"),
+    ]);
+    assert!(!Path::new(&used).join("decorrelate").exists(), "refused before the first run");
 }

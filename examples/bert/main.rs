@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         if options.text.prepared(&options.run, &[MASK])? {
             return Ok(());
         }
-        let (config, text) = options.text.config(&options.run)?;
+        let (config, text) = options.text.config(&options.run, &options.plan)?;
         let (task, same) = (MaskedTokens::new(&config, text), config.clone());
         train::run(task, &options.run, config, |other| TextConfig::same_run(&same, other))
     })

@@ -2,8 +2,9 @@ use std::path::Path;
 
 use clap::{ArgMatches, Parser};
 
+use crate::common::options::PlanOptions;
 use crate::common::run_options::RunOptions;
-use crate::common::text_options::{Sizes, TextOptions};
+use crate::common::text_options::{Sizes, TextProgram};
 use crate::common::{Defaults, Failure, hf, preset};
 use crate::preset::Published;
 
@@ -15,9 +16,11 @@ pub struct Options {
     #[arg(long, value_enum)]
     pub preset: Option<Published>,
     #[command(flatten)]
-    pub text: TextOptions,
+    pub text: TextProgram,
     #[command(flatten)]
     pub run: RunOptions,
+    #[command(flatten)]
+    pub plan: PlanOptions,
 }
 
 /// The defaults that `--preset` and `--init-from` change.

@@ -10,6 +10,7 @@ use burn_apollo::expand::{Interpolation, Stacking};
 use burn_apollo::optim::MomentPolicy;
 use burn_apollo::schedule::{LossFeed, LossPlateau, Schedule};
 use clap::{Args, ValueEnum};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Failure, usage};
@@ -134,23 +135,42 @@ impl PlanOptions {
     }
 }
 
-impl PlanConfig {
-    /// End and expected depth, over all stacks, of each stage.
-    pub fn expected_depths(
-        &self,
-        steps: u64,
-        targets: &[usize],
-    ) -> Result<Vec<(u64, f64)>, Failure> {
-        let timeline = self.schedule.timeline(steps, targets).map_err(usage)?;
+/// How a run of `steps` optimizer steps grows.
+pub trait Plan: Clone + Serialize + DeserializeOwned {
+    fn schedule(&self, steps: u64) -> Schedule;
+
+    fn sampler(&self) -> Box<dyn DepthSampler>;
+
+    /// The library's configuration of the run.
+    fn apollo(&self, steps: u64, seed: u64, losses: LossFeed) -> Result<ApolloConfig, Failure>;
+
+    /// End and expected depth, over all stacks, of each stage of the schedule.
+    fn expected_depths(&self, steps: u64, targets: &[usize]) -> Result<Vec<(u64, f64)>, Failure> {
+        let timeline = self.schedule(steps).timeline(steps, targets).map_err(usage)?;
+        let sampler = self.sampler();
+        let mean = |unique, target| sampler.pmf(unique, target).map_or(0.0, |pmf| pmf.mean());
         let depth = |stage: usize| {
-            let stacks = timeline.layers(stage).iter().zip(targets);
-            stacks.map(|(unique, target)| self.sampler.mean_depth(*unique, *target)).sum()
+            timeline
+                .layers(stage)
+                .iter()
+                .zip(targets)
+                .map(|(unique, target)| mean(*unique, *target))
+                .sum()
         };
         Ok((0..timeline.stages()).map(|stage| (timeline.end(stage), depth(stage))).collect())
     }
+}
 
-    /// The library's configuration of a run of `steps` optimizer steps.
-    pub fn apollo(&self, steps: u64, seed: u64, losses: LossFeed) -> Result<ApolloConfig, Failure> {
+impl Plan for PlanConfig {
+    fn schedule(&self, _steps: u64) -> Schedule {
+        self.schedule.clone()
+    }
+
+    fn sampler(&self) -> Box<dyn DepthSampler> {
+        self.sampler.build()
+    }
+
+    fn apollo(&self, steps: u64, seed: u64, losses: LossFeed) -> Result<ApolloConfig, Failure> {
         let config = ApolloConfig::new(steps)
             .with_schedule(self.schedule.clone())
             .with_sampler(self.sampler.build())
@@ -182,11 +202,6 @@ impl Sampler {
             Self::ConstantHigh => Box::new(ConstantHigh),
             Self::ConstantLow => Box::new(ConstantLow),
         }
-    }
-
-    /// The expected depth of `unique` layers of `target`.
-    pub fn mean_depth(self, unique: usize, target: usize) -> f64 {
-        self.build().pmf(unique, target).map_or(0.0, |pmf| pmf.mean())
     }
 }
 

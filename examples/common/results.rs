@@ -1,6 +1,6 @@
 //! What a run leaves behind.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::corpus::TOKENIZER;
 use super::task::{Baseline, Measures};
@@ -44,11 +44,13 @@ pub struct Summary<'a, C> {
     #[serde(flatten)]
     pub measures: Measures,
     pub baseline: Baseline,
+    /// Layers run forward and backward, each use on each micro-batch.
+    pub layer_passes: u64,
     pub parameters: usize,
     pub items_per_second: f64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Growth {
     pub step: u64,
     pub from: usize,

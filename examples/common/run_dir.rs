@@ -40,25 +40,16 @@ impl RunDir {
         results: &[&str],
     ) -> Result<(Self, bool), Failure> {
         let out = path.display();
-        let holds_run = || path.join(CONFIG).exists();
-        let refused = || {
-            usage(format!(
-                "--out {out}: already holds a run; continue it with --resume, replace it with --overwrite, \
-                 or name another folder"
-            ))
-        };
-        if existing == Existing::Refuse && holds_run() {
-            return Err(refused());
-        }
+        refuse_run(path, existing)?;
         fs::create_dir_all(path).map_err(|e| usage(format!("--out {out}: cannot be made: {e}")))?;
         let checkpoints = CheckpointStore::open(path.join(CHECKPOINTS), retention);
         let checkpoints = checkpoints.map_err(|e| usage(format!("--out {out}: {e}")))?;
         let dir = Self { path: path.to_owned(), checkpoints };
         dir.probe()?;
         // The folder is this process's from here on.
-        match (existing, holds_run()) {
+        match (existing, holds_run(path)) {
             (Existing::Overwrite, _) => {}
-            (Existing::Refuse, true) => return Err(refused()),
+            (Existing::Refuse, true) => refuse_run(path, existing)?,
             (Existing::Resume, true) => {
                 return match same_run(&read_config::<C>(path)?) {
                     true => Ok((dir, true)),
@@ -87,6 +78,22 @@ impl RunDir {
         match cfg!(unix) {
             true => fs::File::open(&self.path)?.sync_all(),
             false => Ok(()),
+        }
+    }
+
+    fn holds_run(path: &Path) -> bool {
+        path.join(CONFIG).exists()
+    }
+
+    /// Refuses a folder that already holds a run that is neither to be continued nor replaced.
+    pub fn refuse_run(path: &Path, existing: Existing) -> Result<(), Failure> {
+        match existing == Existing::Refuse && holds_run(path) {
+            false => Ok(()),
+            true => Err(usage(format!(
+                "--out {}: already holds a run; continue it with --resume, replace it with --overwrite, or name another \
+             folder",
+                path.display()
+            ))),
         }
     }
 
@@ -137,6 +144,22 @@ impl RunDir {
     }
 }
 
+fn holds_run(path: &Path) -> bool {
+    path.join(CONFIG).exists()
+}
+
+/// Refuses a folder that already holds a run that is neither to be continued nor replaced.
+pub fn refuse_run(path: &Path, existing: Existing) -> Result<(), Failure> {
+    match existing == Existing::Refuse && holds_run(path) {
+        false => Ok(()),
+        true => Err(usage(format!(
+            "--out {}: already holds a run; continue it with --resume, replace it with --overwrite, or name another \
+             folder",
+            path.display()
+        ))),
+    }
+}
+
 /// Writes a file as a whole or not at all.
 pub fn write_file(path: &Path, content: &str) -> Result<(), burn_pack::Error> {
     let (scratch, mut file) = AtomicFile::create(path)?;
@@ -155,7 +178,7 @@ pub fn read_config<C: DeserializeOwned>(dir: &Path) -> Result<C, Failure> {
     serde_json::from_str(&text).map_err(|e| usage(format!("{}: {e}", file.display())))
 }
 
-fn to_json(value: &impl Serialize) -> String {
+pub fn to_json(value: &impl Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).expect("plain data serialises");
     text.push('\n');
     text

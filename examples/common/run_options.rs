@@ -8,11 +8,11 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use super::optimizer::{OptimConfig, OptimOptions};
-use super::options::{PlanConfig, PlanOptions};
+use super::options::PlanConfig;
 use super::run_dir::Existing;
 use super::{Failure, usage};
 
-/// A run: length, rate, seed, plan, folder.
+/// A run: length, rate, seed, folder.
 #[derive(Args, Debug, Clone)]
 pub struct RunOptions {
     /// Folder for steps.csv, summary.json, checkpoints and the model
@@ -38,8 +38,6 @@ pub struct RunOptions {
     /// Seed of the weights, the data order, the depths, dropout and sampled results
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
-    #[command(flatten)]
-    pub plan: PlanOptions,
     /// What to do when gradients are not finite: stop, skip the step, or roll back to the last good checkpoint and
     /// go on with other data
     #[arg(long, value_enum, default_value_t)]
@@ -84,7 +82,7 @@ impl From<OnNotFinite> for NotFinite {
 
 /// What a run is a function of: `task` is the example's own part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunConfig<T> {
+pub struct RunConfig<T, P = PlanConfig> {
     #[serde(flatten)]
     pub task: T,
     pub steps: u64,
@@ -95,12 +93,12 @@ pub struct RunConfig<T> {
     pub optimizer: OptimConfig,
     pub seed: u64,
     pub not_finite: OnNotFinite,
-    pub plan: PlanConfig,
+    pub plan: P,
 }
 
 impl RunOptions {
-    /// The configuration of a run of `task`, whose model has stacks of these target depths.
-    pub fn config<T>(&self, task: T, targets: &[usize]) -> Result<RunConfig<T>, Failure> {
+    /// The configuration of a run of `task` that grows by `plan`.
+    pub fn config<T, P>(&self, task: T, plan: P) -> Result<RunConfig<T, P>, Failure> {
         let optimizer = OptimConfig::from(&self.optimizer);
         if let Some(min_lr) = optimizer.min_lr.filter(|min_lr| *min_lr > self.lr) {
             return Err(usage(format!("--min-lr {min_lr} is above --lr {}", self.lr)));
@@ -114,7 +112,7 @@ impl RunOptions {
             optimizer,
             seed: self.seed,
             not_finite: self.not_finite,
-            plan: self.plan.config(targets)?,
+            plan,
         })
     }
 

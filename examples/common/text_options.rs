@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::bert::BertConfig;
 use super::corpus::{self, BYTES, Corpus, Order, PrepareOptions, TOKENIZER, Vocabulary};
 use super::gpt::GptConfig;
-use super::options::probability;
+use super::options::{PlanOptions, probability};
 use super::results::MODEL;
 use super::run_options::{RunConfig, RunOptions};
+use super::transformer::Shape;
 use super::{Failure, usage};
 
 /// A text and a model for it.
@@ -23,8 +24,6 @@ pub struct TextOptions {
     /// Windows for training: from anywhere, drawn independently, or every one once before any comes again
     #[arg(long, value_enum, default_value_t)]
     pub order: Order,
-    #[command(flatten)]
-    pub prepare: PrepareOptions,
     /// Layers of the full model
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub layers: u32,
@@ -43,6 +42,15 @@ pub struct TextOptions {
     /// Standard deviation of the first weights; chosen by the width if not given
     #[arg(long, value_name = "STD", value_parser = standard_deviation)]
     pub init_std: Option<f64>,
+}
+
+/// What a program for texts does beside training.
+#[derive(Args, Debug)]
+pub struct TextProgram {
+    #[command(flatten)]
+    pub text: TextOptions,
+    #[command(flatten)]
+    pub prepare: PrepareOptions,
     /// Passes over the training part of the text, in place of --steps
     #[arg(long, value_name = "N", conflicts_with = "steps", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub epochs: Option<u32>,
@@ -90,7 +98,10 @@ pub struct TextConfig {
 
 impl TextConfig {
     /// Whether two runs are the same; the same text and first weights may lie elsewhere.
-    pub fn same_run(one: &RunConfig<Self>, other: &RunConfig<Self>) -> bool {
+    pub fn same_run<P: Clone + PartialEq>(
+        one: &RunConfig<Self, P>,
+        other: &RunConfig<Self, P>,
+    ) -> bool {
         let mut other = other.clone();
         other.task.data.clone_from(&one.task.data);
         if let (Some(one), Some(other)) = (&one.task.init_from, &mut other.task.init_from) {
@@ -171,22 +182,13 @@ impl InitFrom {
 }
 
 impl TextOptions {
-    /// Writes the tokens that `--prepare` asks for; says whether it does. A vocabulary that is learned has the
-    /// `special` tokens.
-    pub fn prepared(&self, run: &RunOptions, special: &[&str]) -> Result<bool, Failure> {
-        let PrepareOptions { prepare, vocabulary } = &self.prepare;
-        let Some(to) = prepare else { return Ok(false) };
-        corpus::prepare(&self.data, to, vocabulary, special, run.overwrite)?;
-        Ok(true)
-    }
-
-    pub fn config(&self, run: &RunOptions) -> Result<(RunConfig<TextConfig>, Corpus), Failure> {
-        if !self.width.is_multiple_of(self.heads) {
-            return Err(usage(format!(
-                "--heads {} must divide --width {}",
-                self.heads, self.width
-            )));
-        }
+    /// The configuration of a run whose plan `plan` makes of the number of layers, and its text.
+    pub fn config<P>(
+        &self,
+        run: &RunOptions,
+        plan: impl Fn(usize) -> Result<P, Failure>,
+    ) -> Result<(RunConfig<TextConfig, P>, Corpus), Failure> {
+        Shape::check(self.width, self.heads)?;
         let text = Corpus::read(&self.data, self.seq as usize)?.with_order(self.order);
         let task = TextConfig {
             data: self.data.clone(),
@@ -200,10 +202,31 @@ impl TextOptions {
             seq: self.seq as usize,
             dropout: self.dropout,
             init_std: self.init_std,
-            init_from: self.init_from.as_deref().map(InitFrom::read).transpose()?,
+            init_from: None,
         };
-        let targets = [task.layers];
-        let mut config = run.config(task, &targets)?;
+        let plan = plan(task.layers)?;
+        Ok((run.config(task, plan)?, text))
+    }
+}
+
+impl TextProgram {
+    /// Writes the tokens that `--prepare` asks for; says whether it does. A vocabulary that is learned has the
+    /// `special` tokens.
+    pub fn prepared(&self, run: &RunOptions, special: &[&str]) -> Result<bool, Failure> {
+        let PrepareOptions { prepare, vocabulary } = &self.prepare;
+        let Some(to) = prepare else { return Ok(false) };
+        corpus::prepare(&self.text.data, to, vocabulary, special, run.overwrite)?;
+        Ok(true)
+    }
+
+    /// The configuration of a run, and its text.
+    pub fn config(
+        &self,
+        run: &RunOptions,
+        plan: &PlanOptions,
+    ) -> Result<(RunConfig<TextConfig>, Corpus), Failure> {
+        let (mut config, text) = self.text.config(run, |layers| plan.config(&[layers]))?;
+        config.task.init_from = self.init_from.as_deref().map(InitFrom::read).transpose()?;
         if let Some(epochs) = self.epochs {
             let (rows, parts) = (config.batch as u64, config.accumulate as u64);
             config.steps = text.steps(epochs.into(), rows, parts, config.task.seq);

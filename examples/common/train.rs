@@ -4,22 +4,16 @@
 use std::fmt::Display;
 
 use burn::module::Module;
-use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
-use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Tensor};
-use burn_apollo::checkpoint::{CheckpointError, CheckpointSet, Snapshot};
-use burn_apollo::schedule::{LossFeed, LossPoint};
-use burn_apollo::stack::Growable;
-use burn_apollo::{Apollo, ApolloError, InferenceDepth};
+use burn_apollo::checkpoint::{CheckpointError, Snapshot};
+use burn_apollo::schedule::LossPoint;
+use burn_apollo::{ApolloError, InferenceDepth};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
-use super::fault;
+use super::options::Plan;
 use super::progress::Progress;
-use super::rate::scheduler;
-use super::results::{
-    Growth, MODEL, RESULTS, Row, STEPS, SUMMARY, Summary, VALIDATION, ValidationRow,
-};
+use super::results::{Growth, MODEL, RESULTS, STEPS, SUMMARY, Summary, VALIDATION, ValidationRow};
+use super::run::Run;
 use super::run_dir::RunDir;
 use super::run_options::{OnNotFinite, RunConfig, RunOptions};
 use super::signal::Signals;
@@ -27,28 +21,40 @@ use super::table::Table;
 use super::task::{Score, Task};
 use super::{Failure, device, run_error, usage};
 
-/// What the loop itself counts: its part of a checkpoint.
-#[derive(Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LoopState {
-    /// Steps whose data was left out after roll-backs: step `s` takes the micro-batches of step `s + skipped`.
-    skipped: u64,
-    /// Losses that were read, but not told to the growth policy yet.
-    untold: Vec<LossPoint>,
-}
-
 /// Losses are read every so many steps: reading one makes the device wait.
 const READ_EVERY: u64 = 10;
 /// How often in a row a run may roll back before it gives up.
 const ROLL_BACKS: u32 = 3;
 
+/// How a run ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Finished,
+    /// As `--stop-after` asks.
+    Stopped,
+}
+
+/// A step of a run.
+pub type Step<T, C, P> = fn(Run<T, C, P>, &mut Progress) -> Result<Run<T, C, P>, Failure>;
+
 /// Trains `task`, or goes on where the run in the output folder stands.
-pub fn run<T: Task, C: Clone + Serialize + DeserializeOwned>(
+pub fn run<T: Task, C: Clone + Serialize + DeserializeOwned, P: Plan>(
     task: T,
     options: &RunOptions,
-    config: RunConfig<C>,
-    same_run: impl Fn(&RunConfig<C>) -> bool,
+    config: RunConfig<C, P>,
+    same_run: impl Fn(&RunConfig<C, P>) -> bool,
 ) -> Result<(), Failure> {
+    run_with(task, options, config, same_run, Run::step).map(|_| ())
+}
+
+/// [`run`] with a step of one's own, which may be several optimizer steps.
+pub fn run_with<T: Task, C: Clone + Serialize + DeserializeOwned, P: Plan>(
+    task: T,
+    options: &RunOptions,
+    config: RunConfig<C, P>,
+    same_run: impl Fn(&RunConfig<C, P>) -> bool,
+    step: Step<T, C, P>,
+) -> Result<End, Failure> {
     let device = device::by_name(&options.device)?;
     let run = Run::new(task, config, device)?;
     let (dir, resumed) = RunDir::open(
@@ -63,7 +69,7 @@ pub fn run<T: Task, C: Clone + Serialize + DeserializeOwned>(
         true => dir.checkpoints.latest_good().map_err(usage)?,
         false => None,
     };
-    let Some(latest) = latest else { return run.train(options, &dir) };
+    let Some(latest) = latest else { return Training::of(run, step)?.train(options, &dir) };
     latest.stepped_over.iter().for_each(|damage| println!("stepped over: {damage}"));
     let saved = latest.set.state("config").map_err(usage)?;
     if !same_run(&saved) {
@@ -71,28 +77,19 @@ pub fn run<T: Task, C: Clone + Serialize + DeserializeOwned>(
         return Err(usage(format!("--resume: {set} is of a run with other options")));
     }
     let run = run.restore(&latest.set).map_err(|e| usage(format!("--resume: {e}")))?;
-    let step = run.apollo.step_count();
-    if step == run.config.steps && dir.file(SUMMARY).exists() {
+    let step_count = run.apollo.step_count();
+    if step_count == run.config.steps && dir.file(SUMMARY).exists() {
         println!("the run in {} is finished", options.out.display());
-        return Ok(());
+        return Ok(End::Finished);
     }
-    println!("resumed before step {step}");
-    run.train(options, &dir)
+    println!("resumed before step {step_count}");
+    Training::of(run, step)?.train(options, &dir)
 }
 
-struct Run<T: Task, C> {
-    task: T,
-    config: RunConfig<C>,
-    device: Device,
-    apollo: Apollo<T::Model>,
-    optim: ModuleOptimizer,
-    scheduler: ModuleLrScheduler,
-    losses: LossFeed,
-    state: LoopState,
-    /// Steps whose loss is not read yet.
-    waiting: Vec<(Row, Tensor<1>)>,
-    /// The latest loss that was read.
-    shown_loss: Option<f64>,
+/// A run and what goes on around its steps.
+struct Training<T: Task, C, P> {
+    run: Run<T, C, P>,
+    step: Step<T, C, P>,
     roll_backs: u32,
     signals: Signals,
 }
@@ -105,42 +102,14 @@ struct Outputs<'a> {
     progress: Progress,
 }
 
-impl<T: Task, C: Clone + Serialize> Run<T, C> {
-    fn new(task: T, config: RunConfig<C>, device: Device) -> Result<Self, Failure> {
-        let losses = LossFeed::default();
-        let plan = config.plan.apollo(config.steps, config.seed, losses.clone())?;
-        let plan =
-            plan.with_not_finite(config.not_finite.into()).on_growth(|_| fault::pause("growth"));
-        device.seed(config.seed);
-        let model = task.model(&device.clone().autodiff())?;
-        let apollo = Apollo::new(model, plan).map_err(usage)?;
+impl<T: Task, C: Clone + Serialize, P: Plan> Training<T, C, P> {
+    fn of(run: Run<T, C, P>, step: Step<T, C, P>) -> Result<Self, Failure> {
         let signals = Signals::catch().map_err(run_error)?;
-        let min_lr = config.optimizer.min_lr(config.lr);
-        Ok(Self {
-            scheduler: scheduler(config.lr, min_lr, config.steps)?,
-            optim: config.optimizer.build(),
-            task,
-            config,
-            device,
-            apollo,
-            losses,
-            state: LoopState::default(),
-            waiting: Vec::new(),
-            shown_loss: None,
-            roll_backs: 0,
-            signals,
-        })
-    }
-
-    /// Takes up the run where a checkpoint left it.
-    fn restore(self, set: &CheckpointSet) -> Result<Self, CheckpointError> {
-        let state = set.state("loop")?;
-        let (apollo, optim, scheduler) = set.load(self.apollo, self.optim, self.scheduler)?;
-        Ok(Self { apollo, optim, scheduler, state, waiting: Vec::new(), ..self })
+        Ok(Self { run, step, roll_backs: 0, signals })
     }
 
     fn outputs<'a>(&self, dir: &'a RunDir) -> Result<Outputs<'a>, Failure> {
-        let first = self.apollo.step_count();
+        let first = self.run.apollo.step_count();
         let (steps, validation) = match first {
             0 => (Table::create(dir, STEPS)?, Table::create(dir, VALIDATION)?),
             _ => (
@@ -148,89 +117,61 @@ impl<T: Task, C: Clone + Serialize> Run<T, C> {
                 Table::resume(dir, VALIDATION, |row| row <= first, 0)?,
             ),
         };
-        let depths = self.config.plan.expected_depths(self.config.steps, &self.task.targets())?;
-        let progress = Progress::new(first, self.config.steps, depths, T::ITEMS);
+        let depths = self
+            .run
+            .config
+            .plan
+            .expected_depths(self.run.config.steps, &self.run.task.targets())?;
+        let progress = Progress::new(first, self.run.config.steps, depths, T::ITEMS);
         Ok(Outputs { dir, steps, validation, progress })
     }
 
-    fn train(mut self, options: &RunOptions, dir: &RunDir) -> Result<(), Failure> {
+    fn train(mut self, options: &RunOptions, dir: &RunDir) -> Result<End, Failure> {
         let mut outputs = self.outputs(dir)?;
         outputs.progress.line(&format!(
             "{} of {} layers, {} parameters",
-            self.apollo.unique_layers(),
-            self.task.targets().iter().sum::<usize>(),
-            self.apollo.num_params()
+            self.run.apollo.unique_layers(),
+            self.run.task.targets().iter().sum::<usize>(),
+            self.run.apollo.num_params()
         ));
-        while self.apollo.step_count() < self.config.steps {
-            self = self.step(&mut outputs.progress)?;
-            if let Err(error) = self.apollo.growth() {
+        while self.run.apollo.step_count() < self.run.config.steps {
+            let before = self.run.apollo.step_count();
+            self.run = (self.step)(self.run, &mut outputs.progress)?;
+            if let Err(error) = self.run.apollo.growth() {
                 let bad_step = matches!(&*error, ApolloError::NotFinite { .. })
-                    .then_some(self.apollo.step_count());
+                    .then_some(self.run.apollo.step_count());
                 self = self.after_failure(&error, bad_step, &mut outputs)?;
                 continue;
             }
-            let done = self.apollo.step_count();
-            let stop = options.stop_after == Some(done) && done < self.config.steps;
+            let done = self.run.apollo.step_count();
+            // A step of one's own may be several.
+            let passed = |every: u64| done / every > before / every;
+            let stop = options.stop_after.is_some_and(|step| before < step && step <= done)
+                && done < self.run.config.steps;
             let signal = self.signals.caught();
-            let due = done.is_multiple_of(options.checkpoint_every) || done == self.config.steps;
+            let due = passed(options.checkpoint_every) || done == self.run.config.steps;
+            let told = passed(READ_EVERY);
             if due || stop || signal.is_some() {
-                if let Some(error) = self.save(due, &mut outputs)? {
+                if let Some(error) = self.save(due, told, &mut outputs)? {
                     self = self.after_failure(&error, Some(done - 1), &mut outputs)?;
                     continue;
                 }
-            } else if done.is_multiple_of(READ_EVERY) {
-                self.read_losses(&mut outputs.steps)?;
+            } else if told {
+                self.read_losses(told, &mut outputs.steps)?;
             }
-            if let Some(signal) = signal.filter(|_| done < self.config.steps) {
+            if let Some(signal) = signal.filter(|_| done < self.run.config.steps) {
                 outputs.progress.finish();
                 return Err(Failure::Signal(signal, done));
             }
             if stop {
                 outputs.progress.finish();
                 println!("stopped after step {done}; --resume goes on");
-                return Ok(());
+                return Ok(End::Stopped);
             }
         }
         outputs.progress.finish();
-        self.finish(&outputs)
-    }
-
-    /// One optimizer step, over all of its micro-batches.
-    fn step(mut self, progress: &mut Progress) -> Result<Self, Failure> {
-        let (step, parts) = (self.apollo.step_count(), self.config.accumulate as u64);
-        let lr = self.scheduler.step();
-        let mut row = Row {
-            step,
-            stage: self.apollo.stage(),
-            unique_layers: self.apollo.unique_layers(),
-            virtual_depth: self.apollo.depth(),
-            lr: lr.base() * self.apollo.lr_factor(),
-            train_loss: f64::NAN,
-            items: 0,
-        };
-        progress.step(&row, self.shown_loss);
-        let (mut grads, mut losses) = (GradientsAccumulator::new(), Vec::new());
-        for part in 0..parts {
-            let number = (step + self.state.skipped) * parts + part;
-            let batch = self.task.batch(number, &self.device.clone().autodiff())?;
-            row.items += self.task.items(&batch);
-            let model = self.apollo.micro_batch(part).map_err(run_error)?;
-            let loss = self.task.loss(&model, batch).div_scalar(parts as f64);
-            let loss = fault::poison(loss, number);
-            losses.push(loss.clone().detach());
-            grads.accumulate(&model, GradientsParams::from_grads(loss.backward(), &model));
-            fault::pause(&format!("micro-batch {number}"));
-        }
-        progress.count(&row);
-        self.apollo = self.apollo.optimize(&mut self.optim, lr, grads.grads());
-        if let Ok(Some(growth)) = self.apollo.growth() {
-            progress.line(&growth.to_string());
-        }
-        if let Some(reason) = self.apollo.skipped() {
-            progress.line(&format!("skipped: {reason}"));
-        }
-        self.waiting.push((row, Tensor::cat(losses, 0).sum()));
-        Ok(self)
+        self.finish(&outputs)?;
+        Ok(End::Finished)
     }
 
     /// What becomes of a run that failed: back to the last good checkpoint if numbers went bad in `bad_step`, or an end.
@@ -246,37 +187,37 @@ impl<T: Task, C: Clone + Serialize> Run<T, C> {
             None => "there is no checkpoint yet".to_owned(),
         };
         let end = |why: &str| Err(run_error(format!("{error}; {why}{kept}")));
-        let roll_back = self.config.not_finite == OnNotFinite::RollBack;
+        let roll_back = self.run.config.not_finite == OnNotFinite::RollBack;
         let Some(bad_step) = bad_step.filter(|_| roll_back) else { return end("") };
         let Some(latest) = latest else { return end("nothing to roll back to: ") };
         if self.roll_backs == ROLL_BACKS {
             return end(&format!("after {ROLL_BACKS} roll-backs without a new checkpoint, "));
         }
-        let (roll_backs, skipped) = (self.roll_backs + 1, self.state.skipped);
-        self = self.restore(&latest.set).map_err(run_error)?;
-        self.roll_backs = roll_backs;
+        let skipped = self.run.state.skipped;
+        self.run = self.run.restore(&latest.set).map_err(run_error)?;
+        self.roll_backs += 1;
         // The data up to the bad step is left out, beside what was left out before.
-        self.state.skipped = skipped + bad_step + 1 - self.apollo.step_count();
+        self.run.state.skipped = skipped + bad_step + 1 - self.run.apollo.step_count();
         outputs.progress.finish();
         *outputs = self.outputs(outputs.dir)?;
         outputs.progress.line(&format!(
             "{error}; rolled back to step {}, goes on with other data",
-            self.apollo.step_count()
+            self.run.apollo.step_count()
         ));
         Ok(self)
     }
 
-    /// Reads the losses of the waiting steps and writes their rows.
-    fn read_losses(&mut self, table: &mut Table) -> Result<(), Failure> {
-        for (mut row, loss) in self.waiting.drain(..) {
+    /// Reads the losses of the waiting steps, writes their rows, and tells them to the growth policy if it is time: at the
+    /// same steps whether or not the run was interrupted.
+    fn read_losses(&mut self, told: bool, table: &mut Table) -> Result<(), Failure> {
+        for (mut row, loss) in self.run.waiting.drain(..) {
             row.train_loss = loss.try_into_scalar::<f64>().map_err(run_error)?;
-            self.shown_loss = Some(row.train_loss);
-            self.state.untold.push(LossPoint { step: row.step, loss: row.train_loss });
+            self.run.shown_loss = Some(row.train_loss);
+            self.run.state.untold.push(LossPoint { step: row.step, loss: row.train_loss });
             table.write(&row)?;
         }
-        // The growth policy hears at the same steps whether or not the run was interrupted.
-        if self.apollo.step_count().is_multiple_of(READ_EVERY) {
-            self.state.untold.drain(..).for_each(|p| self.losses.record(p.step, p.loss));
+        if told {
+            self.run.state.untold.drain(..).for_each(|p| self.run.losses.record(p.step, p.loss));
         }
         Ok(())
     }
@@ -286,17 +227,18 @@ impl<T: Task, C: Clone + Serialize> Run<T, C> {
     fn save(
         &mut self,
         due: bool,
+        told: bool,
         outputs: &mut Outputs,
     ) -> Result<Option<CheckpointError>, Failure> {
-        let step = self.apollo.step_count();
-        self.read_losses(&mut outputs.steps)?;
+        let step = self.run.apollo.step_count();
+        self.read_losses(told, &mut outputs.steps)?;
         outputs.steps.sync()?;
         let score = if due { Some(self.validate(outputs)?) } else { None };
         outputs.validation.sync()?;
         let save = || {
-            let snapshot = Snapshot::new(&self.apollo, &self.optim, &self.scheduler)?
-                .with_state("loop", &self.state)?
-                .with_state("config", &self.config)?;
+            let snapshot = Snapshot::new(&self.run.apollo, &self.run.optim, &self.run.scheduler)?
+                .with_state("loop", &self.run.state)?
+                .with_state("config", &self.run.config)?;
             let snapshot = match score {
                 Some(score) => snapshot.with_metric(score.loss)?,
                 None => snapshot,
@@ -320,38 +262,38 @@ impl<T: Task, C: Clone + Serialize> Run<T, C> {
     fn validate(&self, outputs: &mut Outputs) -> Result<Score, Failure> {
         let (mut shown, mut scores) = (Vec::new(), Vec::new());
         for inference in [InferenceDepth::Unique, InferenceDepth::Full] {
-            let mut model = self.apollo.at_depth(inference).map_err(run_error)?;
-            let depth = model.stacks().iter().map(|stack| stack.order().len()).sum();
-            let score = self.task.validate(&model, &self.device)?;
+            let (score, depth) = self.run.score(inference)?;
             shown.push(format!("{:.4} at depth {depth}", score.loss));
             outputs.validation.write(&ValidationRow {
-                step: self.apollo.step_count(),
-                stage: self.apollo.stage(),
-                unique_layers: self.apollo.unique_layers(),
+                step: self.run.apollo.step_count(),
+                stage: self.run.apollo.stage(),
+                unique_layers: self.run.apollo.unique_layers(),
                 depth,
                 val_loss: score.loss,
                 val_accuracy: score.accuracy,
             })?;
             scores.push(score);
-            if depth == self.task.targets().iter().sum::<usize>() {
+            if depth == self.run.task.targets().iter().sum::<usize>() {
                 break;
             }
         }
-        let step = self.apollo.step_count();
+        let step = self.run.apollo.step_count();
         outputs.progress.line(&format!("step {step}: validation loss {}", shown.join(", ")));
         Ok(scores[0])
     }
 
     fn finish(self, outputs: &Outputs) -> Result<(), Failure> {
-        let layers = |stage: usize| self.apollo.layers_of_stage(stage).iter().sum();
-        let growths = (0..).zip(self.apollo.growth_steps()).map(|(stage, step)| Growth {
-            step: *step,
-            from: layers(stage),
-            to: layers(stage + 1),
+        let Run { task, config, device, apollo, state, .. } = self.run;
+        let layers = |stage: usize| apollo.layers_of_stage(stage).iter().sum::<usize>();
+        let mut from = layers(0);
+        let growths = apollo.growth_steps().iter().zip(apollo.growth_stages());
+        let growths = growths.map(|(step, stage)| {
+            let to = layers(stage);
+            Growth { step: *step, from: std::mem::replace(&mut from, to), to }
         });
         let growths = growths.collect();
-        let model = self.apollo.into_inner().map_err(run_error)?;
-        for (name, content) in self.task.files() {
+        let model = apollo.into_inner().map_err(run_error)?;
+        for (name, content) in task.files() {
             outputs.dir.write(name, content).map_err(run_error)?;
         }
         let file = outputs.dir.file(MODEL);
@@ -361,20 +303,21 @@ impl<T: Task, C: Clone + Serialize> Run<T, C> {
             .map_err(|e| run_error(format!("{}: {e}", file.display())))?;
 
         let model = model.valid();
-        let score = self.task.validate(&model, &self.device)?;
-        let measures = self.task.measures(&model, &self.device)?;
+        let score = task.validate(&model, &device)?;
+        let measures = task.measures(&model, &device)?;
         let shown: String = measures
             .iter()
             .map(|(name, share)| format!(", {:.2} % {}", 100.0 * share, name.replace('_', " ")))
             .collect();
-        let baseline = self.task.baseline(&self.device)?;
+        let baseline = task.baseline(&device)?;
         let summary = Summary {
-            config: &self.config,
+            config: &config,
             growths,
             val_loss: score.loss,
             val_accuracy: score.accuracy,
             measures,
             baseline,
+            layer_passes: state.layer_passes,
             parameters: model.num_params(),
             items_per_second: outputs.progress.items_per_second(),
         };
@@ -382,14 +325,14 @@ impl<T: Task, C: Clone + Serialize> Run<T, C> {
         println!(
             "validation loss {:.4} {}, {:.2} % right{shown} ({}); {:.0} {} per second",
             score.loss,
-            self.task.unit(),
+            task.unit(),
             100.0 * score.accuracy,
             summary.baseline,
             summary.items_per_second,
             T::ITEMS
         );
         println!("written: {}", outputs.dir.path().display());
-        println!("\n{}", self.task.show(&model, &self.device)?);
+        println!("\n{}", task.show(&model, &device)?);
         Ok(())
     }
 }

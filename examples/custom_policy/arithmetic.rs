@@ -1,15 +1,18 @@
 //! A few lines of arithmetic: the run doubles its layers at the steps s, 2s, 4s, …
 
-use burn_apollo::ApolloConfig;
 use burn_apollo::schedule::{Decision, GrowthPolicy, Observation, Schedule, Stage, Until};
-
-use crate::common::Failure;
-use crate::run::{LAYERS, Run};
 
 /// The stage is a function of the step. It has no state to resume, and all devices agree on it without talking.
 #[derive(Debug, Clone)]
-struct Doubling {
+pub struct Doubling {
     first: u64,
+}
+
+impl Doubling {
+    /// Doubles to `layers` in the first quarter of `steps`.
+    pub fn of(layers: usize, steps: u64) -> Self {
+        Self { first: (steps >> (doublings(layers) + 1)).max(1) }
+    }
 }
 
 impl GrowthPolicy for Doubling {
@@ -17,28 +20,23 @@ impl GrowthPolicy for Doubling {
         let doublings = (now.step / self.first).checked_ilog2().map_or(0, |log| log as usize + 1);
         let wanted = doublings.min(now.stages - 1);
         match wanted > now.stage {
-            true => {
-                println!("  step {}: doubling {doublings} is due", now.step);
-                Decision::GrowTo(wanted)
-            }
+            true => Decision::GrowTo(wanted),
             false => Decision::Stay,
         }
     }
 }
 
-pub fn config(steps: u64) -> ApolloConfig {
-    // The schedule lists the sizes; its ends are not looked at.
-    let sizes = (0..).map(|log| LAYERS.min(1 << log)).take(LAYERS.ilog2() as usize + 1);
-    let stages = (1..).zip(sizes).map(|(end, layers)| Stage {
-        layers: vec![layers],
-        until: (layers < LAYERS).then_some(Until::Step(end)),
+/// The sizes, and where they end if nothing hinders.
+pub fn schedule(layers: usize, steps: u64) -> Schedule {
+    let (first, last) = (Doubling::of(layers, steps).first, doublings(layers));
+    let stages = (0..=last).map(|log| Stage {
+        layers: vec![layers.min(1 << log)],
+        until: (log < last).then_some(Until::Step(first << log)),
     });
-    ApolloConfig::new(steps)
-        .with_schedule(Schedule { stages: stages.collect() })
-        .with_policy(Doubling { first: (steps / 16).max(1) })
+    Schedule { stages: stages.collect() }
 }
 
-/// The training loop need not know.
-pub fn step(run: &mut Run) -> Result<(), Failure> {
-    run.step()
+/// How often one layer doubles until there are `layers`.
+fn doublings(layers: usize) -> u32 {
+    layers.next_power_of_two().ilog2()
 }

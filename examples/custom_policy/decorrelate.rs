@@ -1,13 +1,14 @@
 //! Share, then unshare (SWE, Yang et al. 2021, arXiv 2110.03848): all layers are one at first, run at full depth, and
 //! part for good when the gradients of neighbours no longer point the same way.
 
-use burn::tensor::Tensor;
-use burn_apollo::ApolloConfig;
-use burn_apollo::depth::ConstantHigh;
-use burn_apollo::schedule::{Decision, GrowthPolicy, Observation, Schedule, ScheduleError};
+use std::cell::Cell;
 
+use burn::tensor::Tensor;
+use burn_apollo::schedule::{Decision, GrowthPolicy, Observation, ScheduleError};
+
+use crate::common::progress::Progress;
 use crate::common::{Failure, run_error};
-use crate::run::{LAYERS, Run};
+use crate::plan::Run;
 
 const ALIKE: &str = "cosine of neighbours";
 /// Neighbours with a lower cosine have parted.
@@ -22,7 +23,7 @@ const EVERY: u64 = 4;
 /// The paper waits for most neighbours. In this small model only the first part in the time of a run: the cosine of
 /// the others stays above 0.85.
 #[derive(Debug, Clone, Default)]
-struct Decorrelate {
+pub struct Decorrelate {
     parted: u32,
 }
 
@@ -31,9 +32,6 @@ impl GrowthPolicy for Decorrelate {
         let alike = now.measured.iter().filter(|m| m.name == ALIKE);
         if let Some(lowest) = alike.map(|m| m.value).reduce(f64::min) {
             self.parted = if lowest < THRESHOLD { self.parted + 1 } else { 0 };
-            if self.parted >= PATIENCE {
-                println!("  step {}: cosine {lowest:.2}, low {PATIENCE} times in a row", now.step);
-            }
         }
         match self.parted >= PATIENCE || now.step >= now.stage_end {
             true => Decision::Grow,
@@ -56,26 +54,29 @@ impl GrowthPolicy for Decorrelate {
     }
 }
 
-pub fn config(steps: u64) -> ApolloConfig {
-    ApolloConfig::new(steps)
-        .with_schedule(Schedule::one_hop(&[1], &[LAYERS], 0.5))
-        .with_sampler(ConstantHigh)
-        .with_policy(Decorrelate::default())
-}
-
 /// A training step that, now and then, takes the gradient of every use of the layer apart before it adds them up.
-pub fn step(run: &mut Run) -> Result<(), Failure> {
+pub fn step(run: Run, progress: &mut Progress) -> Result<Run, Failure> {
     if run.apollo.stage() > 0 || !run.apollo.step_count().is_multiple_of(EVERY) {
-        return run.step();
+        return run.step(progress);
     }
-    let untied = run.apollo.untied();
-    let (loss, grads) = run.backward(&untied)?;
-    for stack in untied.gradients(&grads) {
-        for neighbours in stack.windows(2) {
-            run.feed.measure(ALIKE, cosine(&neighbours[0], &neighbours[1])?);
+    let lowest = Cell::new(1.0_f64);
+    let run = run.step_with(progress, |run, _, batch| {
+        let untied = run.apollo.untied();
+        let (loss, grads) = run.backward(&untied, batch);
+        for stack in untied.gradients(&grads) {
+            for neighbours in stack.windows(2) {
+                let cosine = cosine(&neighbours[0], &neighbours[1])?;
+                run.losses.measure(ALIKE, cosine);
+                lowest.set(lowest.get().min(cosine));
+            }
         }
+        Ok((loss, untied.tie(grads)))
+    })?;
+    if lowest.get() < THRESHOLD {
+        let step = run.apollo.step_count();
+        progress.line(&format!("step {step}: cosine of neighbours {:.2}", lowest.get()));
     }
-    run.update(loss, untied.tie(grads))
+    Ok(run)
 }
 
 fn cosine(a: &Tensor<1>, b: &Tensor<1>) -> Result<f64, Failure> {

@@ -18,75 +18,92 @@ mod arithmetic;
 mod common;
 mod decorrelate;
 mod options;
+mod plan;
 mod results;
-mod run;
 mod try_out;
 
 use std::process::ExitCode;
 
-use burn_apollo::ApolloConfig;
-use burn_apollo::schedule::Schedule;
-use common::corpus::Corpus;
-use common::{Failure, device};
+use common::next_token::NextToken;
+use common::options::Plan;
+use common::run_options::RunOptions;
+use common::text_options::TextConfig;
+use common::train::{self, End};
+use common::{Failure, run_dir};
 use options::Options;
-use results::{Entry, Folder, Outcome};
-use run::{LAYERS, Run, Setting, mean_passes};
-
-/// A policy as this program runs it.
-struct Policy {
-    name: &'static str,
-    /// The plan of a run of so many steps.
-    config: fn(u64) -> ApolloConfig,
-    /// What the training loop does in a step.
-    step: fn(&mut Run) -> Result<(), Failure>,
-}
-
-const POLICIES: [Policy; 3] = [
-    Policy { name: "decorrelate", config: decorrelate::config, step: decorrelate::step },
-    Policy { name: "try-out", config: try_out::config, step: try_out::step },
-    Policy { name: "arithmetic", config: arithmetic::config, step: arithmetic::step },
-];
+use plan::{Policy, PolicyPlan};
+use results::{Entry, Outcome};
 
 fn main() -> ExitCode {
-    common::start(&[], |options: Options| {
-        let text = Corpus::read(&options.data, run::SEQ)?;
-        let device = device::by_name(&options.device)?;
-        let setting = Setting { text, device, seed: options.seed, lr: options.lr };
-        let folder = Folder::open(&options.out, options.overwrite)?;
-        let mut entries = Vec::new();
-        for policy in
-            POLICIES.iter().filter(|p| options.policy == "all" || options.policy == p.name)
-        {
-            let Policy { name, config, step } = policy;
-            println!("{name}, {} steps", options.steps);
-            let found = train(&folder, name, config(options.steps), &setting, *step)?;
-
-            // The paper's plan for as many steps as cost the same layer passes.
-            let steps = ((found.passes as f64 / mean_passes()).round() as u64).max(4);
-            println!("fixed schedule at the same cost, {steps} steps");
-            let config = ApolloConfig::new(steps).with_schedule(Schedule::paper(&[LAYERS]));
-            let fixed =
-                train(&folder, &format!("{name}-fixed"), config, &setting, |run| run.step())?;
-            entries.push(Entry { policy: name, found, fixed });
-        }
-        folder.finish(&options, &entries, &setting.text.unit())
-    })
+    let defaults = [
+        ("out", "runs/custom_policy"),
+        ("layers", "8"),
+        ("width", "64"),
+        ("heads", "2"),
+        ("seq", "32"),
+        ("batch", "16"),
+        ("steps", "400"),
+        ("lr", "0.003"),
+    ];
+    common::start(&defaults, run)
 }
 
-/// Trains a model by `config`, one `step` after the other.
-fn train(
-    folder: &Folder,
-    name: &str,
-    config: ApolloConfig,
-    setting: &Setting,
-    step: fn(&mut Run) -> Result<(), Failure>,
-) -> Result<Outcome, Failure> {
-    let mut run = Run::new(config, setting)?;
-    while !run.done() {
-        step(&mut run)?;
-        run.report()?;
+fn run(options: Options) -> Result<(), Failure> {
+    let folders = options.policies().into_iter().flat_map(|p| [folder(p, true), folder(p, false)]);
+    for folder in folders {
+        run_dir::refuse_run(&options.run.out.join(folder), options.run.existing())?;
     }
-    let outcome = run.finish(folder, name)?;
-    println!("  validation loss {:.4} after {} layer passes\n", outcome.val_loss, outcome.passes);
-    Ok(outcome)
+    let mut entries = Vec::new();
+    for policy in options.policies() {
+        let steps = options.run.steps;
+        let Some(found) = train(&options, policy, &folder(policy, false), steps)? else {
+            return Ok(());
+        };
+        // The paper's plan for as many steps as cost the same layer passes.
+        let cost = mean_passes(options.text.layers as usize)? * f64::from(options.run.accumulate);
+        let steps = ((found.layer_passes as f64 / cost).round() as u64).max(4);
+        let fixed = folder(policy, true);
+        let Some(fixed) = train(&options, Policy::Fixed, &fixed, steps)? else {
+            return Ok(());
+        };
+        entries.push(Entry { policy: policy.name(), found, fixed });
+    }
+    results::finish(&options.run.out, &entries)
+}
+
+/// The folder of a policy's run, or of the run by the fixed schedule that it is compared with.
+fn folder(policy: Policy, fixed: bool) -> String {
+    let name = policy.name();
+    if fixed { format!("{name}-fixed") } else { name.to_owned() }
+}
+
+/// Trains a model by a policy, or goes on with it; nothing comes of a run that `--stop-after` stops.
+fn train(
+    options: &Options,
+    policy: Policy,
+    folder: &str,
+    steps: u64,
+) -> Result<Option<Outcome>, Failure> {
+    println!("{folder}, {steps} steps");
+    let run = RunOptions { out: options.run.out.join(folder), steps, ..options.run.clone() };
+    let (config, text) = options.text.config(&run, |layers| Ok(PolicyPlan { policy, layers }))?;
+    let task = NextToken::new(&config, text, options.sampling());
+    let config_before = config.clone();
+    let same = |other: &_| TextConfig::same_run(&config_before, other);
+    match train::run_with(task, &run, config, same, policy.step())? {
+        End::Stopped => Ok(None),
+        End::Finished => Outcome::read(&run.out, steps).map(Some),
+    }
+}
+
+/// Layer passes of a step of the fixed schedule, on average.
+fn mean_passes(layers: usize) -> Result<f64, Failure> {
+    const STEPS: u64 = 1000;
+    let plan = PolicyPlan { policy: Policy::Fixed, layers };
+    let mut begin = 0;
+    let passes = plan.expected_depths(STEPS, &[layers])?.into_iter().map(|(end, depth)| {
+        let steps = end - std::mem::replace(&mut begin, end);
+        steps as f64 * depth
+    });
+    Ok(passes.sum::<f64>() / STEPS as f64)
 }

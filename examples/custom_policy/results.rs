@@ -1,19 +1,20 @@
-//! What the example leaves behind: a table of steps for every run, and a summary.
+//! What the runs came to, beside each other.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::common::results::{Row, SUMMARY};
-use crate::common::{Failure, run_error, usage};
-use crate::options::Options;
+use crate::common::results::{Growth, SUMMARY};
+use crate::common::run_dir::{to_json, write_file};
+use crate::common::{Failure, run_error};
 
-#[derive(Serialize)]
+/// A finished run.
+#[derive(Serialize, Deserialize)]
 pub struct Outcome {
+    #[serde(default)]
     pub steps: u64,
-    pub passes: u64,
-    pub growth_steps: Vec<u64>,
+    pub layer_passes: u64,
+    pub growths: Vec<Growth>,
     pub val_loss: f64,
 }
 
@@ -25,65 +26,32 @@ pub struct Entry {
     pub fixed: Outcome,
 }
 
-#[derive(Serialize)]
-struct Summary<'a> {
-    config: &'a Options,
-    runs: &'a [Entry],
+impl Outcome {
+    /// Of the finished run of `steps` in a folder.
+    pub fn read(dir: &Path, steps: u64) -> Result<Self, Failure> {
+        let file = dir.join(SUMMARY);
+        let failed = |e: &dyn std::fmt::Display| run_error(format!("{}: {e}", file.display()));
+        let text = std::fs::read_to_string(&file).map_err(|e| failed(&e))?;
+        let outcome: Self = serde_json::from_str(&text).map_err(|e| failed(&e))?;
+        Ok(Self { steps, ..outcome })
+    }
 }
 
-/// The output folder.
-pub struct Folder {
-    path: PathBuf,
-}
-
-impl Folder {
-    pub fn open(path: &Path, overwrite: bool) -> Result<Self, Failure> {
-        let out = path.display();
-        if path.join(SUMMARY).exists() && !overwrite {
-            return Err(usage(format!(
-                "--out {out}: already holds results; replace them with --overwrite, or name another folder"
-            )));
+/// Writes the summary of all runs and prints it as a table.
+pub fn finish(out: &Path, runs: &[Entry]) -> Result<(), Failure> {
+    let summary = to_json(&serde_json::json!({ "runs": runs }));
+    write_file(&out.join(SUMMARY), &summary).map_err(run_error)?;
+    println!(
+        "{:<24} {:>6} {:>13} {:>16}  grown before steps",
+        "", "steps", "layer passes", "validation loss"
+    );
+    for Entry { policy, found, fixed } in runs {
+        for (name, run) in [(*policy, found), ("  fixed schedule", fixed)] {
+            let Outcome { steps, layer_passes, growths, val_loss } = run;
+            let grown: Vec<u64> = growths.iter().map(|growth| growth.step).collect();
+            println!("{name:<24} {steps:>6} {layer_passes:>13} {val_loss:>16.4}  {grown:?}");
         }
-        fs::create_dir_all(path).map_err(|e| usage(format!("--out {out}: cannot be made: {e}")))?;
-        let probe = path.join(".writable");
-        fs::write(&probe, "")
-            .and_then(|()| fs::remove_file(&probe))
-            .map_err(|e| usage(format!("--out {out}: cannot be written to: {e}")))?;
-        Ok(Self { path: path.to_owned() })
     }
-
-    pub fn write_steps(
-        &self,
-        name: &str,
-        rows: impl Iterator<Item = Result<Row, Failure>>,
-    ) -> Result<(), Failure> {
-        let path = self.path.join(format!("{name}.csv"));
-        let failed = |e: csv::Error| run_error(format!("{}: {e}", path.display()));
-        let mut table = csv::Writer::from_path(&path).map_err(failed)?;
-        for row in rows {
-            table.serialize(row?).map_err(failed)?;
-        }
-        table.flush().map_err(|e| run_error(format!("{}: {e}", path.display())))
-    }
-
-    /// Writes the summary and prints it as a table.
-    pub fn finish(&self, options: &Options, runs: &[Entry], unit: &str) -> Result<(), Failure> {
-        let path = self.path.join(SUMMARY);
-        let mut text =
-            serde_json::to_string_pretty(&Summary { config: options, runs }).map_err(run_error)?;
-        text.push('\n');
-        fs::write(&path, text).map_err(|e| run_error(format!("{}: {e}", path.display())))?;
-        println!(
-            "{:<24} {:>6} {:>13} {:>16}  grown before steps",
-            "", "steps", "layer passes", "validation loss"
-        );
-        for Entry { policy, found, fixed } in runs {
-            for (name, run) in [(*policy, found), ("  fixed schedule", fixed)] {
-                let Outcome { steps, passes, growth_steps, val_loss } = run;
-                println!("{name:<24} {steps:>6} {passes:>13} {val_loss:>16.4}  {growth_steps:?}");
-            }
-        }
-        println!("losses in nats per {unit}; written: {}", self.path.display());
-        Ok(())
-    }
+    println!("written: {}", out.display());
+    Ok(())
 }

@@ -3,26 +3,23 @@
 
 use burn_apollo::expand::Stacking;
 use burn_apollo::schedule::{Decision, GrowthPolicy, Observation};
-use burn_apollo::{ApolloConfig, Growth};
+use burn_apollo::{Growth, InferenceDepth};
 
+use crate::common::progress::Progress;
 use crate::common::{Failure, run_error};
-use crate::run::Run;
+use crate::plan::Run;
 
 /// How long a candidate is trained before it is judged.
 const LAG: u64 = 8;
 
 /// The training loop grows the model, not the policy.
 #[derive(Debug, Clone)]
-struct ByHand;
+pub struct ByHand;
 
 impl GrowthPolicy for ByHand {
     fn decide(&mut self, _now: &Observation<'_>) -> Decision {
         Decision::Stay
     }
-}
-
-pub fn config(steps: u64) -> ApolloConfig {
-    ApolloConfig::new(steps).with_policy(ByHand)
 }
 
 fn candidates(run: &Run) -> Vec<(&'static str, Growth)> {
@@ -38,26 +35,27 @@ fn candidates(run: &Run) -> Vec<(&'static str, Growth)> {
 }
 
 /// A training step, or where the stage ends as many steps as the best candidate was trained.
-pub fn step(run: &mut Run) -> Result<(), Failure> {
-    let (stage, stages) = (run.apollo.stage(), run.apollo.stages());
-    let due = run.apollo.step_count() >= run.apollo.describe().ends[stage];
+pub fn step(mut run: Run, progress: &mut Progress) -> Result<Run, Failure> {
+    let (step, stage, stages) = (run.apollo.step_count(), run.apollo.stage(), run.apollo.stages());
+    let due = step >= run.apollo.describe().ends[stage];
     if !due || stage + 1 == stages {
-        return run.step();
+        return run.step(progress);
     }
     let mut tried = Vec::new();
-    for (name, growth) in candidates(run) {
+    for (name, growth) in candidates(&run) {
         let mut branch = run.branch();
         branch.apollo.grow_now(&mut branch.optim, &growth).map_err(run_error)?;
         for _ in 0..LAG.min(run.left()) {
-            branch.step()?;
+            branch = branch.step(progress)?;
         }
-        let loss = branch.validate()?;
-        println!("  step {}: {name}: loss {loss:.4} after {LAG} steps", run.apollo.step_count());
+        let (score, _) = branch.score(InferenceDepth::Full)?;
+        let loss = score.loss;
+        progress.line(&format!("step {step}: {name}: loss {loss:.4} after {LAG} steps"));
         run.charge(&branch); // all candidates cost layer passes, not only the best
         tried.push((loss, branch));
     }
     match tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)) {
         Some((_, best)) => run.adopt(best),
-        None => run.step(),
+        None => run.step(progress),
     }
 }

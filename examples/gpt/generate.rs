@@ -1,23 +1,21 @@
+//! What a finished run is good for.
+
 use std::path::Path;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use rand::rngs::ChaCha8Rng;
-use rand::{RngExt, SeedableRng};
-
-use crate::common::corpus::Vocabulary;
-use crate::common::gpt::Gpt;
+use crate::common::next_token::model;
 use crate::common::run_dir::read_config;
 use crate::common::run_options::RunConfig;
 use crate::common::text_options::TextConfig;
-use crate::common::{Failure, device, hf, run_error, usage};
-use crate::options::{self, Options};
+use crate::common::{Failure, device, generate, hf};
+use crate::options::Options;
 
+/// Continues `prompt`.
 pub fn from_run(options: &Options, prompt: &str) -> Result<(), Failure> {
     let (out, device) = (&options.run.out, device::by_name(&options.run.device)?);
     let config: RunConfig<TextConfig> = read_config(out)?;
-    let model = TextConfig::finished(options::model(&config.task).init(&device), out)?;
     let vocabulary = config.task.tokens(out)?;
-    println!("{}", text(&model, &vocabulary, prompt, &Sampling::new(options), &device)?);
+    let model = TextConfig::finished(model(&config.task).init(&device), out)?;
+    println!("{}", generate::text(&model, &vocabulary, prompt, &options.sampling(), &device)?);
     Ok(())
 }
 
@@ -25,71 +23,10 @@ pub fn from_run(options: &Options, prompt: &str) -> Result<(), Failure> {
 pub fn export(options: &Options, dir: &Path) -> Result<(), Failure> {
     let (out, device) = (&options.run.out, device::by_name(&options.run.device)?);
     let config: RunConfig<TextConfig> = read_config(out)?;
-    let shape = options::model(&config.task);
+    let shape = model(&config.task);
     let model = TextConfig::finished(shape.init(&device), out)?;
     hf::export_gpt2(&shape, &model, dir)?;
     config.task.tokens(out)?.save_in(dir)?;
     println!("written: {}", dir.display());
     Ok(())
-}
-
-/// How text is sampled.
-pub struct Sampling {
-    length: u32,
-    temperature: f64,
-    seed: u64,
-}
-
-impl Sampling {
-    pub fn new(options: &Options) -> Self {
-        Self { length: options.length, temperature: options.temperature, seed: options.run.seed }
-    }
-}
-
-/// `prompt` and its continuation.
-pub fn text(
-    model: &Gpt,
-    vocabulary: &Vocabulary,
-    prompt: &str,
-    how: &Sampling,
-    device: &Device,
-) -> Result<String, Failure> {
-    let prompt = if prompt.is_empty() { "\n" } else { prompt };
-    let mut ids = vocabulary.encode(prompt).map_err(run_error)?;
-    if ids.is_empty() {
-        return Err(usage(format!("--generate {prompt:?}: no token of this run's vocabulary")));
-    }
-    let positions = model.wpe.weight.dims()[0];
-    let mut rng = ChaCha8Rng::seed_from_u64(how.seed);
-    for _ in 0..how.length {
-        let context = &ids[ids.len().saturating_sub(positions)..];
-        let context: Vec<i32> = context.iter().map(|id| *id as i32).collect();
-        let (last, dims) = (context.len() - 1, [1, context.len()]);
-        let context = Tensor::<2, Int>::from_data(TensorData::new(context, dims), device);
-        let logits = model.forward(context).narrow(0, last, 1);
-        let logits: Vec<f64> = logits.try_into_data().map_err(run_error)?.iter::<f64>().collect();
-        ids.push(sample(&logits, how.temperature, rng.random()));
-    }
-    vocabulary.decode(&ids).map_err(run_error)
-}
-
-/// The token at `u` of the cumulative distribution of `logits` at `temperature`.
-fn sample(logits: &[f64], temperature: f64, u: f64) -> u32 {
-    let (likeliest, top) = logits
-        .iter()
-        .copied()
-        .enumerate()
-        .fold((0, f64::MIN), |a, b| if b.1 > a.1 { b } else { a });
-    if temperature == 0.0 {
-        return likeliest as u32;
-    }
-    let weights: Vec<f64> = logits.iter().map(|l| ((l - top) / temperature).exp()).collect();
-    let mut left = u * weights.iter().sum::<f64>();
-    for (id, weight) in (0..).zip(&weights) {
-        left -= weight;
-        if left < 0.0 {
-            return id;
-        }
-    }
-    likeliest as u32
 }

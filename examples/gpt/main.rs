@@ -13,14 +13,13 @@ mod common;
 mod generate;
 mod options;
 mod preset;
-mod task;
 
 use std::process::ExitCode;
 
+use common::next_token::NextToken;
 use common::text_options::TextConfig;
 use common::{Failure, train};
 use options::Options;
-use task::NextToken;
 
 fn main() -> ExitCode {
     let defaults = [("out", "runs/gpt"), ("steps", "700"), ("batch", "16"), ("lr", "0.002")];
@@ -33,8 +32,8 @@ fn run(options: Options) -> Result<(), Failure> {
         (None, Some(dir)) => generate::export(&options, dir),
         (None, None) if options.text.prepared(&options.run, &[])? => Ok(()),
         (None, None) => {
-            let (config, text) = options.text.config(&options.run)?;
-            let task = NextToken::new(&options, &config, text);
+            let (config, text) = options.text.config(&options.run, &options.plan)?;
+            let task = NextToken::new(&config, text, options.sampling());
             let same = config.clone();
             train::run(task, &options.run, config, |other| TextConfig::same_run(&same, other))
         }

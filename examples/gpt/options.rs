@@ -2,9 +2,10 @@ use std::path::Path;
 
 use clap::{ArgMatches, Parser};
 
-use crate::common::gpt::GptConfig;
+use crate::common::generate::Sampling;
+use crate::common::options::PlanOptions;
 use crate::common::run_options::RunOptions;
-use crate::common::text_options::{Sizes, TextConfig, TextOptions};
+use crate::common::text_options::{Sizes, TextProgram};
 use crate::common::{Defaults, Failure, hf, preset};
 use crate::preset::Published;
 
@@ -16,9 +17,11 @@ pub struct Options {
     #[arg(long, value_enum)]
     pub preset: Option<Published>,
     #[command(flatten)]
-    pub text: TextOptions,
+    pub text: TextProgram,
     #[command(flatten)]
     pub run: RunOptions,
+    #[command(flatten)]
+    pub plan: PlanOptions,
     /// Continue this text with the finished run in the output folder, and train nothing
     #[arg(long, value_name = "PROMPT")]
     pub generate: Option<String>,
@@ -36,18 +39,9 @@ pub fn derived(matches: &ArgMatches) -> Result<Defaults, Failure> {
     preset::derived(matches, Published::preset, sizes)
 }
 
-/// The model of a run.
-pub fn model(config: &TextConfig) -> GptConfig {
-    GptConfig {
-        vocabulary: config.vocabulary,
-        positions: config.seq,
-        width: config.width,
-        heads: config.heads,
-        layers: config.layers,
-        // Measured on the default run: GPT-2's 0.02 for its width of 768 is too little for a narrow model.
-        embedding_std: config.init_std.unwrap_or(0.1),
-        linear_std: config.init_std.unwrap_or(0.02 * (768.0 / config.width as f64).sqrt()),
-        dropout: config.dropout,
+impl Options {
+    pub fn sampling(&self) -> Sampling {
+        Sampling { length: self.length, temperature: self.temperature, seed: self.run.seed }
     }
 }
 

@@ -2,7 +2,7 @@ use clap::Parser;
 use serde::{Deserialize, Serialize};
 
 use crate::common::Failure;
-use crate::common::options::probability;
+use crate::common::options::{PlanOptions, probability};
 use crate::common::run_options::{RunConfig, RunOptions};
 use crate::common::transformer::Shape;
 use crate::model::Seq2SeqConfig;
@@ -31,6 +31,8 @@ pub struct Options {
     pub dropout: f64,
     #[command(flatten)]
     pub run: RunOptions,
+    #[command(flatten)]
+    pub plan: PlanOptions,
     /// Sort these letters with the finished run in the output folder, and train nothing
     #[arg(long, value_name = "LETTERS")]
     pub sort: Option<String>,
@@ -72,6 +74,6 @@ impl Options {
             dropout: self.dropout,
         };
         let targets = task.targets();
-        self.run.config(task, &targets)
+        self.run.config(task, self.plan.config(&targets)?)
     }
 }

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use serde::{Deserialize, Serialize};
 
-use crate::common::options::probability;
+use crate::common::options::{PlanOptions, probability};
 use crate::common::run_options::{RunConfig, RunOptions};
 use crate::common::transformer::Shape;
 use crate::common::{Failure, usage};
@@ -37,6 +37,8 @@ pub struct Options {
     pub dropout: f64,
     #[command(flatten)]
     pub run: RunOptions,
+    #[command(flatten)]
+    pub plan: PlanOptions,
 }
 
 /// The images and the model of a run.
@@ -85,6 +87,6 @@ impl Options {
             dropout: self.dropout,
         };
         let targets = [task.layers];
-        Ok((self.run.config(task, &targets)?, images))
+        Ok((self.run.config(task, self.plan.config(&targets)?)?, images))
     }
 }

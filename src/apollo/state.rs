@@ -61,6 +61,12 @@ impl<M> Apollo<M> {
         &self.progress.growths
     }
 
+    /// The stages that began at [`growth_steps`](Self::growth_steps): a policy or
+    /// [`grow_now`](Self::grow_now) may skip some.
+    pub fn growth_stages(&self) -> impl Iterator<Item = usize> + '_ {
+        self.progress.made.iter().map(|made| made.stage)
+    }
+
     /// The factor that the plan puts on the learning rate of the next step.
     pub fn lr_factor(&self) -> f64 {
         self.plan.config.lr_at_growth.factor(self.progress.step, &self.progress.growths)

@@ -1,24 +1,28 @@
+//! The task of a GPT: every token of a text from the tokens before it.
+
 use burn::tensor::{Device, Tensor};
 
-use crate::common::corpus::{Batch, Corpus, TOKENIZER};
-use crate::common::gpt::Gpt;
-use crate::common::run_options::RunConfig;
-use crate::common::task::{Baseline, Score, Task};
-use crate::common::text_options::{Sizes, TextConfig};
-use crate::common::{Failure, hf};
-use crate::generate::{self, Sampling};
-use crate::options::{self, Options};
+use super::corpus::{Batch, Corpus, TOKENIZER};
+use super::generate::{self, Sampling};
+use super::gpt::{Gpt, GptConfig};
+use super::run_options::RunConfig;
+use super::task::{Baseline, Score, Task};
+use super::text_options::{Sizes, TextConfig};
+use super::{Failure, hf};
 
 /// Every token of a text from the tokens before it.
 pub struct NextToken {
-    config: RunConfig<TextConfig>,
+    config: TextConfig,
+    seed: u64,
+    batch: usize,
     text: Corpus,
     sampling: Sampling,
 }
 
 impl NextToken {
-    pub fn new(options: &Options, config: &RunConfig<TextConfig>, text: Corpus) -> Self {
-        Self { config: config.clone(), text, sampling: Sampling::new(options) }
+    pub fn new<P>(config: &RunConfig<TextConfig, P>, text: Corpus, sampling: Sampling) -> Self {
+        let RunConfig { task, seed, batch, .. } = config;
+        Self { config: task.clone(), seed: *seed, batch: *batch, text, sampling }
     }
 }
 
@@ -32,20 +36,19 @@ impl Task for NextToken {
     const ITEMS: &'static str = "tokens";
 
     fn model(&self, device: &Device) -> Result<Gpt, Failure> {
-        let task = &self.config.task;
-        let Some(from) = &task.init_from else { return Ok(options::model(task).init(device)) };
+        let task = &self.config;
+        let Some(from) = &task.init_from else { return Ok(model(task).init(device)) };
         let (found, model) = hf::import_gpt2(&from.dir, device)?;
         task.check_init(Sizes::from(&found), task.vocabulary)?;
         Ok(model)
     }
 
     fn targets(&self) -> Vec<usize> {
-        vec![self.config.task.layers]
+        vec![self.config.layers]
     }
 
     fn batch(&self, number: u64, device: &Device) -> Result<Batch, Failure> {
-        let RunConfig { seed, batch, ref task, .. } = self.config;
-        self.text.batch(seed, number, batch, task.seq, device)
+        self.text.batch(self.seed, number, self.batch, self.config.seq, device)
     }
 
     fn unit(&self) -> String {
@@ -65,8 +68,7 @@ impl Task for NextToken {
     }
 
     fn validate(&self, model: &Gpt, device: &Device) -> Result<Score, Failure> {
-        let RunConfig { batch, ref task, .. } = self.config;
-        let batches = self.text.validation(WINDOWS, batch, task.seq, device)?;
+        let batches = self.text.validation(WINDOWS, self.batch, self.config.seq, device)?;
         Score::mean(batches.into_iter().map(|batch| {
             let answers = self.items(&batch) as f64;
             let logits = model.forward(batch.inputs);
@@ -80,5 +82,20 @@ impl Task for NextToken {
 
     fn show(&self, model: &Gpt, device: &Device) -> Result<String, Failure> {
         generate::text(model, self.text.vocabulary(), "ROMEO:", &self.sampling, device)
+    }
+}
+
+/// The model of a run.
+pub fn model(config: &TextConfig) -> GptConfig {
+    GptConfig {
+        vocabulary: config.vocabulary,
+        positions: config.seq,
+        width: config.width,
+        heads: config.heads,
+        layers: config.layers,
+        // Measured on the default run: GPT-2's 0.02 for its width of 768 is too little for a narrow model.
+        embedding_std: config.init_std.unwrap_or(0.1),
+        linear_std: config.init_std.unwrap_or(0.02 * (768.0 / config.width as f64).sqrt()),
+        dropout: config.dropout,
     }
 }
