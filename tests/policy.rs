@@ -170,6 +170,7 @@ fn a_policy_of_ones_own_resumes_bit_for_bit_around_its_growths() {
         losses.push((model.depth(), loss));
     }
     assert_eq!((model.growth_steps(), model.stage()), (&[11, 23][..], 3));
+    assert_eq!(model.growth_stages().collect::<Vec<_>>(), [1, 3]);
     assert_eq!(model.unique_layers(), 6);
     for step in [0, 1, 9, 10, 11, 12, 21, 22, 23, 24, 39] {
         let (record, state) = saved[step].clone();
@@ -210,6 +211,7 @@ fn measurements_that_wait_are_part_of_a_checkpoint() {
         set.load(apollo(6, measured_config(&feed)), adamw(), scheduler()).unwrap();
     let (resumed, _) = train_step(resumed, &mut optim, 0.01);
     assert_eq!(resumed.growth_steps(), [4]);
+    assert_eq!(resumed.growth_stages().collect::<Vec<_>>(), [1]);
 }
 
 #[derive(Debug, Clone)]

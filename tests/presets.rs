@@ -79,7 +79,7 @@ fn a_preset_sets_what_was_not_given() {
         ok(&program.tiny(dir.path(), &["--preset", name]));
         let config = config(dir.path());
         let given = json!({"layers": 4, "width": 16, "heads": 2, "seq": 8, "steps": 30, "batch": 2, "accumulate": 2});
-        let set = json!({"dropout": 0.1, "init_std": 0.02, "lr": 1e-4});
+        let set = json!({"dropout": 0.1, "init_std": 0.02, "lr": 1e-4, "order": "epochs"});
         for (field, value) in given.as_object().unwrap().iter().chain(set.as_object().unwrap()) {
             assert_eq!(&config[field], value, "{name}: {field}");
         }

@@ -34,6 +34,7 @@ impl Preset {
             ("width", self.width.to_string()),
             ("heads", self.heads.to_string()),
             ("seq", self.positions.to_string()),
+            ("order", "epochs".to_owned()),
             ("dropout", "0.1".to_owned()),
             ("init_std", "0.02".to_owned()),
             ("batch", self.batch.to_string()),
