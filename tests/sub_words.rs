@@ -189,6 +189,36 @@ fn a_model_begins_with_its_own_sub_words() {
     assert!(line.contains("a model of 400 tokens, this one has 256"), "{line}");
 }
 
+/// Without `--prepare`, the tokens are made in the output folder: the same run, and the same tokens for its resume.
+#[test]
+fn one_command_learns_sub_words_and_trains() {
+    for program in [&GPT, &BERT] {
+        let files = Files::new();
+        files.prepare(program, "tokens", "400");
+        let (text, tokens) = (files.name("text"), files.name("tokens"));
+        ok(&program.tiny(&files.at("one"), &["--data", &tokens]));
+        let run = |size: &str, more: &[&str]| {
+            let args = ["--data", &text, "--vocabulary", size, "--resume"];
+            program.tiny(&files.at("other"), &[&args[..], more].concat())
+        };
+        let first = ok(&run("400", &["--stop-after", "9"]));
+        assert!(first.contains("learning 400 sub-words"), "{first}");
+        assert!(refused(&run("300", &[])).contains("holds a run with other options"));
+        let second = ok(&run("400", &[]));
+        assert!(!second.contains("learning"), "{second}");
+        fs::copy(files.at("one").join("config.json"), files.at("other").join("config.json"))
+            .unwrap();
+        same_run(&files.at("one"), &files.at("other"), program.name);
+
+        let line =
+            refused(&program.tiny(&files.at("other"), &["--data", &text, "--vocabulary", "500"]));
+        assert!(line.contains("already holds a run"), "{line}");
+        let line =
+            refused(&program.tiny(&files.at("new"), &["--data", &tokens, "--vocabulary", "500"]));
+        assert!(line.contains("holds tokens already"), "{line}");
+    }
+}
+
 #[test]
 fn a_resumed_run_has_the_same_text_and_vocabulary() {
     let files = Files::new();
@@ -238,7 +268,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         (vec!["--data", &tokens, "--prepare", &new], "holds tokens already"),
         (vec!["--data", &name("none"), "--prepare", &new], "cannot be read"),
         (vec!["--data", &text, "--prepare", &name("")], "is a folder"),
-        (vec!["--data", &text, "--vocabulary", "300"], "--prepare"),
+        (vec!["--data", &text, "--vocabulary", "255"], "from 256 to 1048576"),
         (vec!["--data", &text, "--prepare", &new, "--vocabulary", "255"], "from 256 to 1048576"),
         (
             vec!["--data", &text, "--prepare", &new, "--vocabulary", &name("broken.json")],

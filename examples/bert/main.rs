@@ -2,8 +2,7 @@
 //!
 //! ```text
 //! cargo run --example bert
-//! cargo run --example bert -- --prepare runs/tokens --vocabulary 2048
-//! cargo run --example bert -- --data runs/tokens --out runs/sub-words
+//! cargo run --example bert -- --vocabulary 2048 --out runs/sub-words
 //! ```
 
 #[path = "../common/mod.rs"]
@@ -39,7 +38,7 @@ fn main() -> ExitCode {
         if options.text.prepared(&options.run, &[MASK])? {
             return Ok(());
         }
-        let (config, text) = options.text.config(&options.run, &options.plan)?;
+        let (config, text) = options.text.config(&options.run, &options.plan, &[MASK])?;
         let (task, same) = (MaskedTokens::new(&config, text), config.clone());
         train::run(task, &options.run, config, |other| TextConfig::same_run(&same, other))
     })

@@ -11,12 +11,13 @@ use super::corpus::{self, BYTES, Corpus, Order, PrepareOptions, TOKENIZER, Vocab
 use super::gpt::GptConfig;
 use super::options::{PlanOptions, probability};
 use super::results::MODEL;
+use super::run_dir::refuse_run;
 use super::run_options::{RunConfig, RunOptions};
 use super::transformer::Shape;
 use super::{Failure, usage};
 
 /// A text and a model for it.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Clone)]
 pub struct TextOptions {
     /// Text to learn, or the tokens that --prepare made of one; the last 5 % are kept for validation
     #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/data/shakespeare.txt"))]
@@ -219,13 +220,18 @@ impl TextProgram {
         Ok(true)
     }
 
-    /// The configuration of a run, and its text.
+    /// The configuration of a run, and its text, whose tokens are made if they have to be: with the `special` ones.
     pub fn config(
         &self,
         run: &RunOptions,
         plan: &PlanOptions,
+        special: &[&str],
     ) -> Result<(RunConfig<TextConfig>, Corpus), Failure> {
-        let (mut config, text) = self.text.config(run, |layers| plan.config(&[layers]))?;
+        let (text, vocabulary) = (&self.text, &self.prepare.vocabulary);
+        refuse_run(&run.out, run.existing())?;
+        let data = corpus::tokens_in(&run.out, &text.data, vocabulary, special)?;
+        let text = TextOptions { data, ..text.clone() };
+        let (mut config, text) = text.config(run, |layers| plan.config(&[layers]))?;
         config.task.init_from = self.init_from.as_deref().map(InitFrom::read).transpose()?;
         if let Some(epochs) = self.epochs {
             let (rows, parts) = (config.batch as u64, config.accumulate as u64);

@@ -3,9 +3,8 @@
 //! ```text
 //! cargo run --example gpt
 //! cargo run --example gpt -- --generate "ROMEO:"
-//! cargo run --example gpt -- --prepare runs/tokens --vocabulary 2048
-//! cargo run --example gpt -- --data runs/tokens --out runs/sub-words
-//! cargo run --example gpt --features cuda -- --device cuda --preset gpt2 --data TEXT
+//! cargo run --example gpt -- --vocabulary 2048 --out runs/sub-words
+//! cargo run --example gpt --features cuda -- --device cuda --preset gpt2 --data TEXT --vocabulary 50257
 //! ```
 
 #[path = "../common/mod.rs"]
@@ -32,7 +31,7 @@ fn run(options: Options) -> Result<(), Failure> {
         (None, Some(dir)) => generate::export(&options, dir),
         (None, None) if options.text.prepared(&options.run, &[])? => Ok(()),
         (None, None) => {
-            let (config, text) = options.text.config(&options.run, &options.plan)?;
+            let (config, text) = options.text.config(&options.run, &options.plan, &[])?;
             let task = NextToken::new(&config, text, options.sampling());
             let same = config.clone();
             train::run(task, &options.run, config, |other| TextConfig::same_run(&same, other))

@@ -20,7 +20,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 pub use header::BYTES;
 pub use order::Order;
-pub use prepare::{PrepareOptions, prepare};
+pub use prepare::{PrepareOptions, prepare, tokens_in};
 pub use vocabulary::{TOKENIZER, Vocabulary};
 
 use super::task::{Baseline, Measure};

@@ -19,9 +19,9 @@ pub struct PrepareOptions {
     /// Write the text of --data to this file as tokens and train nothing; --data takes the file afterwards
     #[arg(long, value_name = "FILE")]
     pub prepare: Option<PathBuf>,
-    /// Tokens of --prepare: bytes, so many sub-words learned from the text, or those of a tokenizer.json. Sub-words
-    /// are written beside the token file, as FILE.tokenizer.json
-    #[arg(long, value_name = "bytes|N|FILE", default_value = "bytes", value_parser = choice, requires = "prepare")]
+    /// Tokens of the text: its bytes, so many sub-words learned from it, or those of a tokenizer.json. Without --prepare,
+    /// sub-words are written into the output folder first
+    #[arg(long, value_name = "bytes|N|FILE", default_value = "bytes", value_parser = choice)]
     pub vocabulary: Choice,
 }
 
@@ -42,6 +42,34 @@ fn choice(text: &str) -> Result<Choice, String> {
         },
         file => Ok(Choice::Tokenizer(file.into())),
     }
+}
+
+/// What training reads: `data` itself, or a token file in `dir` that is made of it if it is not there yet.
+pub fn tokens_in(
+    dir: &Path,
+    data: &Path,
+    choice: &Choice,
+    special: &[&str],
+) -> Result<PathBuf, Failure> {
+    let vocabulary = match choice {
+        Choice::Bytes => return Ok(data.to_owned()),
+        Choice::Learn(size) => format!("{size}{}", special.concat()),
+        Choice::Tokenizer(file) => {
+            Vocabulary::read(file)?.checksum().map_or_else(String::new, |sum| format!("{sum:08x}"))
+        }
+    };
+    let text = Tokens::open(data).map_err(|e| usage(format!("--data {}: {e}", data.display())))?;
+    // By what it is made of, so that a file that is there is the right one.
+    let text = text.header().source_checksum;
+    let to = dir.join(format!("tokens-{text:08x}-{vocabulary}"));
+    let there =
+        Tokens::open(&to).is_ok_and(|tokens| Vocabulary::beside(&to, tokens.header()).is_ok());
+    if !there {
+        let failed = |e| usage(format!("--out {}: cannot be made: {e}", dir.display()));
+        std::fs::create_dir_all(dir).map_err(failed)?;
+        prepare(data, &to, choice, special, true)?;
+    }
+    Ok(to)
 }
 
 /// Blocks that are tokenised at once, on all cores.
