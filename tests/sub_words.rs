@@ -5,6 +5,8 @@ mod program;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+#[cfg(target_os = "linux")]
+use std::process::Command;
 
 use program::{Program, ok, read, refused, same_run, summary};
 use serde_json::{Value, json};
@@ -240,6 +242,29 @@ fn a_resumed_run_has_the_same_text_and_vocabulary() {
     fs::rename(files.at("tokens"), files.at("moved")).unwrap();
     fs::rename(files.at("tokens.tokenizer.json"), files.at("moved.tokenizer.json")).unwrap();
     ok(&run("moved", &["--resume"]));
+}
+
+/// A text of 256 MiB (a sparse file) becomes tokens, and trains, where the process may have a fraction of that.
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_does_not_grow_with_the_text() {
+    let files = Files::new();
+    fs::File::create(files.at("large")).unwrap().set_len(1 << 28).unwrap();
+    let (large, tokens, out) = (files.name("large"), files.name("tokens"), files.name("run"));
+    let limited = |megabytes: u32, args: &[&str]| {
+        let command = format!("ulimit -d {}; exec \"$0\" \"$@\"", 1000 * megabytes);
+        let program = program::program("gpt");
+        let mut bash = Command::new("bash");
+        bash.env("RAYON_NUM_THREADS", "2"); // the stacks of threads count too
+        bash.args(["-c", &command]).arg(program).args(args).output().unwrap()
+    };
+    let prepare = ["--data", &large, "--prepare", &tokens];
+    assert!(!limited(1, &prepare).status.success(), "the limit holds");
+    ok(&limited(60, &[&prepare[..], &["--overwrite"]].concat()));
+    let tiny: Vec<&str> = GPT.tiny.split(' ').chain(["--out", &out]).collect();
+    for data in [&tokens, &large] {
+        ok(&limited(150, &[&tiny[..], &["--overwrite", "--data", data]].concat()));
+    }
 }
 
 #[test]
