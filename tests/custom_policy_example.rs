@@ -3,7 +3,10 @@
 mod program;
 
 use std::fs;
+#[cfg(unix)]
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use program::{Program, model, ok, read, same_run, summary, table};
 use serde_json::{Value, json};
@@ -66,23 +69,90 @@ fn every_policy_grows_to_the_full_model_and_says_why() {
     assert_eq!(growth_steps(&runs[2]["found"]), [1, 2, 4]);
 }
 
-/// Stopped inside stages, at growths and where candidates are tried out.
+/// Stopped at every step; where candidates are tried out, after them.
 #[test]
 fn every_policy_resumes_exactly() {
-    let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    ok(&POLICIES.tiny(whole.path(), &[]));
-    for stop in (1..24).chain(1..24).chain(1..24) {
-        let stop = stop.to_string();
-        ok(&POLICIES.tiny(parts.path(), &["--resume", "--stop-after", &stop]));
-    }
-    let shown = ok(&POLICIES.tiny(parts.path(), &["--resume"]));
-    assert!(shown.contains("is finished"), "{shown}");
     for name in ["decorrelate", "try-out", "arithmetic"] {
+        let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let run = |dir: &Path, more: &[&str]| {
+            ok(&POLICIES.tiny(dir, &[&["--policy", name], more].concat()))
+        };
+        run(whole.path(), &[]);
+        for stop in 1..24 {
+            let stop = stop.to_string();
+            let shown = run(parts.path(), &["--resume", "--stop-after", &stop]);
+            assert!(shown.contains("stopped after step"), "{name}: {shown}");
+        }
+        run(parts.path(), &["--resume"]);
+        assert!(run(parts.path(), &["--resume"]).contains("is finished"));
         for folder in [name.to_owned(), format!("{name}-fixed")] {
             same_run(&whole.path().join(&folder), &parts.path().join(&folder), &folder);
         }
+        assert_eq!(read(whole.path(), "summary.json"), read(parts.path(), "summary.json"));
     }
-    assert_eq!(read(whole.path(), "summary.json"), read(parts.path(), "summary.json"));
+}
+
+/// A program with a fault, see `examples/common/fault.rs`.
+fn with_fault(fault: &str, out: &Path, more: &[&str]) -> std::process::Output {
+    let args = POLICIES.tiny.split(' ').chain(["--out", out.to_str().unwrap()]);
+    let mut command = Command::new(program::program(POLICIES.name));
+    command.env("BURN_APOLLO_FAULT", fault).args(args).args(more).stdin(Stdio::null());
+    command.output().unwrap()
+}
+
+/// The growth of step 1 has one more candidate later on; all see the same bad number.
+#[test]
+fn candidates_that_fail_are_not_adopted() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = with_fault("nan@8", dir.path(), &["--policy", "try-out"]);
+    let (shown, said) = (program::text(&output.stdout), program::text(&output.stderr));
+    assert!(shown.contains("interpolation: failed: "), "{shown}");
+    assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
+    assert!(said.contains("every candidate failed"), "{said}");
+    // The data is the same in the next attempt; the fault is not.
+    ok(&POLICIES.tiny(dir.path(), &["--policy", "try-out", "--resume"]));
+}
+
+/// A signal in the last step of a run, which is finished: the next one does not begin.
+#[cfg(unix)]
+#[test]
+fn a_signal_between_two_runs_ends_the_program() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = POLICIES.tiny.split(' ').chain(["--policy", "arithmetic", "--out"]);
+    let mut child = Command::new(program::program(POLICIES.name))
+        .env("BURN_APOLLO_FAULT", "pause@micro-batch 23")
+        .args(args)
+        .arg(dir.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert_eq!(line.trim_end(), "paused at micro-batch 23");
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+    drop(child.stdin.take());
+    line.clear();
+    said.read_line(&mut line).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{line}");
+    assert_eq!(line.trim_end(), "stopped by Ctrl-C between two runs; --resume goes on");
+    assert!(!dir.path().join("arithmetic-fixed").exists());
+    ok(&POLICIES.tiny(dir.path(), &["--policy", "arithmetic", "--resume"]));
+}
+
+/// An interrupted `--overwrite` leaves none of the runs that were to be replaced.
+#[test]
+fn a_replaced_comparison_resumes_among_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let policy = ["--policy", "arithmetic"];
+    ok(&POLICIES.tiny(dir.path(), &policy));
+    let other = ["--policy", "arithmetic", "--lr", "0.001"];
+    ok(&POLICIES.tiny(dir.path(), &[&other[..], &["--overwrite", "--stop-after", "9"]].concat()));
+    assert!(!dir.path().join("summary.json").exists());
+    ok(&POLICIES.tiny(dir.path(), &[&other[..], &["--resume"]].concat()));
 }
 
 #[test]
@@ -112,6 +182,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
         (&["--policy", "guess"], "guess"),
         (&["--policy", "fixed"], "fixed"),
         (&["--policy", "arithmetic", "--steps", "4"], "4"),
+        (&["--layers", "1"], "--layers 1"),
         (&["--lr", "NaN"], "--lr"),
         (&["--heads", "3"], "--heads 3 must divide"),
         (&["--data", &file], "--data"),

@@ -145,8 +145,9 @@ fn epochs_decide_the_steps() {
     let files = ["--data", text.to_str().unwrap(), "--out", out.to_str().unwrap()];
     let args: Vec<&str> = small.split(' ').chain(files).chain(["--epochs", "2"]).collect();
     ok(&GPT.run(&args));
-    // Twice 95 % of 2100 bytes, 48 in a step.
+    // Twice 249 windows of 95 % of 2100 bytes, 125 batches each, three in a step.
     assert_eq!(config(&out)["steps"], 84);
+    ok(&GPT.run(&[&args[..], &["--resume"]].concat()));
 }
 
 #[test]
@@ -170,6 +171,8 @@ fn a_folder_gives_the_sizes() {
         }
         assert_eq!(config["dropout"], 0.25, "{more:?}");
     }
+    let line = refused(&run(&["--init-std", "0.1"]));
+    assert!(line.contains("cannot be used with '--init-std"), "{line}");
     for option in [["--layers", "4"], ["--width", "32"], ["--heads", "2"], ["--dropout", "0"]] {
         let line = refused(&run(&option));
         assert!(line.contains("needs --layers 3 --width 16 --heads 4 --seq 12"), "{line}");
@@ -209,6 +212,8 @@ fn bad_input_is_one_line_and_exit_code_2_before_any_training() {
         (&["--min-lr", "-1"], "-1"),
         (&["--init-std", "0"], "--init-std"),
         (&["--beta2", "1"], "--beta2"),
+        (&["--beta2", "0.99999999999"], "--beta2"),
+        (&["--epsilon", "0"], "--epsilon"),
         (&["--epsilon", "nan"], "--epsilon"),
         (&["--weight-decay", "inf"], "--weight-decay"),
     ]);

@@ -171,6 +171,42 @@ fn a_users_tokenizer_gives_tokens_and_mask() {
     assert_eq!(config(&files.at("exported"))["vocab_size"], 301);
 }
 
+/// A folder that a model is exported to again holds nothing of the one before.
+#[test]
+fn an_export_replaces_another_models_sub_words() {
+    let files = Files::new();
+    files.prepare(&GPT, "tokens", "400");
+    let folder = files.name("exported");
+    for (data, there) in [("tokens", true), ("text", false)] {
+        ok(&GPT.tiny(&files.at(data).with_extension("run"), &["--data", &files.name(data)]));
+        ok(&GPT.tiny(&files.at(data).with_extension("run"), &["--export", &folder]));
+        for file in ["tokenizer.json", "tokenizer_config.json"] {
+            assert_eq!(files.at("exported").join(file).exists(), there, "{data}: {file}");
+        }
+    }
+    let line = refused(&GPT.tiny(&files.at("exported"), &["--overwrite"]));
+    assert!(line.contains("holds a model in Hugging Face's layout"), "{line}");
+}
+
+/// Letters in lower case alone, without a token for others: the sample's prompt cannot be written.
+#[test]
+fn a_vocabulary_that_cannot_write_every_text_trains_on_its_own() {
+    let files = Files::new();
+    let vocab: serde_json::Map<_, _> =
+        ('a'..='z').chain([' ']).enumerate().map(|(id, c)| (c.to_string(), json!(id))).collect();
+    let model = json!({"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+                       "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false,
+                       "vocab": vocab, "merges": []});
+    let tokenizer = json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+                           "normalizer": null, "pre_tokenizer": null, "post_processor": null,
+                           "decoder": null, "model": model});
+    fs::write(files.at("letters.json"), tokenizer.to_string()).unwrap();
+    files.prepare(&GPT, "tokens", &files.name("letters.json"));
+    ok(&GPT.tiny(&files.at("run"), &["--data", &files.name("tokens")]));
+    let prompt = GPT.run(&["--out", &files.name("run"), "--generate", "ROMEO"]);
+    assert!(refused(&prompt).contains("no token of this run's vocabulary"));
+}
+
 /// Sub-words of a Hugging Face folder, to go on with its model.
 #[test]
 fn a_model_begins_with_its_own_sub_words() {
@@ -205,7 +241,9 @@ fn one_command_learns_sub_words_and_trains() {
         };
         let first = ok(&run("400", &["--stop-after", "9"]));
         assert!(first.contains("learning 400 sub-words"), "{first}");
-        assert!(refused(&run("300", &[])).contains("holds a run with other options"));
+        let other = run("300", &[]);
+        assert!(refused(&other).contains("holds a run with other options"));
+        assert!(!program::text(&other.stdout).contains("learning"), "refused before it is learned");
         let second = ok(&run("400", &[]));
         assert!(!second.contains("learning"), "{second}");
         fs::copy(files.at("one").join("config.json"), files.at("other").join("config.json"))
@@ -287,6 +325,7 @@ fn bad_input_is_one_line_and_exit_code_2() {
     let before = fs::read(files.at("tokens")).unwrap();
     let name = |name: &str| files.name(name);
     let (text, tokens, new) = (name("text"), name("tokens"), name("new"));
+    let within = name("text/new");
     for (args, word) in [
         (vec!["--data", &text, "--prepare", &tokens], "exists; replace it with --overwrite"),
         (vec!["--data", &text, "--prepare", &text, "--overwrite"], "is --data itself"),
@@ -299,13 +338,35 @@ fn bad_input_is_one_line_and_exit_code_2() {
             vec!["--data", &text, "--prepare", &new, "--vocabulary", &name("broken.json")],
             "no tokenizer",
         ),
-        (vec!["--data", &text, "--prepare", &new, "--vocabulary", &name("none")], "no tokenizer"),
+        (
+            vec!["--data", &text, "--prepare", &new, "--vocabulary", "8k"],
+            "a number of sub-words or a",
+        ),
+        (vec!["--data", &name("empty"), "--prepare", &new], "is empty"),
+        (vec!["--data", "/dev/null", "--prepare", &new], "is not a regular file"),
+        (vec!["--data", &text, "--prepare", &within], "its folder cannot be made"),
+        (vec!["--data", &text, "--prepare", &new, "--generate", "a"], "cannot be used with"),
+        (vec!["--prepare", &new, "--export", &new], "cannot be used with"),
+        (vec!["--data", &tokens, "--vocabulary", "bytes"], "holds tokens already"),
     ] {
         let line = refused(&GPT.run(&args));
         assert!(line.contains(word), "{args:?}: {line}");
         assert!(!files.at("new").exists(), "{args:?}");
     }
     assert_eq!(before, fs::read(&tokens).unwrap());
+
+    let least = BERT.run(&["--data", &text, "--prepare", &new, "--vocabulary", "256"]);
+    assert!(refused(&least).contains("must be at least 257"));
+    // What is wrong is said before anything is learned.
+    for wrong in
+        [["--heads", "3"], ["--device", "abacus"], ["--min-lr", "0.5"], ["--schedule", &new]]
+    {
+        let line = GPT.tiny(
+            &files.at("new"),
+            &[&["--data", &text, "--vocabulary", "300"], &wrong[..]].concat(),
+        );
+        assert!(refused(&line).contains(wrong[0]) && !files.at("new").exists(), "{wrong:?}");
+    }
 
     let refuses = |data: &str, word: &str| GPT.refuses(&[(&["--data", data], word)]);
     refuses(&name("empty"), "0 bytes are too few");

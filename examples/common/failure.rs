@@ -9,8 +9,8 @@ pub enum Failure {
     Usage(String),
     /// The run itself failed.
     Run(String),
-    /// A signal ended the run after a step whose checkpoint is written.
-    Signal(Signal, u64),
+    /// A signal ended the run: when, and what is left.
+    Signal(Signal, String),
 }
 
 /// A failure of what the user gave.

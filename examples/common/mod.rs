@@ -95,11 +95,8 @@ fn first_look(command: Command) -> ArgMatches {
 fn exit_code(result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Signal(signal, step)) => {
-            eprintln!(
-                "stopped by {} after step {step}; the checkpoint is written, --resume goes on",
-                signal.name
-            );
+        Err(Failure::Signal(signal, what)) => {
+            eprintln!("stopped by {} {what}", signal.name);
             ExitCode::from(signal.exit_code)
         }
         Err(Failure::Usage(message)) => {

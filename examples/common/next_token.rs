@@ -26,6 +26,8 @@ impl NextToken {
     }
 }
 
+/// What a finished model continues.
+const PROMPT: &str = "ROMEO:";
 /// Windows of the validation part.
 const WINDOWS: usize = 64;
 
@@ -81,7 +83,13 @@ impl Task for NextToken {
     }
 
     fn show(&self, model: &Gpt, device: &Device) -> Result<String, Failure> {
-        generate::text(model, self.text.vocabulary(), "ROMEO:", &self.sampling, device)
+        // Not every vocabulary can write it.
+        match self.text.vocabulary().encode(PROMPT) {
+            Ok(ids) if !ids.is_empty() => {
+                generate::text(model, self.text.vocabulary(), PROMPT, &self.sampling, device)
+            }
+            _ => Ok(String::new()),
+        }
     }
 }
 

@@ -4,8 +4,6 @@ use burn::optim::{AdamWConfig, ModuleOptimizer};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::options::probability;
-
 /// AdamW, and where the learning rate ends.
 #[derive(Args, Debug, Clone)]
 pub struct OptimOptions {
@@ -13,10 +11,10 @@ pub struct OptimOptions {
     #[arg(long, default_value_t = OptimConfig::default().weight_decay, value_parser = up_to_one)]
     pub weight_decay: f64,
     /// Decay of AdamW's mean of squared gradients
-    #[arg(long, default_value_t = OptimConfig::default().beta2, value_parser = probability)]
+    #[arg(long, default_value_t = OptimConfig::default().beta2, value_parser = decay)]
     pub beta2: f64,
     /// What AdamW adds to the root of that mean
-    #[arg(long, default_value_t = OptimConfig::default().epsilon, value_parser = up_to_one)]
+    #[arg(long, default_value_t = OptimConfig::default().epsilon, value_parser = above_zero)]
     pub epsilon: f64,
     /// Learning rate at the end of the run; a tenth of --lr if not given
     #[arg(long, value_name = "LR", value_parser = up_to_one)]
@@ -59,6 +57,22 @@ impl OptimConfig {
     /// The rate at the end of a run whose highest is `lr`.
     pub fn min_lr(&self, lr: f64) -> f64 {
         self.min_lr.unwrap_or(lr / 10.0)
+    }
+}
+
+/// Below 1 in 32 bits too, in which AdamW computes.
+fn decay(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(x) if x >= 0.0 && (x as f32) < 1.0 => Ok(x),
+        _ => Err("must be a number from 0 to below 1 in 32 bits".to_owned()),
+    }
+}
+
+/// Above 0 in 32 bits too.
+fn above_zero(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(x) if x <= 1.0 && (x as f32) > 0.0 => Ok(x),
+        _ => Err("must be a number above 0 in 32 bits and at most 1".to_owned()),
     }
 }
 

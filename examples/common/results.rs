@@ -18,6 +18,7 @@ pub struct Row {
     pub step: u64,
     pub stage: usize,
     pub unique_layers: usize,
+    /// Of the first micro-batch, where each has a depth of its own.
     pub virtual_depth: usize,
     pub lr: f64,
     pub train_loss: f64,

@@ -45,7 +45,6 @@ pub struct LoopState {
     /// Losses that were read, but not told to the growth policy yet.
     pub untold: Vec<LossPoint>,
     /// Layers run forward and backward so far, each use on each micro-batch, in branches that came to nothing too.
-    #[serde(default)]
     pub layer_passes: u64,
 }
 

@@ -53,9 +53,7 @@ impl RunDir {
             (Existing::Resume, true) => {
                 return match same_run(&read_config::<C>(path)?) {
                     true => Ok((dir, true)),
-                    false => Err(usage(format!(
-                        "--resume: {out} holds a run with other options; its {CONFIG} says which"
-                    ))),
+                    false => Err(other_options(path)),
                 };
             }
             (_, false) => dir.refuse_remains(results)?,
@@ -81,11 +79,11 @@ impl RunDir {
         }
     }
 
-    fn holds_run(path: &Path) -> bool {
+    pub fn holds_run(path: &Path) -> bool {
         path.join(CONFIG).exists()
     }
 
-    /// Refuses a folder that already holds a run that is neither to be continued nor replaced.
+    /// Refuses a folder that holds a model of another kind, or a run that is neither to be continued nor replaced.
     pub fn refuse_run(path: &Path, existing: Existing) -> Result<(), Failure> {
         match existing == Existing::Refuse && holds_run(path) {
             false => Ok(()),
@@ -95,6 +93,25 @@ impl RunDir {
                 path.display()
             ))),
         }
+    }
+
+    /// A run in a folder is not the one that is to be continued.
+    pub fn other_options(path: &Path) -> Failure {
+        usage(format!(
+            "--resume: {} holds a run with other options; its {CONFIG} says which",
+            path.display()
+        ))
+    }
+
+    /// Removes the run in a folder, if it holds one.
+    pub fn remove_run(path: &Path, retention: Retention, results: &[&str]) -> Result<(), Failure> {
+        if !holds_run(path) {
+            return Ok(());
+        }
+        let failed = |e| usage(format!("--out {}: cannot be cleared: {e}", path.display()));
+        let checkpoints =
+            CheckpointStore::open(path.join(CHECKPOINTS), retention).map_err(failed)?;
+        RunDir { path: path.to_owned(), checkpoints }.clear(results).map_err(failed)
     }
 
     /// Writes a file as a whole or not at all.
@@ -144,12 +161,20 @@ impl RunDir {
     }
 }
 
-fn holds_run(path: &Path) -> bool {
+pub fn holds_run(path: &Path) -> bool {
     path.join(CONFIG).exists()
 }
 
-/// Refuses a folder that already holds a run that is neither to be continued nor replaced.
+/// Refuses a folder that holds a model of another kind, or a run that is neither to be continued nor replaced.
 pub fn refuse_run(path: &Path, existing: Existing) -> Result<(), Failure> {
+    let config = fs::read_to_string(path.join(CONFIG)).ok();
+    let config = config.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+    if config.is_some_and(|config| config.get("model_type").is_some()) {
+        return Err(usage(format!(
+            "--out {}: holds a model in Hugging Face's layout; name another folder",
+            path.display()
+        )));
+    }
     match existing == Existing::Refuse && holds_run(path) {
         false => Ok(()),
         true => Err(usage(format!(
@@ -158,6 +183,24 @@ pub fn refuse_run(path: &Path, existing: Existing) -> Result<(), Failure> {
             path.display()
         ))),
     }
+}
+
+/// A run in a folder is not the one that is to be continued.
+pub fn other_options(path: &Path) -> Failure {
+    usage(format!(
+        "--resume: {} holds a run with other options; its {CONFIG} says which",
+        path.display()
+    ))
+}
+
+/// Removes the run in a folder, if it holds one.
+pub fn remove_run(path: &Path, retention: Retention, results: &[&str]) -> Result<(), Failure> {
+    if !holds_run(path) {
+        return Ok(());
+    }
+    let failed = |e| usage(format!("--out {}: cannot be cleared: {e}", path.display()));
+    let checkpoints = CheckpointStore::open(path.join(CHECKPOINTS), retention).map_err(failed)?;
+    RunDir { path: path.to_owned(), checkpoints }.clear(results).map_err(failed)
 }
 
 /// Writes a file as a whole or not at all.

@@ -1,9 +1,9 @@
 //! Ctrl-C and SIGTERM: caught, so that a run can finish its step and write a checkpoint.
 
 #[cfg(unix)]
-use std::sync::Arc;
-#[cfg(unix)]
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+#[cfg(unix)]
+use std::sync::{Arc, OnceLock};
 
 use super::failure::Signal;
 
@@ -15,8 +15,17 @@ pub struct Signals {
 
 #[cfg(unix)]
 impl Signals {
-    /// Catches the first signal; a second one ends the process at once.
-    pub fn catch() -> std::io::Result<Self> {
+    /// Catches the first signal of the process; a second one ends it at once.
+    pub fn catch() -> std::io::Result<&'static Self> {
+        static SIGNALS: OnceLock<Signals> = OnceLock::new();
+        if let Some(signals) = SIGNALS.get() {
+            return Ok(signals);
+        }
+        let signals = Self::register()?;
+        Ok(SIGNALS.get_or_init(|| signals))
+    }
+
+    fn register() -> std::io::Result<Self> {
         use signal_hook::consts::{SIGINT, SIGTERM};
         let caught = Arc::new(AtomicUsize::new(0));
         let again = Arc::new(AtomicBool::new(false));
@@ -43,8 +52,8 @@ pub struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
-    pub fn catch() -> std::io::Result<Self> {
-        Ok(Self)
+    pub fn catch() -> std::io::Result<&'static Self> {
+        Ok(&Self)
     }
 
     pub fn caught(&self) -> Option<Signal> {

@@ -1,5 +1,6 @@
 //! Options of the examples that learn a text: the text, and the size of the model.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
@@ -7,19 +8,21 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::bert::BertConfig;
-use super::corpus::{self, BYTES, Corpus, Order, PrepareOptions, TOKENIZER, Vocabulary};
+use super::corpus::prepare::Choice;
+use super::corpus::tokens::length_and_checksum;
+use super::corpus::{BYTES, Corpus, Order, Preparation, PrepareOptions, TOKENIZER, Vocabulary};
 use super::gpt::GptConfig;
 use super::options::{PlanOptions, probability};
 use super::results::MODEL;
-use super::run_dir::refuse_run;
+use super::run_dir::{holds_run, other_options, read_config, refuse_run};
 use super::run_options::{RunConfig, RunOptions};
 use super::transformer::Shape;
-use super::{Failure, usage};
+use super::{Failure, device, usage};
 
 /// A text and a model for it.
 #[derive(Args, Debug, Clone)]
 pub struct TextOptions {
-    /// Text to learn, or the tokens that --prepare made of one; the last 5 % are kept for validation
+    /// Text to learn, or a file of tokens made of one; the last 5 % are kept for validation
     #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/data/shakespeare.txt"))]
     pub data: PathBuf,
     /// Windows for training: from anywhere, drawn independently, or every one once before any comes again
@@ -57,10 +60,10 @@ pub struct TextProgram {
     pub epochs: Option<u32>,
     /// Begin with the model in this folder, in Hugging Face's layout, and take sizes and dropout from it; the first stage
     /// of a schedule keeps its first layers, --from-scratch trains all of them
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "init_std")]
     pub init_from: Option<PathBuf>,
     /// Write the finished run in the output folder to this folder, in Hugging Face's layout, and train nothing
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", group = "instead")]
     pub export: Option<PathBuf>,
 }
 
@@ -76,7 +79,7 @@ pub struct InitFrom {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TextConfig {
     pub data: PathBuf,
-    /// CRC-32 of the text.
+    /// CRC-32 of the tokens.
     pub data_checksum: u32,
     /// Tokens to choose from.
     #[serde(default = "bytes", skip_serializing_if = "is_bytes")]
@@ -176,9 +179,10 @@ impl From<&BertConfig> for Sizes {
 impl InitFrom {
     fn read(dir: &Path) -> Result<Self, Failure> {
         let file = dir.join("model.safetensors");
-        let weights = std::fs::read(&file)
+        let weights = File::open(&file).and_then(|mut weights| length_and_checksum(&mut weights));
+        let (_, checksum) = weights
             .map_err(|e| usage(format!("--init-from {}: cannot be read: {e}", file.display())))?;
-        Ok(Self { dir: dir.to_owned(), checksum: crc32fast::hash(&weights) })
+        Ok(Self { dir: dir.to_owned(), checksum })
     }
 }
 
@@ -216,8 +220,31 @@ impl TextProgram {
     pub fn prepared(&self, run: &RunOptions, special: &[&str]) -> Result<bool, Failure> {
         let PrepareOptions { prepare, vocabulary } = &self.prepare;
         let Some(to) = prepare else { return Ok(false) };
-        corpus::prepare(&self.text.data, to, vocabulary, special, run.overwrite)?;
-        Ok(true)
+        let choice = vocabulary.as_ref().unwrap_or(&Choice::Bytes);
+        let preparation = Preparation { data: &self.text.data, choice, special };
+        preparation.write_to(to, run.overwrite).map(|()| true)
+    }
+
+    /// What training reads: `--data`, or the tokens in the output folder that `--vocabulary` asks for, made if they are
+    /// not there.
+    fn tokens(&self, run: &RunOptions, special: &[&str]) -> Result<PathBuf, Failure> {
+        let data = &self.text.data;
+        let Some(choice) = &self.prepare.vocabulary else { return Ok(data.clone()) };
+        let preparation = Preparation { data, choice, special };
+        if *choice == Choice::Bytes {
+            return preparation.check().map(|()| data.clone());
+        }
+        let to = preparation.file_in(&run.out)?;
+        if run.resume && holds_run(&run.out) {
+            let before: RunConfig<TextConfig> = read_config(&run.out)?;
+            if before.task.data.file_name() != to.file_name() {
+                return Err(other_options(&run.out));
+            }
+        }
+        if !Preparation::is_done(&to) {
+            preparation.write_to(&to, true)?;
+        }
+        Ok(to)
     }
 
     /// The configuration of a run, and its text, whose tokens are made if they have to be: with the `special` ones.
@@ -227,12 +254,17 @@ impl TextProgram {
         plan: &PlanOptions,
         special: &[&str],
     ) -> Result<(RunConfig<TextConfig>, Corpus), Failure> {
-        let (text, vocabulary) = (&self.text, &self.prepare.vocabulary);
         refuse_run(&run.out, run.existing())?;
-        let data = corpus::tokens_in(&run.out, &text.data, vocabulary, special)?;
-        let text = TextOptions { data, ..text.clone() };
+        // Before the tokens, which can take their time.
+        Shape::check(self.text.width, self.text.heads)?;
+        device::by_name(&run.device)?;
+        run.config((), plan.config(&[self.text.layers as usize])?)?;
+        let text = TextOptions { data: self.tokens(run, special)?, ..self.text.clone() };
         let (mut config, text) = text.config(run, |layers| plan.config(&[layers]))?;
-        config.task.init_from = self.init_from.as_deref().map(InitFrom::read).transpose()?;
+        if let Some(dir) = &self.init_from {
+            config.task.init_from = Some(InitFrom::read(dir)?);
+            config.task.init_std = None;
+        }
         if let Some(epochs) = self.epochs {
             let (rows, parts) = (config.batch as u64, config.accumulate as u64);
             config.steps = text.steps(epochs.into(), rows, parts, config.task.seq);

@@ -91,7 +91,7 @@ struct Training<T: Task, C, P> {
     run: Run<T, C, P>,
     step: Step<T, C, P>,
     roll_backs: u32,
-    signals: Signals,
+    signals: &'static Signals,
 }
 
 /// What a run writes while it goes.
@@ -134,7 +134,10 @@ impl<T: Task, C: Clone + Serialize, P: Plan> Training<T, C, P> {
             self.run.task.targets().iter().sum::<usize>(),
             self.run.apollo.num_params()
         ));
-        while self.run.apollo.step_count() < self.run.config.steps {
+        while self.run.left() > 0 {
+            if options.stop_after.is_some_and(|step| step <= self.run.apollo.step_count()) {
+                return Ok(self.stop(&outputs));
+            }
             let before = self.run.apollo.step_count();
             self.run = (self.step)(self.run, &mut outputs.progress)?;
             if let Err(error) = self.run.apollo.growth() {
@@ -146,8 +149,7 @@ impl<T: Task, C: Clone + Serialize, P: Plan> Training<T, C, P> {
             let done = self.run.apollo.step_count();
             // A step of one's own may be several.
             let passed = |every: u64| done / every > before / every;
-            let stop = options.stop_after.is_some_and(|step| before < step && step <= done)
-                && done < self.run.config.steps;
+            let stop = options.stop_after.is_some_and(|step| step <= done) && self.run.left() > 0;
             let signal = self.signals.caught();
             let due = passed(options.checkpoint_every) || done == self.run.config.steps;
             let told = passed(READ_EVERY);
@@ -161,17 +163,23 @@ impl<T: Task, C: Clone + Serialize, P: Plan> Training<T, C, P> {
             }
             if let Some(signal) = signal.filter(|_| done < self.run.config.steps) {
                 outputs.progress.finish();
-                return Err(Failure::Signal(signal, done));
+                let what =
+                    format!("after step {done}; the checkpoint is written, --resume goes on");
+                return Err(Failure::Signal(signal, what));
             }
             if stop {
-                outputs.progress.finish();
-                println!("stopped after step {done}; --resume goes on");
-                return Ok(End::Stopped);
+                return Ok(self.stop(&outputs));
             }
         }
         outputs.progress.finish();
         self.finish(&outputs)?;
         Ok(End::Finished)
+    }
+
+    fn stop(&self, outputs: &Outputs) -> End {
+        outputs.progress.finish();
+        println!("stopped after step {}; --resume goes on", self.run.apollo.step_count());
+        End::Stopped
     }
 
     /// What becomes of a run that failed: back to the last good checkpoint if numbers went bad in `bad_step`, or an end.

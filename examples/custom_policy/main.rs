@@ -1,4 +1,4 @@
-//! Three growth policies of a user's own, each in a file of about thirty lines, on a small GPT that learns Shakespeare.
+//! Three growth policies of a user's own, each in a file of its own, on a small GPT that learns Shakespeare.
 //!
 //! ```text
 //! cargo run --example custom_policy
@@ -26,10 +26,12 @@ use std::process::ExitCode;
 
 use common::next_token::NextToken;
 use common::options::Plan;
+use common::results::{RESULTS, SUMMARY};
 use common::run_options::RunOptions;
+use common::signal::Signals;
 use common::text_options::TextConfig;
 use common::train::{self, End};
-use common::{Failure, run_dir};
+use common::{Failure, run_dir, run_error};
 use options::Options;
 use plan::{Policy, PolicyPlan};
 use results::{Entry, Outcome};
@@ -49,10 +51,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: Options) -> Result<(), Failure> {
-    let folders = options.policies().into_iter().flat_map(|p| [folder(p, true), folder(p, false)]);
-    for folder in folders {
-        run_dir::refuse_run(&options.run.out.join(folder), options.run.existing())?;
-    }
+    make_room(&options)?;
     let mut entries = Vec::new();
     for policy in options.policies() {
         let steps = options.run.steps;
@@ -71,6 +70,23 @@ fn run(options: Options) -> Result<(), Failure> {
     results::finish(&options.run.out, &entries)
 }
 
+/// Refuses runs that are in the way, or removes them all at once: a run that is interrupted is then resumed among its
+/// own.
+fn make_room(options: &Options) -> Result<(), Failure> {
+    let RunOptions { out, .. } = &options.run;
+    let folders = options.policies().into_iter().flat_map(|p| [folder(p, false), folder(p, true)]);
+    for path in folders.map(|folder| out.join(folder)) {
+        run_dir::refuse_run(&path, options.run.existing())?;
+        if options.run.overwrite {
+            run_dir::remove_run(&path, options.run.retention(), &RESULTS)?;
+        }
+    }
+    if options.run.overwrite && out.join(SUMMARY).exists() {
+        std::fs::remove_file(out.join(SUMMARY)).map_err(run_error)?;
+    }
+    Ok(())
+}
+
 /// The folder of a policy's run, or of the run by the fixed schedule that it is compared with.
 fn folder(policy: Policy, fixed: bool) -> String {
     let name = policy.name();
@@ -84,6 +100,9 @@ fn train(
     folder: &str,
     steps: u64,
 ) -> Result<Option<Outcome>, Failure> {
+    if let Some(signal) = Signals::catch().map_err(run_error)?.caught() {
+        return Err(Failure::Signal(signal, "between two runs; --resume goes on".to_owned()));
+    }
     println!("{folder}, {steps} steps");
     let run = RunOptions { out: options.run.out.join(folder), steps, ..options.run.clone() };
     let (config, text) = options.text.config(&run, |layers| Ok(PolicyPlan { policy, layers }))?;

@@ -11,7 +11,7 @@ use crate::common::next_token::NextToken;
 use crate::common::options::Plan;
 use crate::common::text_options::TextConfig;
 use crate::common::train::Step;
-use crate::common::{Failure, run};
+use crate::common::{Failure, run, usage};
 use crate::decorrelate::{self, Decorrelate};
 use crate::try_out::{self, ByHand};
 
@@ -73,6 +73,9 @@ impl Plan for PolicyPlan {
     }
 
     fn apollo(&self, steps: u64, seed: u64, losses: LossFeed) -> Result<ApolloConfig, Failure> {
+        if self.layers < 2 {
+            return Err(usage(format!("--layers {}: growth needs at least 2", self.layers)));
+        }
         let config = ApolloConfig::new(steps)
             .with_schedule(self.schedule(steps))
             .with_sampler(self.sampler())

@@ -43,19 +43,34 @@ pub fn step(mut run: Run, progress: &mut Progress) -> Result<Run, Failure> {
     }
     let mut tried = Vec::new();
     for (name, growth) in candidates(&run) {
-        let mut branch = run.branch();
-        branch.apollo.grow_now(&mut branch.optim, &growth).map_err(run_error)?;
-        for _ in 0..LAG.min(run.left()) {
-            branch = branch.step(progress)?;
-        }
-        let (score, _) = branch.score(InferenceDepth::Full)?;
-        let loss = score.loss;
-        progress.line(&format!("step {step}: {name}: loss {loss:.4} after {LAG} steps"));
+        let branch = try_out(&run, &growth, progress)?;
         run.charge(&branch); // all candidates cost layer passes, not only the best
-        tried.push((loss, branch));
+        let steps = branch.apollo.step_count() - step;
+        match branch.apollo.growth() {
+            Ok(_) => {
+                let loss = branch.score(InferenceDepth::Full)?.0.loss;
+                progress.line(&format!("step {step}: {name}: loss {loss:.4} after {steps} steps"));
+                tried.push((loss, branch));
+            }
+            Err(error) => progress.line(&format!("step {step}: {name}: failed: {error}")),
+        }
     }
-    match tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)) {
+    let tried = tried.into_iter().filter(|(loss, _)| loss.is_finite());
+    match tried.min_by(|a, b| a.0.total_cmp(&b.0)) {
         Some((_, best)) => run.adopt(best),
-        None => run.step(progress),
+        None => Err(run_error(format!("step {step}: every candidate failed"))),
     }
+}
+
+/// A branch that grew and was trained for a while, or until it failed.
+fn try_out(run: &Run, growth: &Growth, progress: &mut Progress) -> Result<Run, Failure> {
+    let mut branch = run.branch();
+    branch.apollo.grow_now(&mut branch.optim, growth).map_err(run_error)?;
+    for _ in 0..LAG.min(run.left()) {
+        branch = branch.step(progress)?;
+        if branch.apollo.growth().is_err() {
+            break;
+        }
+    }
+    Ok(branch)
 }

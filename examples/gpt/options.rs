@@ -23,7 +23,7 @@ pub struct Options {
     #[command(flatten)]
     pub plan: PlanOptions,
     /// Continue this text with the finished run in the output folder, and train nothing
-    #[arg(long, value_name = "PROMPT")]
+    #[arg(long, value_name = "PROMPT", group = "instead")]
     pub generate: Option<String>,
     /// Tokens to generate
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]

@@ -10,7 +10,7 @@
 //! | 12..16 | tokens of the vocabulary |
 //! | 16..24 | tokens of the file |
 //! | 24..32 | bytes of the text |
-//! | 32..36 | CRC-32 of the text |
+//! | 32..36 | CRC-32 of the tokens as they lie in the file |
 //! | 36..40 | 0: tokens are bytes; 1: tokens of a `tokenizer.json` |
 //! | 40..44 | CRC-32 of that `tokenizer.json`, else 0 |
 //! | 44..48 | CRC-32 of the 44 bytes before |
@@ -34,7 +34,8 @@ pub struct Header {
     pub vocabulary: usize,
     pub tokens: u64,
     pub source_bytes: u64,
-    pub source_checksum: u32,
+    /// CRC-32 of the tokens as they lie in the file; opening a file does not look at it.
+    pub checksum: u32,
     /// CRC-32 of the `tokenizer.json`; none where tokens are bytes.
     pub vocabulary_checksum: Option<u32>,
 }
@@ -88,7 +89,7 @@ impl Header {
         bytes[12..16].copy_from_slice(&(self.vocabulary as u32).to_le_bytes());
         bytes[16..24].copy_from_slice(&self.tokens.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.source_bytes.to_le_bytes());
-        bytes[32..36].copy_from_slice(&self.source_checksum.to_le_bytes());
+        bytes[32..36].copy_from_slice(&self.checksum.to_le_bytes());
         bytes[36..40].copy_from_slice(&u32::from(self.vocabulary_checksum.is_some()).to_le_bytes());
         bytes[40..44].copy_from_slice(&self.vocabulary_checksum.unwrap_or(0).to_le_bytes());
         let sum = crc32fast::hash(&bytes[..44]);
@@ -131,7 +132,7 @@ impl Header {
             vocabulary,
             tokens,
             source_bytes: u64_at(24),
-            source_checksum: u32_at(32),
+            checksum: u32_at(32),
             vocabulary_checksum,
         })
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::Vocabulary;
 use super::blocks::Blocks;
-use super::prepare::read_failed;
+use super::tokenise::read_failed;
 use crate::common::{Failure, run_error};
 
 /// About how many bytes are learned from, for the words that are counted stay in memory.

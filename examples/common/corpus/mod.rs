@@ -8,7 +8,8 @@ pub mod blocks;
 pub mod header;
 mod learn;
 mod order;
-mod prepare;
+pub mod prepare;
+mod tokenise;
 pub mod tokens;
 pub mod vocabulary;
 pub mod windows;
@@ -20,7 +21,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 pub use header::BYTES;
 pub use order::Order;
-pub use prepare::{PrepareOptions, prepare, tokens_in};
+pub use prepare::{Preparation, PrepareOptions};
 pub use vocabulary::{TOKENIZER, Vocabulary};
 
 use super::task::{Baseline, Measure};
@@ -83,9 +84,9 @@ impl Corpus {
         Self { order, ..self }
     }
 
-    /// A checksum of the text, by which a resumed run knows it.
+    /// A checksum of the tokens, by which a resumed run knows them.
     pub fn checksum(&self) -> u32 {
-        self.tokens.header().source_checksum
+        self.tokens.header().checksum
     }
 
     /// What the tokens are.

@@ -1,15 +1,13 @@
-//! `--prepare`: a text becomes a token file, once.
+//! `--prepare` and `--vocabulary`: a text becomes a token file, once.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Vocabulary;
-use super::blocks::Blocks;
-use super::header::{BYTES, Header, MOST_TOKENS};
+use super::header::{BYTES, MOST_TOKENS};
 use super::learn::learn;
+use super::tokenise::tokenise;
 use super::tokens::{TokenWriter, Tokens};
 use crate::common::{Failure, run_error, usage};
 
@@ -17,12 +15,12 @@ use crate::common::{Failure, run_error, usage};
 #[derive(Args, Debug)]
 pub struct PrepareOptions {
     /// Write the text of --data to this file as tokens and train nothing; --data takes the file afterwards
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "instead")]
     pub prepare: Option<PathBuf>,
-    /// Tokens of the text: its bytes, so many sub-words learned from it, or those of a tokenizer.json. Without --prepare,
-    /// sub-words are written into the output folder first
-    #[arg(long, value_name = "bytes|N|FILE", default_value = "bytes", value_parser = choice)]
-    pub vocabulary: Choice,
+    /// Tokens of a text, which are its bytes if not given: so many sub-words learned from it, or those of a tokenizer.json.
+    /// Without --prepare, sub-words are written into the output folder first
+    #[arg(long, value_name = "bytes|N|FILE", value_parser = choice)]
+    pub vocabulary: Option<Choice>,
 }
 
 /// What the tokens shall be.
@@ -40,160 +38,115 @@ fn choice(text: &str) -> Result<Choice, String> {
             Ok(size) if (BYTES..=MOST_TOKENS).contains(&size) => Ok(Choice::Learn(size)),
             _ => Err(format!("must be from {BYTES} to {MOST_TOKENS} sub-words")),
         },
-        file => Ok(Choice::Tokenizer(file.into())),
+        file if Path::new(file).is_file() => Ok(Choice::Tokenizer(file.into())),
+        _ => {
+            Err("no such file; must be bytes, a number of sub-words or a tokenizer.json".to_owned())
+        }
     }
 }
 
-/// What training reads: `data` itself, or a token file in `dir` that is made of it if it is not there yet.
-pub fn tokens_in(
-    dir: &Path,
-    data: &Path,
-    choice: &Choice,
-    special: &[&str],
-) -> Result<PathBuf, Failure> {
-    let vocabulary = match choice {
-        Choice::Bytes => return Ok(data.to_owned()),
-        Choice::Learn(size) => format!("{size}{}", special.concat()),
-        Choice::Tokenizer(file) => {
-            Vocabulary::read(file)?.checksum().map_or_else(String::new, |sum| format!("{sum:08x}"))
-        }
-    };
-    let text = Tokens::open(data).map_err(|e| usage(format!("--data {}: {e}", data.display())))?;
-    // By what it is made of, so that a file that is there is the right one.
-    let text = text.header().source_checksum;
-    let to = dir.join(format!("tokens-{text:08x}-{vocabulary}"));
-    let there =
-        Tokens::open(&to).is_ok_and(|tokens| Vocabulary::beside(&to, tokens.header()).is_ok());
-    if !there {
-        let failed = |e| usage(format!("--out {}: cannot be made: {e}", dir.display()));
-        std::fs::create_dir_all(dir).map_err(failed)?;
-        prepare(data, &to, choice, special, true)?;
-    }
-    Ok(to)
+/// A text that is to become tokens.
+pub struct Preparation<'a> {
+    pub data: &'a Path,
+    pub choice: &'a Choice,
+    /// Tokens of a vocabulary that is learned which stand for no text.
+    pub special: &'a [&'a str],
 }
 
-/// Blocks that are tokenised at once, on all cores.
-const AT_ONCE: usize = 32;
-
-/// Writes the text in `data` to the token file `to`. A vocabulary that is learned has the `special` tokens too, which
-/// stand for no text.
-pub fn prepare(
-    data: &Path,
-    to: &Path,
-    choice: &Choice,
-    special: &[&str],
-    overwrite: bool,
-) -> Result<(), Failure> {
-    check(data, to, overwrite)?;
-    let vocabulary = match choice {
-        Choice::Bytes => Vocabulary::Bytes,
-        Choice::Tokenizer(file) => Vocabulary::read(file)?,
-        Choice::Learn(size) => {
-            println!("learning {size} sub-words from {}", data.display());
-            learn(data, *size, special)?
-        }
-    };
-    let failed = |e| run_error(format!("--prepare {}: {e}", to.display()));
-    if let Some(path) = vocabulary.save_beside(to).map_err(failed)? {
-        println!("written: {}", path.display());
+impl Preparation<'_> {
+    /// The file in `dir` for these tokens: its name tells what it is made of.
+    pub fn file_in(&self, dir: &Path) -> Result<PathBuf, Failure> {
+        self.check()?;
+        let vocabulary = match self.choice {
+            Choice::Bytes => "bytes".to_owned(),
+            Choice::Learn(size) => format!("{size}{}", self.special.concat()),
+            Choice::Tokenizer(file) => match Vocabulary::read(file)?.checksum() {
+                Some(sum) => format!("{sum:08x}"),
+                None => String::new(),
+            },
+        };
+        let text = Tokens::open(self.data);
+        let text = text.map_err(|e| usage(format!("--data {}: {e}", self.data.display())))?;
+        Ok(dir.join(format!("tokens-{:08x}-{vocabulary}", text.header().checksum)))
     }
-    let mut writer =
-        TokenWriter::create(to, vocabulary.size(), vocabulary.checksum()).map_err(failed)?;
-    let (bytes, checksum) = write(data, to, &vocabulary, &mut writer)?;
-    let header: Header = writer.finish(bytes, checksum).map_err(failed)?;
-    println!(
-        "written: {}: {bytes} bytes of text as {} tokens of a vocabulary of {}",
-        to.display(),
-        header.tokens,
-        header.vocabulary
-    );
-    Ok(())
-}
 
-fn check(data: &Path, to: &Path, overwrite: bool) -> Result<(), Failure> {
-    let holds_tokens = Tokens::are_in(data).map_err(|e| read_failed(data, &e))?;
-    let refused = |why: &str| Err(usage(format!("--prepare {}: {why}", to.display())));
-    match to.metadata() {
-        _ if holds_tokens => Err(usage(format!("--data {}: holds tokens already", data.display()))),
-        Ok(about) if about.is_dir() => refused("is a folder; name a file"),
-        Ok(_) if data.canonicalize().ok() == to.canonicalize().ok() => {
-            refused("is --data itself; name another file")
-        }
-        Ok(_) if !overwrite => refused("exists; replace it with --overwrite, or name another file"),
-        _ => Ok(()),
+    /// Whether a file of [`file_in`](Self::file_in) is complete.
+    pub fn is_done(to: &Path) -> bool {
+        Tokens::open(to).is_ok_and(|tokens| Vocabulary::beside(to, tokens.header()).is_ok())
     }
-}
 
-/// Writes the tokens of a text; gives its length and CRC-32. What is not UTF-8 becomes U+FFFD for sub-words, with a
-/// notice.
-fn write(
-    data: &Path,
-    to: &Path,
-    vocabulary: &Vocabulary,
-    writer: &mut TokenWriter,
-) -> Result<(u64, u32), Failure> {
-    let failed = |e| run_error(format!("--prepare {}: {e}", to.display()));
-    let file = File::open(data).map_err(|e| read_failed(data, &e))?;
-    let length = file.metadata().map_err(|e| read_failed(data, &e))?.len();
-    let (mut blocks, mut progress) = (Blocks::new(file), Progress::new(length));
-    let (mut read, mut not_text, mut checksum) = (0, 0, crc32fast::Hasher::new());
-    loop {
-        let some = blocks.by_ref().take(AT_ONCE).collect::<Result<Vec<_>, _>>();
-        let some = some.map_err(|e| read_failed(data, &e))?;
-        if some.is_empty() {
-            progress.bar.finish_and_clear();
-            if not_text > 0 {
-                println!("{not_text} bytes of the text are not UTF-8 and became U+FFFD");
-            }
-            return Ok((read, checksum.finalize()));
-        }
-        let mut texts = Vec::new();
-        for block in some {
-            checksum.update(&block);
-            read += block.len() as u64;
-            match vocabulary {
-                Vocabulary::Bytes => {
-                    writer.write(block.into_iter().map(u32::from)).map_err(failed)?
+    /// Writes the tokens to a file that must not be there yet, or may be replaced.
+    pub fn write_to(&self, to: &Path, replace: bool) -> Result<(), Failure> {
+        self.check()?;
+        self.check_target(to, replace)?;
+        let vocabulary = match self.choice {
+            Choice::Bytes => Vocabulary::Bytes,
+            Choice::Tokenizer(file) => Vocabulary::read(file)?,
+            Choice::Learn(size) => {
+                println!("learning {size} sub-words from {}", self.data.display());
+                let learned = learn(self.data, *size, self.special)?;
+                if learned.size() < *size {
+                    println!("learned {}: the text has no more to learn", learned.size());
                 }
-                Vocabulary::SubWords(_) => {
-                    let invalid = block.utf8_chunks().map(|chunk| chunk.invalid().len());
-                    not_text += invalid.sum::<usize>();
-                    texts.push(String::from_utf8_lossy(&block).into_owned());
-                }
+                learned
             }
+        };
+        let failed = |e| run_error(format!("{}: {e}", to.display()));
+        let mut writer =
+            TokenWriter::create(to, vocabulary.size(), vocabulary.checksum()).map_err(failed)?;
+        let bytes = tokenise(self.data, to, &vocabulary, &mut writer)?;
+        if let Some(path) = vocabulary.save_beside(to).map_err(failed)? {
+            println!("written: {}", path.display());
         }
-        for ids in vocabulary.encode_all(texts).map_err(run_error)? {
-            writer.write(ids).map_err(failed)?;
-        }
-        progress.show(read);
-    }
-}
-
-/// A bar on a terminal, a line every tenth elsewhere; texts of one glance have none.
-struct Progress {
-    bar: ProgressBar,
-    next_line: u64,
-}
-
-impl Progress {
-    fn new(length: u64) -> Self {
-        let style = ProgressStyle::with_template(
-            "{bar:24} {bytes}/{total_bytes} tokenised, {bytes_per_sec}, {eta} left",
+        let header = writer.finish(bytes).map_err(failed)?;
+        println!(
+            "written: {}: {bytes} bytes of text as {} tokens of a vocabulary of {}",
+            to.display(),
+            header.tokens,
+            header.vocabulary
         );
-        let style = style.expect("the template is well formed");
-        let next_line = (length / 10).max(1 << 22);
-        Self { bar: ProgressBar::new(length).with_style(style), next_line }
+        Ok(())
     }
 
-    fn show(&mut self, read: u64) {
-        self.bar.set_position(read);
-        if self.bar.is_hidden() && read >= self.next_line {
-            println!("tokenised {read} of {} bytes", self.bar.length().unwrap_or(0));
-            self.next_line += (self.bar.length().unwrap_or(0) / 10).max(1 << 22);
+    /// Refuses what cannot become tokens.
+    pub fn check(&self) -> Result<(), Failure> {
+        let refused = |why: String| Err(usage(format!("--data {}: {why}", self.data.display())));
+        if let Choice::Learn(size) = self.choice {
+            let least = BYTES + self.special.len();
+            if *size < least {
+                return Err(usage(format!("--vocabulary {size}: must be at least {least} here")));
+            }
+        }
+        match self.data.metadata() {
+            Err(e) => refused(format!("cannot be read: {e}")),
+            // Anything else could not be read twice.
+            Ok(about) if !about.is_file() => refused("is not a regular file".to_owned()),
+            Ok(about) if about.len() == 0 => refused("is empty".to_owned()),
+            Ok(_) => match Tokens::are_in(self.data) {
+                Err(e) => refused(format!("cannot be read: {e}")),
+                Ok(true) => refused("holds tokens already; --vocabulary is for texts".to_owned()),
+                Ok(false) => Ok(()),
+            },
         }
     }
-}
 
-pub fn read_failed(data: &Path, error: &std::io::Error) -> Failure {
-    usage(format!("--data {}: cannot be read: {error}", data.display()))
+    fn check_target(&self, to: &Path, replace: bool) -> Result<(), Failure> {
+        let refused = |why: &str| Err(usage(format!("--prepare {}: {why}", to.display())));
+        let tokenizer = Vocabulary::path_beside(to);
+        if to.is_dir() {
+            return refused("is a folder; name a file");
+        }
+        if to.exists() && self.data.canonicalize().ok() == to.canonicalize().ok() {
+            return refused("is --data itself; name another file");
+        }
+        if let Some(there) = [to, &tokenizer].into_iter().find(|path| !replace && path.exists()) {
+            let why = "exists; replace it with --overwrite, or name another file";
+            return Err(usage(format!("--prepare {}: {why}", there.display())));
+        }
+        let folder = to.parent().filter(|parent| !parent.as_os_str().is_empty());
+        match folder.map(std::fs::create_dir_all) {
+            Some(Err(e)) => refused(&format!("its folder cannot be made: {e}")),
+            _ => Ok(()),
+        }
+    }
 }

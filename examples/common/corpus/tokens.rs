@@ -35,11 +35,10 @@ impl Tokens {
             return Ok(Self { file, header, first: LENGTH as u64 });
         }
         file.seek(SeekFrom::Start(0))?;
-        let (source_bytes, source_checksum) = sum(&mut file)?;
+        let (source_bytes, checksum) = length_and_checksum(&mut file)?;
         let (vocabulary, tokens) = (BYTES, source_bytes);
         let vocabulary_checksum = None;
-        let header =
-            Header { vocabulary, tokens, source_bytes, source_checksum, vocabulary_checksum };
+        let header = Header { vocabulary, tokens, source_bytes, checksum, vocabulary_checksum };
         Ok(Self { file, header, first: 0 })
     }
 
@@ -76,7 +75,7 @@ impl Tokens {
 }
 
 /// Length and CRC-32 of what is left of `file`.
-fn sum(file: &mut File) -> std::io::Result<(u64, u32)> {
+pub fn length_and_checksum(file: &mut File) -> std::io::Result<(u64, u32)> {
     let (mut hasher, mut buffer, mut length) = (crc32fast::Hasher::new(), vec![0; CHUNK], 0);
     loop {
         match file.read(&mut buffer)? {
@@ -113,6 +112,7 @@ pub struct TokenWriter {
     scratch: AtomicFile,
     file: BufWriter<File>,
     header: Header,
+    checksum: crc32fast::Hasher,
 }
 
 impl TokenWriter {
@@ -125,32 +125,25 @@ impl TokenWriter {
         let (scratch, file) = AtomicFile::create(path)?;
         let mut file = BufWriter::with_capacity(CHUNK, file);
         file.write_all(&[0; LENGTH]).map_err(io)?;
-        let header = Header {
-            vocabulary,
-            tokens: 0,
-            source_bytes: 0,
-            source_checksum: 0,
-            vocabulary_checksum,
-        };
-        Ok(Self { scratch, file, header })
+        let header =
+            Header { vocabulary, tokens: 0, source_bytes: 0, checksum: 0, vocabulary_checksum };
+        Ok(Self { scratch, file, header, checksum: crc32fast::Hasher::new() })
     }
 
     pub fn write(&mut self, ids: impl IntoIterator<Item = u32>) -> Result<(), burn_pack::Error> {
         let width = width(self.header.vocabulary);
         for id in ids {
-            self.file.write_all(&id.to_le_bytes()[..width]).map_err(io)?;
+            let bytes = &id.to_le_bytes()[..width];
+            self.checksum.update(bytes);
+            self.file.write_all(bytes).map_err(io)?;
             self.header.tokens += 1;
         }
         Ok(())
     }
 
-    /// Completes the file of a text of this length and CRC-32.
-    pub fn finish(
-        mut self,
-        source_bytes: u64,
-        source_checksum: u32,
-    ) -> Result<Header, burn_pack::Error> {
-        let header = Header { source_bytes, source_checksum, ..self.header };
+    /// Completes the file of a text of so many bytes.
+    pub fn finish(mut self, source_bytes: u64) -> Result<Header, burn_pack::Error> {
+        let header = Header { source_bytes, checksum: self.checksum.finalize(), ..self.header };
         self.file.seek(SeekFrom::Start(0)).map_err(io)?;
         self.file.write_all(&header.to_bytes()).map_err(io)?;
         self.file.into_inner().map_err(|e| io(e.into_error()))?.sync_all().map_err(io)?;

@@ -13,6 +13,7 @@ use crate::common::{Failure, run_error, usage};
 
 /// The file of a run's or a model's sub-words.
 pub const TOKENIZER: &str = "tokenizer.json";
+const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 /// The name of the token that stands for a masked one, as BERT has it.
 pub const MASK: &str = "[MASK]";
 
@@ -60,7 +61,7 @@ impl Vocabulary {
 
     /// The vocabulary of a token file, which lies beside it.
     pub fn beside(tokens: &Path, header: &Header) -> Result<Self, Failure> {
-        let (path, failed) = (path_beside(tokens), |found| {
+        let (path, failed) = (Self::path_beside(tokens), |found| {
             usage(format!(
                 "--data {}: made with a vocabulary of {}, its tokenizer has {found}",
                 tokens.display(),
@@ -73,32 +74,55 @@ impl Vocabulary {
         }
     }
 
+    /// Where the `tokenizer.json` of a token file lies.
+    pub fn path_beside(tokens: &Path) -> PathBuf {
+        let mut name = tokens.as_os_str().to_owned();
+        name.push(".tokenizer.json");
+        name.into()
+    }
+
     /// Writes the `tokenizer.json` of a token file; says where. Bytes need none.
     pub fn save_beside(&self, tokens: &Path) -> Result<Option<PathBuf>, burn_pack::Error> {
-        let path = path_beside(tokens);
+        let path = Self::path_beside(tokens);
         let saved = self.json().map(|json| write_file(&path, json));
         Ok(saved.transpose()?.map(|()| path))
     }
 
     /// Writes the `tokenizer.json` into a model's folder, and what `transformers` must know to take it as it is. Bytes
-    /// need none.
+    /// need none, and that of a model before it would be wrong.
     pub fn save_in(&self, dir: &Path) -> Result<(), Failure> {
-        let Some(json) = self.json() else { return Ok(()) };
+        let Some(json) = self.json() else {
+            return [TOKENIZER, TOKENIZER_CONFIG].iter().try_for_each(|name| {
+                let path = dir.join(name);
+                match std::fs::remove_file(&path) {
+                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                        Err(run_error(format!("{}: cannot be removed: {e}", path.display())))
+                    }
+                    _ => Ok(()),
+                }
+            });
+        };
         let mut config = serde_json::json!({"tokenizer_class": "PreTrainedTokenizerFast"});
         if let Some((name, _)) = self.mask() {
             config["mask_token"] = name.into();
         }
         let config = format!("{config:#}\n");
         write_file(&dir.join(TOKENIZER), json)
-            .and_then(|()| write_file(&dir.join("tokenizer_config.json"), &config))
+            .and_then(|()| write_file(&dir.join(TOKENIZER_CONFIG), &config))
             .map_err(run_error)
     }
 
     /// The tokenizer of a `tokenizer.json`.
     pub fn from_json(json: String) -> Result<Self, Error> {
-        let mut tokenizer = Tokenizer::from_bytes(&json)?;
-        // A corpus is tokenised as a whole, whatever a model took at once.
+        let mut fields: serde_json::Value = serde_json::from_str(&json)?;
+        // The tokens of a text must not be random.
+        if let Some(dropout) = fields.pointer_mut("/model/dropout") {
+            *dropout = serde_json::Value::Null;
+        }
+        let mut tokenizer = Tokenizer::from_bytes(fields.to_string())?;
+        // A corpus is tokenised as a whole, whatever a model took at once, and as text alone.
         tokenizer.with_truncation(None)?.with_padding(None);
+        tokenizer.set_encode_special_tokens(true);
         let highest = tokenizer.get_vocab(true).into_values().max().ok_or("it has no token")?;
         let size = highest as usize + 1;
         if size > MOST_TOKENS {
@@ -185,10 +209,4 @@ impl Vocabulary {
             Self::SubWords(words) => words.tokenizer.decode(ids, false),
         }
     }
-}
-
-fn path_beside(tokens: &Path) -> PathBuf {
-    let mut name = tokens.as_os_str().to_owned();
-    name.push(".tokenizer.json");
-    name.into()
 }
