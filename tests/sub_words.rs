@@ -282,6 +282,26 @@ fn a_resumed_run_has_the_same_text_and_vocabulary() {
     ok(&run("moved", &["--resume"]));
 }
 
+#[test]
+fn sub_words_are_not_learned_from_the_validation_part() {
+    let files = Files::new();
+    let learned = |text: &[u8]| {
+        fs::write(files.at("text"), text).unwrap();
+        let to = files.name("tokens");
+        let args = ["--data", &files.name("text"), "--vocabulary", "400", "--overwrite"];
+        ok(&GPT.run(&[&args[..], &["--prepare", &to]].concat()));
+        fs::read(files.at("tokens.tokenizer.json")).unwrap()
+    };
+    let text = fs::read(files.at("text")).unwrap();
+    let changed = |from: usize| {
+        let mut text = text.clone();
+        text[from..].fill(b'z');
+        text
+    };
+    assert!(learned(&text) == learned(&changed(47_500)));
+    assert!(learned(&text) != learned(&changed(45_000)));
+}
+
 /// A text of 256 MiB (a sparse file) becomes tokens, and trains, where the process may have a fraction of that.
 #[cfg(target_os = "linux")]
 #[test]

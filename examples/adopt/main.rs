@@ -13,8 +13,15 @@ mod quiet;
 mod spirals;
 
 use burn::tensor::Device;
+use clap::Parser;
+
+/// Trains a plain Burn model and the same model with progressive depth.
+#[derive(Parser)]
+#[command(name = "adopt", version)]
+struct Options {}
 
 fn main() {
+    Options::parse();
     let device = Device::default();
     println!("plain:             {:.1} % right", 100.0 * before::train(&device));
     println!("progressive depth: {:.1} % right", 100.0 * after::train(&device));
