@@ -24,8 +24,8 @@ use burn_apollo::expand::{Expander, Interpolation};
 use burn_apollo::schedule::Schedule;
 use burn_apollo::stack::GrowableStack;
 use burn_apollo::{Apollo, ApolloConfig, NotFinite};
-use common::corpus::Batch;
 use common::gpt::{Gpt, GptConfig};
+use common::text::corpus::Batch;
 
 const STEPS: usize = 40;
 

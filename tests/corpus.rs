@@ -11,11 +11,11 @@ use std::path::Path;
 use burn::data::dataset::Dataset;
 use burn::tensor::{Device, Int, Tensor};
 use burn_apollo::data::{DataPosition, ShuffledLoader};
-use common::corpus::blocks::{Blocks, LEAST, MOST};
-use common::corpus::header::{Header, LENGTH, MAGIC, TokensError, width};
-use common::corpus::tokens::{TokenWriter, Tokens};
-use common::corpus::windows::{Window, WindowsBatcher};
-use common::corpus::{Corpus, Order, Vocabulary};
+use common::text::corpus::blocks::{Blocks, LEAST, MOST};
+use common::text::corpus::header::{Header, LENGTH, MAGIC, TokensError, width};
+use common::text::corpus::tokens::{TokenWriter, Tokens};
+use common::text::corpus::windows::{Window, WindowsBatcher};
+use common::text::corpus::{Corpus, Order, Vocabulary};
 use proptest::prelude::*;
 
 const TEXT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/shakespeare.txt");

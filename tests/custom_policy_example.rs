@@ -92,7 +92,7 @@ fn every_policy_resumes_exactly() {
     }
 }
 
-/// A program with a fault, see `examples/common/fault.rs`.
+/// A program with a fault, see `examples/common/training/fault.rs`.
 fn with_fault(fault: &str, out: &Path, more: &[&str]) -> std::process::Output {
     let args = POLICIES.tiny.split(' ').chain(["--out", out.to_str().unwrap()]);
     let mut command = Command::new(program::program(POLICIES.name));

@@ -14,9 +14,9 @@ mod task;
 
 use std::process::ExitCode;
 
-use common::corpus::vocabulary::MASK;
-use common::text_options::TextConfig;
-use common::train;
+use common::text::corpus::vocabulary::MASK;
+use common::text::options::TextConfig;
+use common::training::train;
 use options::Options;
 use task::MaskedTokens;
 

@@ -3,7 +3,7 @@
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
-use crate::common::corpus::Vocabulary;
+use crate::common::text::corpus::Vocabulary;
 
 /// The label of a token that is not to be predicted.
 pub const NO_LABEL: i64 = -100;
@@ -69,7 +69,7 @@ impl Masks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::common::corpus::vocabulary::MASK;
+    use crate::common::text::corpus::vocabulary::MASK;
 
     const BYTES: Masks = Masks { mask: 256, tokens: 256 };
 

@@ -2,9 +2,9 @@ use std::path::Path;
 
 use clap::{ArgMatches, Parser};
 
-use crate::common::options::PlanOptions;
-use crate::common::run_options::RunOptions;
-use crate::common::text_options::{Sizes, TextProgram};
+use crate::common::text::options::{Sizes, TextProgram};
+use crate::common::training::plan::PlanOptions;
+use crate::common::training::run_options::RunOptions;
 use crate::common::{Defaults, Failure, hf, preset};
 use crate::preset::Published;
 

@@ -3,12 +3,13 @@ use std::path::Path;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::common::bert::{Bert, BertConfig};
-use crate::common::corpus::{self, Corpus, TOKENIZER};
-use crate::common::run_dir::read_config;
-use crate::common::run_options::{RunConfig, RunOptions};
-use crate::common::task::{Baseline, Score, Task};
-use crate::common::text_options::{Sizes, TextConfig};
-use crate::common::{Failure, device, hf, run_error};
+use crate::common::text::corpus::{self, Corpus, TOKENIZER};
+use crate::common::text::options::{Sizes, TextConfig};
+use crate::common::training::device;
+use crate::common::training::run_dir::read_config;
+use crate::common::training::run_options::{RunConfig, RunOptions};
+use crate::common::training::task::{Baseline, Score, Task};
+use crate::common::{Failure, hf, run_error};
 use crate::masking::{Masks, NO_LABEL};
 
 /// Masked tokens of a text from the tokens around them.

@@ -4,8 +4,8 @@ use burn::tensor::{ExecutionError, Tensor};
 use burn::train::metric::{Adaptor, LossInput};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
-use super::corpus::Batch;
 use super::gpt::Gpt;
+use super::text::corpus::Batch;
 
 /// The loss of a step, in nats per token, `[1]`.
 pub struct LossOutput {

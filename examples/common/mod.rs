@@ -2,29 +2,13 @@
 #![allow(dead_code)] // every example uses a part of it
 
 pub mod bert;
-pub mod corpus;
-pub mod device;
 pub mod failure;
-pub mod fault;
-pub mod generate;
 pub mod gpt;
 pub mod hf;
 pub mod language;
-pub mod next_token;
-pub mod optimizer;
-pub mod options;
 pub mod preset;
-pub mod progress;
-pub mod rate;
-pub mod results;
-pub mod run;
-pub mod run_dir;
-pub mod run_options;
-pub mod signal;
-pub mod table;
-pub mod task;
-pub mod text_options;
-pub mod train;
+pub mod text;
+pub mod training;
 pub mod transformer;
 
 use std::process::ExitCode;

@@ -6,7 +6,7 @@ use clap::ArgMatches;
 use clap::ValueEnum;
 use clap::parser::ValueSource;
 
-use super::text_options::Sizes;
+use super::text::options::Sizes;
 use super::{Defaults, Failure};
 
 /// A model of the size it was published in, trained as the Apollo paper does it.

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use burn::tensor::Tensor;
 use burn_apollo::schedule::{Decision, GrowthPolicy, Observation, ScheduleError};
 
-use crate::common::progress::Progress;
+use crate::common::training::progress::Progress;
 use crate::common::{Failure, run_error};
 use crate::plan::Run;
 

@@ -24,14 +24,15 @@ mod try_out;
 
 use std::process::ExitCode;
 
-use common::next_token::NextToken;
-use common::options::Plan;
-use common::results::{RESULTS, SUMMARY};
-use common::run_options::RunOptions;
-use common::signal::Signals;
-use common::text_options::TextConfig;
-use common::train::{self, End};
-use common::{Failure, run_dir, run_error};
+use common::text::next_token::NextToken;
+use common::text::options::TextConfig;
+use common::training::plan::Plan;
+use common::training::results::{RESULTS, SUMMARY};
+use common::training::run_dir;
+use common::training::run_options::RunOptions;
+use common::training::signal::Signals;
+use common::training::train::{self, End};
+use common::{Failure, run_error};
 use options::Options;
 use plan::{Policy, PolicyPlan};
 use results::{Entry, Outcome};

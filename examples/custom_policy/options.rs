@@ -1,8 +1,8 @@
 use clap::{Parser, ValueEnum};
 
-use crate::common::generate::Sampling;
-use crate::common::run_options::RunOptions;
-use crate::common::text_options::TextOptions;
+use crate::common::text::generate::Sampling;
+use crate::common::text::options::TextOptions;
+use crate::common::training::run_options::RunOptions;
 use crate::plan::Policy;
 
 /// Trains a small GPT by growth policies of a user's own, and by the fixed schedule at the same cost.

@@ -7,11 +7,12 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::arithmetic::{self, Doubling};
-use crate::common::next_token::NextToken;
-use crate::common::options::Plan;
-use crate::common::text_options::TextConfig;
-use crate::common::train::Step;
-use crate::common::{Failure, run, usage};
+use crate::common::text::next_token::NextToken;
+use crate::common::text::options::TextConfig;
+use crate::common::training::plan::Plan;
+use crate::common::training::run;
+use crate::common::training::train::Step;
+use crate::common::{Failure, usage};
 use crate::decorrelate::{self, Decorrelate};
 use crate::try_out::{self, ByHand};
 

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::common::results::{Growth, SUMMARY};
-use crate::common::run_dir::{to_json, write_file};
+use crate::common::training::results::{Growth, SUMMARY};
+use crate::common::training::run_dir::{to_json, write_file};
 use crate::common::{Failure, run_error};
 
 /// A finished run.

@@ -5,7 +5,7 @@ use burn_apollo::expand::Stacking;
 use burn_apollo::schedule::{Decision, GrowthPolicy, Observation};
 use burn_apollo::{Growth, InferenceDepth};
 
-use crate::common::progress::Progress;
+use crate::common::training::progress::Progress;
 use crate::common::{Failure, run_error};
 use crate::plan::Run;
 

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use crate::common::next_token::model;
-use crate::common::run_dir::read_config;
-use crate::common::run_options::RunConfig;
-use crate::common::text_options::TextConfig;
-use crate::common::{Failure, device, generate, hf};
+use crate::common::text::generate;
+use crate::common::text::next_token::model;
+use crate::common::text::options::TextConfig;
+use crate::common::training::device;
+use crate::common::training::run_dir::read_config;
+use crate::common::training::run_options::RunConfig;
+use crate::common::{Failure, hf};
 use crate::options::Options;
 
 /// Continues `prompt`.

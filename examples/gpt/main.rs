@@ -15,9 +15,10 @@ mod preset;
 
 use std::process::ExitCode;
 
-use common::next_token::NextToken;
-use common::text_options::TextConfig;
-use common::{Failure, train};
+use common::Failure;
+use common::text::next_token::NextToken;
+use common::text::options::TextConfig;
+use common::training::train;
 use options::Options;
 
 fn main() -> ExitCode {

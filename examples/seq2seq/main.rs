@@ -15,7 +15,7 @@ mod task;
 
 use std::process::ExitCode;
 
-use common::train;
+use common::training::train;
 use options::Options;
 use task::Sorting;
 

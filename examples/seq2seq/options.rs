@@ -2,8 +2,8 @@ use clap::Parser;
 use serde::{Deserialize, Serialize};
 
 use crate::common::Failure;
-use crate::common::options::{PlanOptions, probability};
-use crate::common::run_options::{RunConfig, RunOptions};
+use crate::common::training::plan::{PlanOptions, probability};
+use crate::common::training::run_options::{RunConfig, RunOptions};
 use crate::common::transformer::Shape;
 use crate::model::Seq2SeqConfig;
 

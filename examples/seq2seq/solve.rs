@@ -3,10 +3,11 @@
 use burn::module::Module;
 use burn::tensor::Device;
 
-use crate::common::results::MODEL;
-use crate::common::run_dir::read_config;
-use crate::common::run_options::RunConfig;
-use crate::common::{Failure, device, run_error, usage};
+use crate::common::training::device;
+use crate::common::training::results::MODEL;
+use crate::common::training::run_dir::read_config;
+use crate::common::training::run_options::RunConfig;
+use crate::common::{Failure, run_error, usage};
 use crate::data::{self, BEGIN, END, Problem, Source};
 use crate::model::Seq2Seq;
 use crate::options::{Options, SortingConfig};

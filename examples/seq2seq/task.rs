@@ -2,8 +2,8 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Tensor};
 
 use crate::common::Failure;
-use crate::common::run_options::RunConfig;
-use crate::common::task::{Baseline, Measure, Measures, Score, Task};
+use crate::common::training::run_options::RunConfig;
+use crate::common::training::task::{Baseline, Measure, Measures, Score, Task};
 use crate::data::{self, Batch, Problem};
 use crate::model::Seq2Seq;
 use crate::options::SortingConfig;

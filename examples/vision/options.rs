@@ -3,8 +3,8 @@ use std::path::PathBuf;
 use clap::Parser;
 use serde::{Deserialize, Serialize};
 
-use crate::common::options::{PlanOptions, probability};
-use crate::common::run_options::{RunConfig, RunOptions};
+use crate::common::training::plan::{PlanOptions, probability};
+use crate::common::training::run_options::{RunConfig, RunOptions};
 use crate::common::transformer::Shape;
 use crate::common::{Failure, usage};
 use crate::data::{Images, SIDE};

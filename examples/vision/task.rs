@@ -1,8 +1,8 @@
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Tensor};
 
-use crate::common::run_options::RunConfig;
-use crate::common::task::{Baseline, Measure, Score, Task};
+use crate::common::training::run_options::RunConfig;
+use crate::common::training::task::{Baseline, Measure, Score, Task};
 use crate::common::{Failure, run_error};
 use crate::data::{Batch, Image, Images};
 use crate::linear;

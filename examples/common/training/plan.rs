@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, usage};
+use crate::common::{Failure, usage};
 
 /// How a run grows.
 #[derive(Args, Debug, Clone)]

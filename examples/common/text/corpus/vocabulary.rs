@@ -8,7 +8,7 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, Encoding, Tokenizer};
 
 use super::header::{BYTES, Header, MOST_TOKENS};
-use crate::common::run_dir::write_file;
+use crate::common::training::run_dir::write_file;
 use crate::common::{Failure, run_error, usage};
 
 /// The file of a run's or a model's sub-words.

@@ -2,13 +2,13 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::corpus::{Batch, Corpus, TOKENIZER};
-use super::generate::{self, Sampling};
-use super::gpt::{Gpt, GptConfig};
-use super::run_options::RunConfig;
-use super::task::{Baseline, Score, Task};
-use super::text_options::{Sizes, TextConfig};
-use super::{Failure, hf};
+use crate::common::gpt::{Gpt, GptConfig};
+use crate::common::text::corpus::{Batch, Corpus, TOKENIZER};
+use crate::common::text::generate::{self, Sampling};
+use crate::common::text::options::{Sizes, TextConfig};
+use crate::common::training::run_options::RunConfig;
+use crate::common::training::task::{Baseline, Score, Task};
+use crate::common::{Failure, hf};
 
 /// Every token of a text from the tokens before it.
 pub struct NextToken {

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Int, Tensor};
 use burn_apollo::stack::Growable;
 use serde::Serialize;
 
-use super::{Failure, run_error};
+use crate::common::{Failure, run_error};
 
 /// A model, its data and its loss.
 pub trait Task {

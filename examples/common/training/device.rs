@@ -4,7 +4,7 @@
 use burn::tensor::DeviceKind;
 use burn::tensor::{Device, Tensor};
 
-use super::{Failure, usage};
+use crate::common::{Failure, usage};
 
 const KINDS: [&str; 7] = ["flex", "cpu", "cuda", "rocm", "wgpu", "vulkan", "metal"];
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 #[cfg(unix)]
 use std::sync::{Arc, OnceLock};
 
-use super::failure::Signal;
+use crate::common::failure::Signal;
 
 /// The signals that this process was sent.
 #[cfg(unix)]

@@ -7,17 +7,20 @@ use burn::module::Module;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::bert::BertConfig;
-use super::corpus::prepare::Choice;
-use super::corpus::tokens::length_and_checksum;
-use super::corpus::{BYTES, Corpus, Order, Preparation, PrepareOptions, TOKENIZER, Vocabulary};
-use super::gpt::GptConfig;
-use super::options::{PlanOptions, probability};
-use super::results::MODEL;
-use super::run_dir::{holds_run, other_options, read_config, refuse_run};
-use super::run_options::{RunConfig, RunOptions};
-use super::transformer::Shape;
-use super::{Failure, device, usage};
+use crate::common::bert::BertConfig;
+use crate::common::gpt::GptConfig;
+use crate::common::text::corpus::prepare::Choice;
+use crate::common::text::corpus::tokens::length_and_checksum;
+use crate::common::text::corpus::{
+    BYTES, Corpus, Order, Preparation, PrepareOptions, TOKENIZER, Vocabulary,
+};
+use crate::common::training::device;
+use crate::common::training::plan::{PlanOptions, probability};
+use crate::common::training::results::MODEL;
+use crate::common::training::run_dir::{holds_run, other_options, read_config, refuse_run};
+use crate::common::training::run_options::{RunConfig, RunOptions};
+use crate::common::transformer::Shape;
+use crate::common::{Failure, usage};
 
 /// A text and a model for it.
 #[derive(Args, Debug, Clone)]

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::Vocabulary;
 use super::blocks::Blocks;
 use super::tokens::TokenWriter;
-use crate::common::signal::Signals;
+use crate::common::training::signal::Signals;
 use crate::common::{Failure, run_error, usage};
 
 /// Blocks that are tokenised at once, on all cores.

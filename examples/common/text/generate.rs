@@ -4,9 +4,9 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
-use super::corpus::Vocabulary;
-use super::gpt::Gpt;
-use super::{Failure, run_error, usage};
+use crate::common::gpt::Gpt;
+use crate::common::text::corpus::Vocabulary;
+use crate::common::{Failure, run_error, usage};
 
 /// How text is sampled.
 #[derive(Debug, Clone, Copy)]

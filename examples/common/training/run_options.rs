@@ -7,10 +7,10 @@ use burn_apollo::checkpoint::Retention;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use super::optimizer::{OptimConfig, OptimOptions};
-use super::options::PlanConfig;
-use super::run_dir::Existing;
-use super::{Failure, usage};
+use crate::common::training::optimizer::{OptimConfig, OptimOptions};
+use crate::common::training::plan::PlanConfig;
+use crate::common::training::run_dir::Existing;
+use crate::common::{Failure, usage};
 
 /// A run: length, rate, seed, folder.
 #[derive(Args, Debug, Clone)]

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::results::Row;
+use crate::common::training::results::Row;
 
 /// A bar on a terminal, a line every tenth of the run elsewhere.
 pub struct Progress {

@@ -10,16 +10,19 @@ use burn_apollo::{ApolloError, InferenceDepth};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::options::Plan;
-use super::progress::Progress;
-use super::results::{Growth, MODEL, RESULTS, STEPS, SUMMARY, Summary, VALIDATION, ValidationRow};
-use super::run::Run;
-use super::run_dir::RunDir;
-use super::run_options::{OnNotFinite, RunConfig, RunOptions};
-use super::signal::Signals;
-use super::table::Table;
-use super::task::{Score, Task};
-use super::{Failure, device, run_error, usage};
+use crate::common::training::device;
+use crate::common::training::plan::Plan;
+use crate::common::training::progress::Progress;
+use crate::common::training::results::{
+    Growth, MODEL, RESULTS, STEPS, SUMMARY, Summary, VALIDATION, ValidationRow,
+};
+use crate::common::training::run::Run;
+use crate::common::training::run_dir::RunDir;
+use crate::common::training::run_options::{OnNotFinite, RunConfig, RunOptions};
+use crate::common::training::signal::Signals;
+use crate::common::training::table::Table;
+use crate::common::training::task::{Score, Task};
+use crate::common::{Failure, run_error, usage};
 
 /// Losses are read every so many steps: reading one makes the device wait.
 const READ_EVERY: u64 = 10;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::corpus::TOKENIZER;
-use super::task::{Baseline, Measures};
+use crate::common::text::corpus::TOKENIZER;
+use crate::common::training::task::{Baseline, Measures};
 
 pub const STEPS: &str = "steps.csv";
 pub const VALIDATION: &str = "validation.csv";

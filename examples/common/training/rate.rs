@@ -5,7 +5,7 @@ use burn::optim::lr_scheduler::linear::LinearLrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::lr_scheduler::sequential::SequentialLrSchedulerConfig;
 
-use super::{Failure, usage};
+use crate::common::{Failure, usage};
 
 /// Warm-up over 2.5 % of the steps, then one cosine down to `min_lr` over the rest.
 pub fn scheduler(lr: f64, min_lr: f64, steps: u64) -> Result<ModuleLrScheduler, Failure> {

@@ -59,7 +59,10 @@ impl Preparation<'_> {
         self.check()?;
         let vocabulary = match self.choice {
             Choice::Bytes => "bytes".to_owned(),
-            Choice::Learn(size) => format!("{size}{}", self.special.concat()),
+            Choice::Learn(size) => {
+                let special = self.special.concat().replace(|c: char| !c.is_alphanumeric(), "");
+                format!("{size}{special}")
+            }
             Choice::Tokenizer(file) => match Vocabulary::read(file)?.checksum() {
                 Some(sum) => format!("{sum:08x}"),
                 None => String::new(),

@@ -24,8 +24,8 @@ pub use order::Order;
 pub use prepare::{Preparation, PrepareOptions};
 pub use vocabulary::{TOKENIZER, Vocabulary};
 
-use super::task::{Baseline, Measure};
-use super::{Failure, run_error, usage};
+use crate::common::training::task::{Baseline, Measure};
+use crate::common::{Failure, run_error, usage};
 use baseline::{best_bigram_loss, best_unigram_loss};
 use header::TokensError;
 use order::Epoch;

@@ -4,8 +4,8 @@ use std::fs::{File, OpenOptions};
 
 use serde::Serialize;
 
-use super::run_dir::RunDir;
-use super::{Failure, run_error, usage};
+use crate::common::training::run_dir::RunDir;
+use crate::common::{Failure, run_error, usage};
 
 /// A CSV file whose first column is the step.
 pub struct Table {

@@ -9,7 +9,7 @@ use burn_pack::AtomicFile;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Failure, run_error, usage};
+use crate::common::{Failure, run_error, usage};
 
 /// A run's folder, taken for this process.
 pub struct RunDir {

@@ -11,14 +11,14 @@ use burn_apollo::stack::Growable;
 use burn_apollo::{Apollo, InferenceDepth};
 use serde::{Deserialize, Serialize};
 
-use super::fault;
-use super::options::Plan;
-use super::progress::Progress;
-use super::rate::scheduler;
-use super::results::Row;
-use super::run_options::RunConfig;
-use super::task::{Score, Task};
-use super::{Failure, run_error, usage};
+use crate::common::training::fault;
+use crate::common::training::plan::Plan;
+use crate::common::training::progress::Progress;
+use crate::common::training::rate::scheduler;
+use crate::common::training::results::Row;
+use crate::common::training::run_options::RunConfig;
+use crate::common::training::task::{Score, Task};
+use crate::common::{Failure, run_error, usage};
 
 /// A run between two steps.
 pub struct Run<T: Task, C, P> {
