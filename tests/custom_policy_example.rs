@@ -3,11 +3,10 @@
 mod program;
 
 use std::fs;
-#[cfg(unix)]
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
+#[cfg(unix)]
+use program::paused::Paused;
 use program::{Program, model, ok, read, same_run, summary, table};
 use serde_json::{Value, json};
 
@@ -92,19 +91,12 @@ fn every_policy_resumes_exactly() {
     }
 }
 
-/// A program with a fault, see `examples/common/training/fault.rs`.
-fn with_fault(fault: &str, out: &Path, more: &[&str]) -> std::process::Output {
-    let args = POLICIES.tiny.split(' ').chain(["--out", out.to_str().unwrap()]);
-    let mut command = Command::new(program::program(POLICIES.name));
-    command.env("BURN_APOLLO_FAULT", fault).args(args).args(more).stdin(Stdio::null());
-    command.output().unwrap()
-}
-
 /// The growth of step 1 has one more candidate later on; all see the same bad number.
 #[test]
 fn candidates_that_fail_are_not_adopted() {
     let dir = tempfile::tempdir().unwrap();
-    let output = with_fault("nan@8", dir.path(), &["--policy", "try-out"]);
+    let mut command = POLICIES.command(dir.path(), &["--policy", "try-out"]);
+    let output = command.env("BURN_APOLLO_FAULT", "nan@8").output().unwrap();
     let (shown, said) = (program::text(&output.stdout), program::text(&output.stderr));
     assert!(shown.contains("interpolation: failed: "), "{shown}");
     assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
@@ -118,27 +110,12 @@ fn candidates_that_fail_are_not_adopted() {
 #[test]
 fn a_signal_between_two_runs_ends_the_program() {
     let dir = tempfile::tempdir().unwrap();
-    let args = POLICIES.tiny.split(' ').chain(["--policy", "arithmetic", "--out"]);
-    let mut child = Command::new(program::program(POLICIES.name))
-        .env("BURN_APOLLO_FAULT", "pause@micro-batch 23")
-        .args(args)
-        .arg(dir.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    said.read_line(&mut line).unwrap();
-    assert_eq!(line.trim_end(), "paused at micro-batch 23");
-    let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
-    drop(child.stdin.take());
-    line.clear();
-    said.read_line(&mut line).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{line}");
-    assert_eq!(line.trim_end(), "stopped by Ctrl-C between two runs; --resume goes on");
+    let mut command = POLICIES.command(dir.path(), &["--policy", "arithmetic"]);
+    let run = Paused::at(&mut command, "micro-batch 23");
+    run.signal("INT");
+    let (status, said) = run.go_on();
+    assert_eq!(status.code(), Some(130), "{said}");
+    assert_eq!(said, "stopped by Ctrl-C between two runs; --resume goes on\n");
     assert!(!dir.path().join("arithmetic-fixed").exists());
     ok(&POLICIES.tiny(dir.path(), &["--policy", "arithmetic", "--resume"]));
 }

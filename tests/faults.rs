@@ -4,12 +4,12 @@
 
 mod program;
 
-use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use program::paused::Paused;
 use program::{ok, program, read, refused, same_run, text};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -33,53 +33,6 @@ fn undisturbed(more: &[&str]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     ok(&gpt(dir.path(), more));
     dir
-}
-
-/// A process that waits at a point of its run.
-struct Paused {
-    child: Child,
-    lines: BufReader<std::process::ChildStderr>,
-}
-
-impl Paused {
-    fn at(point: &str, out: &Path, more: &[&str]) -> Self {
-        Self::under("", point, out, more)
-    }
-
-    /// Waits at a point of a run with other faults.
-    fn under(faults: &str, point: &str, out: &Path, more: &[&str]) -> Self {
-        let mut child = command(out, more)
-            .env("BURN_APOLLO_FAULT", format!("{faults},pause@{point}"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        lines.read_line(&mut line).unwrap();
-        assert_eq!(line.trim_end(), format!("paused at {point}"));
-        Self { child, lines }
-    }
-
-    fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
-    }
-
-    /// Lets it go on, to its end; gives its exit and what it said.
-    fn go_on(mut self) -> (ExitStatus, String) {
-        drop(self.child.stdin.take());
-        let status = self.child.wait().unwrap();
-        let mut said = String::new();
-        std::io::Read::read_to_string(&mut self.lines, &mut said).unwrap();
-        (status, said)
-    }
-
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
 }
 
 /// Where kills fell.
@@ -117,10 +70,11 @@ fn torture(kills: u32, seed: u64) -> Tally {
     while tally.kills < kills {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path();
-        Paused::at("growth", out, &[]).kill();
+        Paused::at(&mut command(out, &[]), "growth").kill();
         tally.in_a_growth += 1;
         tally.count(out, &[]);
-        Paused::at(&format!("micro-batch {}", rng.random_range(20..70)), out, &[]).kill();
+        Paused::at(&mut command(out, &[]), &format!("micro-batch {}", rng.random_range(20..70)))
+            .kill();
         tally.in_a_micro_batch += 1;
         tally.count(out, &[]);
         // Ever longer, so that the run comes to its end also where a start takes long.
@@ -200,7 +154,7 @@ fn a_signal_ends_the_run_after_its_step() {
         let dir = tempfile::tempdir().unwrap();
         // In the second micro-batch of step 14, between two checkpoints.
         let more = ["--checkpoint-every", "9"];
-        let run = Paused::at("micro-batch 29", dir.path(), &more);
+        let run = Paused::at(&mut command(dir.path(), &more), "micro-batch 29");
         run.signal(signal);
         let (status, said) = run.go_on();
         assert_eq!(status.code(), Some(code), "{said}");
@@ -219,7 +173,7 @@ fn a_signal_ends_the_run_after_its_step() {
 #[test]
 fn a_second_signal_ends_it_at_once() {
     let dir = tempfile::tempdir().unwrap();
-    let run = Paused::at("micro-batch 29", dir.path(), &[]);
+    let run = Paused::at(&mut command(dir.path(), &[]), "micro-batch 29");
     run.signal("INT");
     std::thread::sleep(Duration::from_millis(100)); // two signals at once would be one
     run.signal("INT");
@@ -234,7 +188,7 @@ fn a_second_signal_ends_it_at_once() {
 #[test]
 fn a_folder_serves_one_process_and_a_crash_sets_it_free() {
     let dir = tempfile::tempdir().unwrap();
-    let first = Paused::at("micro-batch 9", dir.path(), &[]);
+    let first = Paused::at(&mut command(dir.path(), &[]), "micro-batch 9");
     let before = read(dir.path(), "steps.csv");
     let line = refused(&gpt(dir.path(), &[]));
     assert!(line.contains(&format!("already in use by process {}", first.child.id())), "{line}");
@@ -382,8 +336,8 @@ fn bad_numbers_stop_skip_or_roll_back() {
     assert!(!read(&out, "steps.csv").contains("NaN"));
 
     let (out, other) = (dir.path().join("roll-back"), dir.path().join("again"));
-    Paused::under("nan@41", "micro-batch 39", &other, &roll_back).kill();
-    Paused::under("nan@41", "micro-batch 45", &other, &roll_back).kill();
+    Paused::under(&mut command(&other, &roll_back), "nan@41", "micro-batch 39").kill();
+    Paused::under(&mut command(&other, &roll_back), "nan@41", "micro-batch 45").kill();
     ok(&with_fault("nan@41", &other, &roll_back));
     assert_eq!(read(&other, "steps.csv"), steps);
     assert!(program::model(&out) == program::model(&other), "rolling back is reproducible");

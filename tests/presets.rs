@@ -95,39 +95,24 @@ fn a_preset_sets_what_was_not_given() {
 
 #[test]
 fn help_shows_the_defaults_of_a_preset() {
-    for (program, names) in [
-        (&GPT, gpt_preset::Published::value_variants().iter().map(value).collect::<Vec<_>>()),
-        (&BERT, bert_preset::Published::value_variants().iter().map(value).collect()),
-    ] {
-        for (name, layers) in names {
-            for args in [["--help", "--preset", &name], ["--preset", &name, "--help"]] {
-                let shown = ok(&program.run(&args));
-                let line = shown.lines().find(|line| line.contains("--layers")).unwrap();
-                assert!(line.contains(&format!("[default: {layers}]")), "{args:?}: {line}");
-            }
+    let shows = |program: &Program, name: &str, layers: usize| {
+        for args in [["--help", "--preset", name], ["--preset", name, "--help"]] {
+            let shown = ok(&program.run(&args));
+            let line = shown.lines().find(|line| line.contains("--layers")).unwrap();
+            assert!(line.contains(&format!("[default: {layers}]")), "{args:?}: {line}");
         }
+    };
+    for preset in gpt_preset::Published::value_variants() {
+        shows(&GPT, &name(preset), preset.preset().layers);
+    }
+    for preset in bert_preset::Published::value_variants() {
+        shows(&BERT, &name(preset), preset.preset().layers);
     }
 }
 
-/// A preset as it is written on a command line, and its layers.
-fn value<P: ValueEnum + Layers>(preset: &P) -> (String, usize) {
-    (preset.to_possible_value().unwrap().get_name().to_owned(), preset.layers())
-}
-
-trait Layers {
-    fn layers(&self) -> usize;
-}
-
-impl Layers for gpt_preset::Published {
-    fn layers(&self) -> usize {
-        self.preset().layers
-    }
-}
-
-impl Layers for bert_preset::Published {
-    fn layers(&self) -> usize {
-        self.preset().layers
-    }
+/// A preset as it is written on a command line.
+fn name(preset: &impl ValueEnum) -> String {
+    preset.to_possible_value().unwrap().get_name().to_owned()
 }
 
 #[test]

@@ -3,7 +3,8 @@ use std::path::Path;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::common::bert::{Bert, BertConfig};
-use crate::common::text::corpus::{self, Corpus, TOKENIZER};
+use crate::common::text::corpus::Corpus;
+use crate::common::text::corpus::windows::Window;
 use crate::common::text::options::{Sizes, TextConfig};
 use crate::common::training::device;
 use crate::common::training::run_dir::read_config;
@@ -39,20 +40,21 @@ impl MaskedTokens {
     /// The windows with what `mask` hides of their tokens, one window after another.
     fn masked(
         &self,
-        windows: &corpus::Batch,
+        windows: &[Window],
         mask: impl FnOnce(&mut [i64]) -> Vec<i64>,
-    ) -> Result<Batch, Failure> {
-        let (dims, device) = (windows.inputs.dims(), windows.inputs.device());
-        let mut ids: Vec<i64> =
-            windows.inputs.clone().try_into_data().map_err(run_error)?.iter::<i64>().collect();
+        device: &Device,
+    ) -> Batch {
+        let seq = self.config.task.seq;
+        let inputs = windows.iter().flat_map(|window| &window.0[..seq]);
+        let mut ids: Vec<i64> = inputs.map(|id| i64::from(*id)).collect();
         let labels = mask(&mut ids);
-        let tensor = |ids: Vec<i64>| Tensor::from_data(TensorData::new(ids, dims), &device);
-        Ok(Batch { inputs: tensor(ids), labels: tensor(labels) })
+        let tensor = |ids| Tensor::from_data(TensorData::new(ids, [windows.len(), seq]), device);
+        Batch { inputs: tensor(ids), labels: tensor(labels) }
     }
 
     fn validation(&self, device: &Device) -> Result<Vec<Batch>, Failure> {
         let RunConfig { batch, ref task, .. } = self.config;
-        let windows = self.text.validation(WINDOWS, batch, task.seq, device)?;
+        let windows = self.text.held_out(WINDOWS, task.seq)?;
         // By the window's number, so that the masks do not depend on the size of batches.
         let mut numbers = 0..;
         let mut hide = |ids: &mut [i64]| {
@@ -60,7 +62,7 @@ impl MaskedTokens {
             let masks = self.masks;
             windows.flat_map(|(ids, number)| masks.apply(ids, VALIDATION_SEED, number)).collect()
         };
-        windows.iter().map(|windows| self.masked(windows, &mut hide)).collect()
+        Ok(windows.chunks(batch).map(|some| self.masked(some, &mut hide, device)).collect())
     }
 }
 
@@ -119,8 +121,8 @@ impl Task for MaskedTokens {
 
     fn batch(&self, number: u64, device: &Device) -> Result<Batch, Failure> {
         let RunConfig { seed, batch, ref task, .. } = self.config;
-        let windows = self.text.batch(seed, number, batch, task.seq, device)?;
-        self.masked(&windows, |ids| self.masks.apply(ids, seed, number))
+        let windows = self.text.training(seed, number, batch, task.seq)?;
+        Ok(self.masked(&windows, |ids| self.masks.apply(ids, seed, number), device))
     }
 
     fn unit(&self) -> String {
@@ -128,7 +130,7 @@ impl Task for MaskedTokens {
     }
 
     fn files(&self) -> Vec<(&'static str, &str)> {
-        self.text.vocabulary().json().map(|json| (TOKENIZER, json)).into_iter().collect()
+        self.text.files()
     }
 
     fn items(&self, batch: &Batch) -> u64 {

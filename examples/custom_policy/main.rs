@@ -82,10 +82,10 @@ fn make_room(options: &Options) -> Result<(), Failure> {
             run_dir::remove_run(&path, options.run.retention(), &RESULTS)?;
         }
     }
-    if options.run.overwrite && out.join(SUMMARY).exists() {
-        std::fs::remove_file(out.join(SUMMARY)).map_err(run_error)?;
+    match options.run.overwrite {
+        true => run_dir::remove_file(&out.join(SUMMARY)).map_err(run_error),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 /// The folder of a policy's run, or of the run by the fixed schedule that it is compared with.
@@ -106,11 +106,12 @@ fn train(
     }
     println!("{folder}, {steps} steps");
     let run = RunOptions { out: options.run.out.join(folder), steps, ..options.run.clone() };
-    let (config, text) = options.text.config(&run, |layers| Ok(PolicyPlan { policy, layers }))?;
+    let plan = PolicyPlan { policy, layers: options.text.layers as usize };
+    let (config, text) = options.text.config(&run, plan)?;
     let task = NextToken::new(&config, text, options.sampling());
-    let config_before = config.clone();
-    let same = |other: &_| TextConfig::same_run(&config_before, other);
-    match train::run_with(task, &run, config, same, policy.step())? {
+    let same = config.clone();
+    let same_run = |other: &_| TextConfig::same_run(&same, other);
+    match train::run_with(task, &run, config, same_run, policy.step())? {
         End::Stopped => Ok(None),
         End::Finished => Outcome::read(&run.out, steps).map(Some),
     }

@@ -8,7 +8,7 @@ use crate::common::text::options::TextConfig;
 use crate::common::training::device;
 use crate::common::training::run_dir::read_config;
 use crate::common::training::run_options::RunConfig;
-use crate::common::{Failure, hf};
+use crate::common::{Failure, hf, run_error, usage};
 use crate::options::Options;
 
 /// Continues `prompt`.
@@ -17,7 +17,12 @@ pub fn from_run(options: &Options, prompt: &str) -> Result<(), Failure> {
     let config: RunConfig<TextConfig> = read_config(out)?;
     let vocabulary = config.task.tokens(out)?;
     let model = TextConfig::finished(model(&config.task).init(&device), out)?;
-    println!("{}", generate::text(&model, &vocabulary, prompt, &options.sampling(), &device)?);
+    let prompt = if prompt.is_empty() { "\n" } else { prompt };
+    let ids = vocabulary.encode(prompt).map_err(run_error)?;
+    if ids.is_empty() {
+        return Err(usage(format!("--generate {prompt:?}: no token of this run's vocabulary")));
+    }
+    println!("{}", generate::text(&model, &vocabulary, ids, &options.sampling(), &device)?);
     Ok(())
 }
 

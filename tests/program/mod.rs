@@ -1,6 +1,8 @@
 //! The examples as a user runs them: programs with files.
 #![allow(dead_code)] // every test binary uses a part of it
 
+pub mod paused;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -19,15 +21,20 @@ pub struct Program {
 }
 
 impl Program {
+    /// A tiny run into `out`, not started yet.
+    pub fn command(&self, out: &Path, more: &[&str]) -> Command {
+        let mut command = Command::new(program(self.name));
+        command.args(self.tiny.split(' ')).arg("--out").arg(out).args(more);
+        command
+    }
+
     pub fn run(&self, args: &[&str]) -> Output {
         Command::new(program(self.name)).args(args).output().unwrap()
     }
 
     /// A tiny run into `out`.
     pub fn tiny(&self, out: &Path, more: &[&str]) -> Output {
-        let out = ["--out", out.to_str().unwrap()];
-        let args: Vec<&str> = self.tiny.split(' ').chain(out).collect();
-        self.run(&[&args, more].concat())
+        self.command(out, more).output().unwrap()
     }
 
     /// A run that is stopped at some steps and resumed leaves the files and the model of one that is not.

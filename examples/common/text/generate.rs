@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 
 use crate::common::gpt::Gpt;
 use crate::common::text::corpus::Vocabulary;
-use crate::common::{Failure, run_error, usage};
+use crate::common::{Failure, run_error};
 
 /// How text is sampled.
 #[derive(Debug, Clone, Copy)]
@@ -17,19 +17,14 @@ pub struct Sampling {
     pub seed: u64,
 }
 
-/// `prompt` and its continuation.
+/// The text of `ids`, of which there is at least one, and its continuation.
 pub fn text(
     model: &Gpt,
     vocabulary: &Vocabulary,
-    prompt: &str,
+    mut ids: Vec<u32>,
     how: &Sampling,
     device: &Device,
 ) -> Result<String, Failure> {
-    let prompt = if prompt.is_empty() { "\n" } else { prompt };
-    let mut ids = vocabulary.encode(prompt).map_err(run_error)?;
-    if ids.is_empty() {
-        return Err(usage(format!("--generate {prompt:?}: no token of this run's vocabulary")));
-    }
     let positions = model.wpe.weight.dims()[0];
     let mut rng = ChaCha8Rng::seed_from_u64(how.seed);
     for _ in 0..how.length {

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 
 use crate::common::gpt::{Gpt, GptConfig};
-use crate::common::text::corpus::{Batch, Corpus, TOKENIZER};
+use crate::common::text::corpus::{Batch, Corpus};
 use crate::common::text::generate::{self, Sampling};
 use crate::common::text::options::{Sizes, TextConfig};
 use crate::common::training::run_options::RunConfig;
@@ -58,7 +58,7 @@ impl Task for NextToken {
     }
 
     fn files(&self) -> Vec<(&'static str, &str)> {
-        self.text.vocabulary().json().map(|json| (TOKENIZER, json)).into_iter().collect()
+        self.text.files()
     }
 
     fn items(&self, batch: &Batch) -> u64 {
@@ -83,10 +83,11 @@ impl Task for NextToken {
     }
 
     fn show(&self, model: &Gpt, device: &Device) -> Result<String, Failure> {
+        let vocabulary = self.text.vocabulary();
         // Not every vocabulary can write it.
-        match self.text.vocabulary().encode(PROMPT) {
+        match vocabulary.encode(PROMPT) {
             Ok(ids) if !ids.is_empty() => {
-                generate::text(model, self.text.vocabulary(), PROMPT, &self.sampling, device)
+                generate::text(model, vocabulary, ids, &self.sampling, device)
             }
             _ => Ok(String::new()),
         }

@@ -1,6 +1,5 @@
 //! Options of the examples that learn a text: the text, and the size of the model.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
@@ -10,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::common::bert::BertConfig;
 use crate::common::gpt::GptConfig;
 use crate::common::text::corpus::prepare::Choice;
-use crate::common::text::corpus::tokens::length_and_checksum;
+use crate::common::text::corpus::tokens::checksum;
 use crate::common::text::corpus::{
     BYTES, Corpus, Order, Preparation, PrepareOptions, TOKENIZER, Vocabulary,
 };
@@ -18,7 +17,7 @@ use crate::common::training::device;
 use crate::common::training::plan::{PlanOptions, probability};
 use crate::common::training::results::MODEL;
 use crate::common::training::run_dir::{holds_run, other_options, read_config, refuse_run};
-use crate::common::training::run_options::{RunConfig, RunOptions};
+use crate::common::training::run_options::{RunConfig, RunOptions, positive_up_to_one};
 use crate::common::transformer::Shape;
 use crate::common::{Failure, usage};
 
@@ -47,7 +46,7 @@ pub struct TextOptions {
     #[arg(long, default_value_t = 0.0, value_parser = probability)]
     pub dropout: f64,
     /// Standard deviation of the first weights; chosen by the width if not given
-    #[arg(long, value_name = "STD", value_parser = standard_deviation)]
+    #[arg(long, value_name = "STD", value_parser = positive_up_to_one)]
     pub init_std: Option<f64>,
 }
 
@@ -182,19 +181,19 @@ impl From<&BertConfig> for Sizes {
 impl InitFrom {
     fn read(dir: &Path) -> Result<Self, Failure> {
         let file = dir.join("model.safetensors");
-        let weights = File::open(&file).and_then(|mut weights| length_and_checksum(&mut weights));
-        let (_, checksum) = weights
-            .map_err(|e| usage(format!("--init-from {}: cannot be read: {e}", file.display())))?;
-        Ok(Self { dir: dir.to_owned(), checksum })
+        match checksum(&file) {
+            Ok(checksum) => Ok(Self { dir: dir.to_owned(), checksum }),
+            Err(e) => Err(usage(format!("--init-from {}: cannot be read: {e}", file.display()))),
+        }
     }
 }
 
 impl TextOptions {
-    /// The configuration of a run whose plan `plan` makes of the number of layers, and its text.
+    /// The configuration of a run that grows by `plan`, and its text.
     pub fn config<P>(
         &self,
         run: &RunOptions,
-        plan: impl Fn(usize) -> Result<P, Failure>,
+        plan: P,
     ) -> Result<(RunConfig<TextConfig, P>, Corpus), Failure> {
         Shape::check(self.width, self.heads)?;
         let text = Corpus::read(&self.data, self.seq as usize)?.with_order(self.order);
@@ -212,7 +211,6 @@ impl TextOptions {
             init_std: self.init_std,
             init_from: None,
         };
-        let plan = plan(task.layers)?;
         Ok((run.config(task, plan)?, text))
     }
 }
@@ -261,9 +259,10 @@ impl TextProgram {
         // Before the tokens, which can take their time.
         Shape::check(self.text.width, self.text.heads)?;
         device::by_name(&run.device)?;
-        run.config((), plan.config(&[self.text.layers as usize])?)?;
+        run.check()?;
+        let plan = plan.config(&[self.text.layers as usize])?;
         let text = TextOptions { data: self.tokens(run, special)?, ..self.text.clone() };
-        let (mut config, text) = text.config(run, |layers| plan.config(&[layers]))?;
+        let (mut config, text) = text.config(run, plan)?;
         if let Some(dir) = &self.init_from {
             config.task.init_from = Some(InitFrom::read(dir)?);
             config.task.init_std = None;
@@ -282,11 +281,4 @@ fn bytes() -> usize {
 
 fn is_bytes(vocabulary: &usize) -> bool {
     *vocabulary == BYTES
-}
-
-fn standard_deviation(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(std) if std > 0.0 && std <= 1.0 => Ok(std),
-        _ => Err("must be a number above 0 and at most 1".to_owned()),
-    }
 }

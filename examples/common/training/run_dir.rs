@@ -79,41 +79,6 @@ impl RunDir {
         }
     }
 
-    pub fn holds_run(path: &Path) -> bool {
-        path.join(CONFIG).exists()
-    }
-
-    /// Refuses a folder that holds a model of another kind, or a run that is neither to be continued nor replaced.
-    pub fn refuse_run(path: &Path, existing: Existing) -> Result<(), Failure> {
-        match existing == Existing::Refuse && holds_run(path) {
-            false => Ok(()),
-            true => Err(usage(format!(
-                "--out {}: already holds a run; continue it with --resume, replace it with --overwrite, or name another \
-             folder",
-                path.display()
-            ))),
-        }
-    }
-
-    /// A run in a folder is not the one that is to be continued.
-    pub fn other_options(path: &Path) -> Failure {
-        usage(format!(
-            "--resume: {} holds a run with other options; its {CONFIG} says which",
-            path.display()
-        ))
-    }
-
-    /// Removes the run in a folder, if it holds one.
-    pub fn remove_run(path: &Path, retention: Retention, results: &[&str]) -> Result<(), Failure> {
-        if !holds_run(path) {
-            return Ok(());
-        }
-        let failed = |e| usage(format!("--out {}: cannot be cleared: {e}", path.display()));
-        let checkpoints =
-            CheckpointStore::open(path.join(CHECKPOINTS), retention).map_err(failed)?;
-        RunDir { path: path.to_owned(), checkpoints }.clear(results).map_err(failed)
-    }
-
     /// Writes a file as a whole or not at all.
     pub fn write(&self, name: &str, content: &str) -> Result<(), burn_pack::Error> {
         write_file(&self.file(name), content)
@@ -126,12 +91,11 @@ impl RunDir {
     fn clear(&self, results: &[&str]) -> Result<(), CheckpointError> {
         let remove = |name: &str| {
             let path = self.file(name);
-            match fs::remove_file(&path) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    Err(CheckpointError::Io { action: "removed", path, cause: e })
-                }
-                _ => Ok(()),
-            }
+            remove_file(&path).map_err(|cause| CheckpointError::Io {
+                action: "removed",
+                path,
+                cause,
+            })
         };
         remove(CONFIG)?;
         self.checkpoints.clear()?;
@@ -201,6 +165,14 @@ pub fn remove_run(path: &Path, retention: Retention, results: &[&str]) -> Result
     let failed = |e| usage(format!("--out {}: cannot be cleared: {e}", path.display()));
     let checkpoints = CheckpointStore::open(path.join(CHECKPOINTS), retention).map_err(failed)?;
     RunDir { path: path.to_owned(), checkpoints }.clear(results).map_err(failed)
+}
+
+/// Removes a file, if it is there.
+pub fn remove_file(path: &Path) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
 }
 
 /// Writes a file as a whole or not at all.

@@ -31,7 +31,7 @@ pub struct RunOptions {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub accumulate: u32,
     /// Highest learning rate, reached after 2.5 % of the steps and lowered to --min-lr by one cosine
-    #[arg(long, value_parser = learning_rate)]
+    #[arg(long, value_parser = positive_up_to_one)]
     pub lr: f64,
     #[command(flatten)]
     pub optimizer: OptimOptions,
@@ -99,21 +99,26 @@ pub struct RunConfig<T, P = PlanConfig> {
 impl RunOptions {
     /// The configuration of a run of `task` that grows by `plan`.
     pub fn config<T, P>(&self, task: T, plan: P) -> Result<RunConfig<T, P>, Failure> {
-        let optimizer = OptimConfig::from(&self.optimizer);
-        if let Some(min_lr) = optimizer.min_lr.filter(|min_lr| *min_lr > self.lr) {
-            return Err(usage(format!("--min-lr {min_lr} is above --lr {}", self.lr)));
-        }
+        self.check()?;
         Ok(RunConfig {
             task,
             steps: self.steps,
             batch: self.batch as usize,
             accumulate: self.accumulate as usize,
             lr: self.lr,
-            optimizer,
+            optimizer: OptimConfig::from(&self.optimizer),
             seed: self.seed,
             not_finite: self.not_finite,
             plan,
         })
+    }
+
+    /// Checks what the options cannot check one by one.
+    pub fn check(&self) -> Result<(), Failure> {
+        match self.optimizer.min_lr.filter(|min_lr| *min_lr > self.lr) {
+            Some(min_lr) => Err(usage(format!("--min-lr {min_lr} is above --lr {}", self.lr))),
+            None => Ok(()),
+        }
     }
 
     pub fn existing(&self) -> Existing {
@@ -129,9 +134,10 @@ impl RunOptions {
     }
 }
 
-fn learning_rate(text: &str) -> Result<f64, String> {
+/// A learning rate, a standard deviation.
+pub fn positive_up_to_one(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(lr) if lr > 0.0 && lr <= 1.0 => Ok(lr),
+        Ok(x) if x > 0.0 && x <= 1.0 => Ok(x),
         _ => Err("must be a number above 0 and at most 1".to_owned()),
     }
 }

@@ -138,10 +138,12 @@ impl<T: Task, C: Clone + Serialize, P: Plan> Training<T, C, P> {
             self.run.apollo.num_params()
         ));
         while self.run.left() > 0 {
-            if options.stop_after.is_some_and(|step| step <= self.run.apollo.step_count()) {
-                return Ok(self.stop(&outputs));
-            }
             let before = self.run.apollo.step_count();
+            if options.stop_after.is_some_and(|step| step <= before) {
+                outputs.progress.finish();
+                println!("stopped after step {before}; --resume goes on");
+                return Ok(End::Stopped);
+            }
             self.run = (self.step)(self.run, &mut outputs.progress)?;
             if let Err(error) = self.run.apollo.growth() {
                 let bad_step = matches!(&*error, ApolloError::NotFinite { .. })
@@ -170,19 +172,10 @@ impl<T: Task, C: Clone + Serialize, P: Plan> Training<T, C, P> {
                     format!("after step {done}; the checkpoint is written, --resume goes on");
                 return Err(Failure::Signal(signal, what));
             }
-            if stop {
-                return Ok(self.stop(&outputs));
-            }
         }
         outputs.progress.finish();
         self.finish(&outputs)?;
         Ok(End::Finished)
-    }
-
-    fn stop(&self, outputs: &Outputs) -> End {
-        outputs.progress.finish();
-        println!("stopped after step {}; --resume goes on", self.run.apollo.step_count());
-        End::Stopped
     }
 
     /// What becomes of a run that failed: back to the last good checkpoint if numbers went bad in `bad_step`, or an end.

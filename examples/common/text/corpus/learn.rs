@@ -18,23 +18,15 @@ pub fn learn(data: &Path, size: usize, special: &[&str]) -> Result<Vocabulary, F
     let failed = |e| read_failed(data, &e);
     let file = File::open(data).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.len();
-    let (end, every) = (length - length / 20, length.div_ceil(AT_MOST).max(1));
-    let mut blocks = (0_u64..).zip(Blocks::new(file.take(end)));
-    let mut next = || -> Result<Option<String>, Failure> {
-        for (number, block) in blocks.by_ref() {
-            let block = block.map_err(failed)?;
-            if number % every == 0 {
-                return Ok(Some(String::from_utf8_lossy(&block).into_owned()));
-            }
-        }
-        Ok(None)
-    };
+    let every = length.div_ceil(AT_MOST).max(1) as usize;
     let mut failure = None;
-    let texts = std::iter::from_fn(|| {
-        next().unwrap_or_else(|e| {
-            failure = Some(e);
+    let blocks = Blocks::new(file.take(length - length / 20)).step_by(every);
+    let texts = blocks.map_while(|block| match block {
+        Ok(block) => Some(String::from_utf8_lossy(&block).into_owned()),
+        Err(e) => {
+            failure = Some(failed(e));
             None
-        })
+        }
     });
     let learned = Vocabulary::learn(size, special, texts);
     match failure {

@@ -17,6 +17,7 @@ pub mod windows;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use burn::data::dataset::Dataset;
 use burn::tensor::{Device, Int, Tensor};
 
 pub use header::BYTES;
@@ -98,7 +99,7 @@ impl Corpus {
     pub fn steps(&self, epochs: u64, rows: u64, accumulate: u64, seq: usize) -> u64 {
         let batches = match self.order {
             Order::Random => (epochs * self.train as u64).div_ceil(rows * seq as u64),
-            Order::Epochs => epochs * (self.windows(seq).count() as u64).div_ceil(rows),
+            Order::Epochs => epochs * (self.windows(seq).len() as u64).div_ceil(rows),
         };
         batches.div_ceil(accumulate)
     }
@@ -114,8 +115,12 @@ impl Corpus {
         }
     }
 
-    /// A batch of windows of the training part: a function of the seed and the number. In epochs, the last batch of one
-    /// may be shorter.
+    /// What a finished model needs of the text: its sub-words.
+    pub fn files(&self) -> Vec<(&'static str, &str)> {
+        self.vocabulary.json().map(|json| (TOKENIZER, json)).into_iter().collect()
+    }
+
+    /// [`training`](Self::training) as tensors.
     pub fn batch(
         &self,
         seed: u64,
@@ -124,16 +129,28 @@ impl Corpus {
         seq: usize,
         device: &Device,
     ) -> Result<Batch, Failure> {
+        Ok(windows::batch(&self.training(seed, number, rows, seq)?, device))
+    }
+
+    /// Windows of the training part for a batch: a function of the seed and the number. In epochs, the last batch of one
+    /// may be shorter.
+    pub fn training(
+        &self,
+        seed: u64,
+        number: u64,
+        rows: usize,
+        seq: usize,
+    ) -> Result<Vec<Window>, Failure> {
         let starts = match self.order {
             Order::Random => order::random(seed, number, rows, self.train - seq),
             Order::Epochs => {
                 let windows = self.windows(seq);
                 let mut epoch = self.epoch.lock().unwrap_or_else(|e| e.into_inner());
-                let items = order::epochs(&mut epoch, seed, number, rows, windows.count());
+                let items = order::epochs(&mut epoch, seed, number, rows, windows.len());
                 items.into_iter().map(|item| windows.start(item)).collect()
             }
         };
-        self.windows_at(&starts, seq, device)
+        self.windows_at(&starts, seq)
     }
 
     /// The windows of the training part that follow each other, as a dataset.
@@ -141,7 +158,7 @@ impl Corpus {
         Windows::new(self.tokens.clone(), self.train, seq)
     }
 
-    /// At most `windows` windows, evenly spread over the validation part, in batches of `rows`.
+    /// [`held_out`](Self::held_out) as tensors, in batches of `rows`.
     pub fn validation(
         &self,
         windows: usize,
@@ -149,12 +166,18 @@ impl Corpus {
         seq: usize,
         device: &Device,
     ) -> Result<Vec<Batch>, Failure> {
+        let windows = self.held_out(windows, seq)?;
+        Ok(windows.chunks(rows).map(|windows| windows::batch(windows, device)).collect())
+    }
+
+    /// At most `windows` windows, evenly spread over the validation part.
+    pub fn held_out(&self, windows: usize, seq: usize) -> Result<Vec<Window>, Failure> {
         let count = windows.min((self.held - 1) / seq).max(1);
         // In 128 bits, for the product.
         let room = (self.held - 1 - seq) as u128;
         let offset = |i: usize| i as u128 * room / count.max(2).saturating_sub(1) as u128;
         let starts: Vec<usize> = (0..count).map(|i| self.train + offset(i) as usize).collect();
-        starts.chunks(rows).map(|starts| self.windows_at(starts, seq, device)).collect()
+        self.windows_at(&starts, seq)
     }
 
     /// The best bigram model of the validation part: one fitted to that very part, so that no bigram model can be
@@ -168,10 +191,9 @@ impl Corpus {
         Ok(Baseline { name, measure: Measure::Loss, value: value.map_err(|e| self.failed(e))? })
     }
 
-    fn windows_at(&self, starts: &[usize], seq: usize, device: &Device) -> Result<Batch, Failure> {
+    fn windows_at(&self, starts: &[usize], seq: usize) -> Result<Vec<Window>, Failure> {
         let read = |start: &usize| windows::read(&self.tokens, *start, seq);
-        let windows: Result<Vec<Window>, TokensError> = starts.iter().map(read).collect();
-        Ok(windows::batch(&windows.map_err(|e| self.failed(e))?, device))
+        starts.iter().map(read).collect::<Result<_, _>>().map_err(|e| self.failed(e))
     }
 
     fn failed(&self, error: TokensError) -> Failure {

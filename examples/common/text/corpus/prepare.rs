@@ -8,7 +8,7 @@ use super::Vocabulary;
 use super::header::{BYTES, MOST_TOKENS};
 use super::learn::learn;
 use super::tokenise::tokenise;
-use super::tokens::{TokenWriter, Tokens};
+use super::tokens::{TokenWriter, Tokens, checksum};
 use crate::common::{Failure, run_error, usage};
 
 /// Making a token file.
@@ -57,20 +57,18 @@ impl Preparation<'_> {
     /// The file in `dir` for these tokens: its name tells what it is made of.
     pub fn file_in(&self, dir: &Path) -> Result<PathBuf, Failure> {
         self.check()?;
+        let sum = |path: &Path| {
+            checksum(path).map_err(|e| usage(format!("{}: cannot be read: {e}", path.display())))
+        };
         let vocabulary = match self.choice {
             Choice::Bytes => "bytes".to_owned(),
             Choice::Learn(size) => {
                 let special = self.special.concat().replace(|c: char| !c.is_alphanumeric(), "");
                 format!("{size}{special}")
             }
-            Choice::Tokenizer(file) => match Vocabulary::read(file)?.checksum() {
-                Some(sum) => format!("{sum:08x}"),
-                None => String::new(),
-            },
+            Choice::Tokenizer(file) => format!("{:08x}", sum(file)?),
         };
-        let text = Tokens::open(self.data);
-        let text = text.map_err(|e| usage(format!("--data {}: {e}", self.data.display())))?;
-        Ok(dir.join(format!("tokens-{:08x}-{vocabulary}", text.header().checksum)))
+        Ok(dir.join(format!("tokens-{:08x}-{vocabulary}", sum(self.data)?)))
     }
 
     /// Whether a file of [`file_in`](Self::file_in) is complete.

@@ -1,7 +1,7 @@
 //! Tokens on disk, read window by window: the memory they take does not depend on their number.
 
 use std::fs::File;
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use burn_pack::AtomicFile;
@@ -74,8 +74,13 @@ impl Tokens {
     }
 }
 
+/// CRC-32 of a file.
+pub fn checksum(path: &Path) -> std::io::Result<u32> {
+    length_and_checksum(&mut File::open(path)?).map(|(_, checksum)| checksum)
+}
+
 /// Length and CRC-32 of what is left of `file`.
-pub fn length_and_checksum(file: &mut File) -> std::io::Result<(u64, u32)> {
+fn length_and_checksum(file: &mut File) -> std::io::Result<(u64, u32)> {
     let (mut hasher, mut buffer, mut length) = (crc32fast::Hasher::new(), vec![0; CHUNK], 0);
     loop {
         match file.read(&mut buffer)? {
@@ -110,7 +115,7 @@ fn read_exact_at(file: &File, mut buffer: &mut [u8], mut at: u64) -> std::io::Re
 /// A token file that becomes visible when it is complete.
 pub struct TokenWriter {
     scratch: AtomicFile,
-    file: BufWriter<File>,
+    file: File,
     header: Header,
     checksum: crc32fast::Hasher,
 }
@@ -122,23 +127,21 @@ impl TokenWriter {
         vocabulary: usize,
         vocabulary_checksum: Option<u32>,
     ) -> Result<Self, burn_pack::Error> {
-        let (scratch, file) = AtomicFile::create(path)?;
-        let mut file = BufWriter::with_capacity(CHUNK, file);
+        let (scratch, mut file) = AtomicFile::create(path)?;
         file.write_all(&[0; LENGTH]).map_err(io)?;
         let header =
             Header { vocabulary, tokens: 0, source_bytes: 0, checksum: 0, vocabulary_checksum };
         Ok(Self { scratch, file, header, checksum: crc32fast::Hasher::new() })
     }
 
+    /// Writes some tokens at once: many, for each call writes to the file.
     pub fn write(&mut self, ids: impl IntoIterator<Item = u32>) -> Result<(), burn_pack::Error> {
         let width = width(self.header.vocabulary);
-        for id in ids {
-            let bytes = &id.to_le_bytes()[..width];
-            self.checksum.update(bytes);
-            self.file.write_all(bytes).map_err(io)?;
-            self.header.tokens += 1;
-        }
-        Ok(())
+        let bytes: Vec<u8> =
+            ids.into_iter().flat_map(|id| id.to_le_bytes().into_iter().take(width)).collect();
+        self.checksum.update(&bytes);
+        self.header.tokens += (bytes.len() / width) as u64;
+        self.file.write_all(&bytes).map_err(io)
     }
 
     /// Completes the file of a text of so many bytes.
@@ -146,7 +149,7 @@ impl TokenWriter {
         let header = Header { source_bytes, checksum: self.checksum.finalize(), ..self.header };
         self.file.seek(SeekFrom::Start(0)).map_err(io)?;
         self.file.write_all(&header.to_bytes()).map_err(io)?;
-        self.file.into_inner().map_err(|e| io(e.into_error()))?.sync_all().map_err(io)?;
+        self.file.sync_all().map_err(io)?;
         self.scratch.commit()?;
         Ok(header)
     }

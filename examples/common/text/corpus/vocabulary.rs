@@ -8,7 +8,7 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, Encoding, Tokenizer};
 
 use super::header::{BYTES, Header, MOST_TOKENS};
-use crate::common::training::run_dir::write_file;
+use crate::common::training::run_dir::{remove_file, write_file};
 use crate::common::{Failure, run_error, usage};
 
 /// The file of a run's or a model's sub-words.
@@ -61,16 +61,14 @@ impl Vocabulary {
 
     /// The vocabulary of a token file, which lies beside it.
     pub fn beside(tokens: &Path, header: &Header) -> Result<Self, Failure> {
-        let (path, failed) = (Self::path_beside(tokens), |found| {
-            usage(format!(
-                "--data {}: made with a vocabulary of {}, its tokenizer has {found}",
-                tokens.display(),
-                header.vocabulary
-            ))
-        });
-        match Self::read_same(&path, header.vocabulary_checksum)? {
+        match Self::read_same(&Self::path_beside(tokens), header.vocabulary_checksum)? {
             same if same.size() == header.vocabulary => Ok(same),
-            other => Err(failed(other.size())),
+            other => Err(usage(format!(
+                "--data {}: made with a vocabulary of {}, its tokenizer has {}",
+                tokens.display(),
+                header.vocabulary,
+                other.size()
+            ))),
         }
     }
 
@@ -94,12 +92,8 @@ impl Vocabulary {
         let Some(json) = self.json() else {
             return [TOKENIZER, TOKENIZER_CONFIG].iter().try_for_each(|name| {
                 let path = dir.join(name);
-                match std::fs::remove_file(&path) {
-                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                        Err(run_error(format!("{}: cannot be removed: {e}", path.display())))
-                    }
-                    _ => Ok(()),
-                }
+                let failed = |e| run_error(format!("{}: cannot be removed: {e}", path.display()));
+                remove_file(&path).map_err(failed)
             });
         };
         let mut config = serde_json::json!({"tokenizer_class": "PreTrainedTokenizerFast"});

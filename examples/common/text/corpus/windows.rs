@@ -28,10 +28,6 @@ impl Windows {
         Self { tokens, count: (train - 1) / seq, seq }
     }
 
-    pub fn count(&self) -> usize {
-        self.count
-    }
-
     /// The index of a window's first token.
     pub fn start(&self, index: usize) -> usize {
         index * self.seq
