@@ -75,19 +75,26 @@
 //! environment variable `BURN_DEVICE` (to `flex`, say) to run such a build on a machine without one.
 
 pub mod apollo;
+pub mod branch;
 pub mod checkpoint;
+mod custom;
 #[cfg(feature = "train")]
 pub mod data;
 pub mod depth;
 pub mod expand;
-#[cfg(feature = "train")]
-pub mod metric;
 pub mod optim;
 mod panic;
+pub mod plan;
+pub mod policy;
 pub mod registry;
 pub mod schedule;
 pub mod stack;
+#[cfg(feature = "train")]
+pub mod train;
+mod wire;
 
 pub use apollo::{
-    Apollo, ApolloConfig, ApolloError, Growth, GrowthReport, InferenceDepth, NotFinite,
+    Apollo, ApolloError, GrowthReport, GrowthRequest, InferenceDepth, NonFiniteGradients,
+    StepReport,
 };
+pub use plan::Plan;

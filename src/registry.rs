@@ -6,23 +6,21 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::expand::{LayerMap, NewLayers};
-use crate::stack::{GrowableStack, LayerParam, zeroed};
+use crate::stack::{Stack, zeroed};
+use crate::wire::ParamInfo;
 
 /// Which weights a model shares, and where they come from. Prints as a table; serialises.
 ///
 /// ```
 /// # use burn::{module::Module, nn::{Linear, LinearConfig}, tensor::Device};
-/// # use burn_apollo::{Apollo, ApolloConfig, schedule::Schedule};
-/// # use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
+/// # use burn_apollo::{Apollo, Plan, growable, schedule::Schedule, stack::LayerStack};
 /// # #[derive(Module, Debug)]
 /// # struct Mlp { blocks: LayerStack<Linear> }
-/// # impl Growable for Mlp {
-/// #     fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> { vec![&mut self.blocks] }
-/// # }
+/// # growable!(Mlp { blocks });
 /// # let device = Device::default().autodiff();
 /// # let mlp = Mlp { blocks: (0..4).map(|_| LinearConfig::new(8, 8).init(&device)).collect() };
-/// let config = ApolloConfig::new(100).with_schedule(Schedule::one_hop(&[2], &[4], 0.5));
-/// let mut apollo = Apollo::new(mlp, config)?;
+/// let plan = Plan::new(100).with_schedule(Schedule::one_hop(&[2], &[4], 0.5));
+/// let mut apollo = Apollo::new(mlp, plan)?;
 /// apollo.set_depth(3)?;
 /// let registry = apollo.registry();
 /// assert_eq!(registry.stacks[0].order, [0, 0, 1]);
@@ -91,7 +89,7 @@ struct Lineage {
 impl Registry {
     /// From the stacks as they are and the growths of each.
     pub(crate) fn new(
-        stacks: &[&mut dyn GrowableStack],
+        stacks: &[&dyn Stack],
         history: &[Vec<StackHistory>],
         new_layers: &NewLayers,
     ) -> Self {
@@ -105,7 +103,7 @@ impl Registry {
 }
 
 fn layer_entries(
-    params: &[Vec<LayerParam>],
+    params: &[Vec<ParamInfo>],
     growths: &[StackHistory],
     new_layers: &NewLayers,
 ) -> Vec<LayerEntry> {
@@ -121,7 +119,7 @@ fn layer_entries(
                 0 => vec![false; own.len()],
                 _ => zeroed(own, new_layers),
             };
-            let entry = |(i, (param, zeroed)): (usize, (&LayerParam, bool))| ParamEntry {
+            let entry = |(i, (param, zeroed)): (usize, (&ParamInfo, bool))| ParamEntry {
                 path: param.path.clone(),
                 id: param.id.val().to_string(),
                 parent: source.get(i).filter(|_| !zeroed).map(|p| p.id.val().to_string()),

@@ -2,57 +2,103 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::depth::DepthError;
-use crate::expand::ExpandError;
 use crate::optim::OptimError;
-use crate::schedule::ScheduleError;
+use crate::plan::PlanError;
+use crate::policy::PolicyError;
 use crate::stack::StackError;
 
 /// What is wrong with a run of [`Apollo`](crate::Apollo).
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ApolloError {
-    /// The depth distribution of a stage.
+    /// The plan, or what a part of it answered.
     #[error(transparent)]
-    Depth(#[from] DepthError),
-    /// The layer map of a depth or a growth.
-    #[error(transparent)]
-    Expand(#[from] ExpandError),
-    /// The schedule, the growth policy or the learning-rate rule.
-    #[error(transparent)]
-    Schedule(#[from] ScheduleError),
+    Plan(#[from] PlanError),
     /// The model's layer stacks.
     #[error(transparent)]
     Stack(#[from] StackError),
     /// The optimizer state of grown layers.
     #[error(transparent)]
     Optim(#[from] OptimError),
-    /// A growth that failed; the model and the optimizer are as they were.
-    #[error("growth to stage {stage} before step {step} failed: {cause}")]
+    /// A growth that failed. The update before it was done and counted; the model and the optimizer are as it left them,
+    /// and the run can go on in its stage or try another growth.
+    #[error("the growth to stage {stage} before step {step} failed")]
     Growth {
         /// The stage that should have begun.
         stage: usize,
         /// Optimizer steps done.
         step: u64,
         /// What failed.
+        #[source]
         cause: Box<ApolloError>,
     },
-    /// What failed earlier in the run; see [`Apollo::growth`](crate::Apollo::growth).
-    #[error(transparent)]
-    Failed(Arc<ApolloError>),
-    /// Something panicked during a growth: an allocation, an initialiser, a layer.
-    #[error("panicked: {0}")]
-    Panicked(String),
+    /// A growth was asked for to a stage that is no later stage of the schedule.
+    #[error(
+        "a growth to stage {stage} was asked for in stage {current} of a schedule with {stages} stages, from 0"
+    )]
+    Target {
+        /// The stage asked for.
+        stage: usize,
+        /// The stage that the run is in.
+        current: usize,
+        /// The number of stages.
+        stages: usize,
+    },
+    /// Other code panicked: an allocation, an initialiser, a layer, a user's sampler, expander or policy.
+    #[error("{what} panicked: {message}")]
+    Panicked {
+        /// What was being done.
+        what: &'static str,
+        /// What the panic said.
+        message: String,
+    },
     /// The device could not do what it was asked to, for want of memory for one.
     #[error("the device failed: {0}")]
     Device(String),
-    /// The gradient of a parameter holds a NaN or an infinity.
+    /// The gradient of a parameter holds a NaN or an infinity. Nothing was changed or counted.
     #[error("step {step}: the gradient of `{param}` is not finite")]
-    NotFinite {
+    Gradient {
         /// The optimizer step, from 0.
         step: u64,
         /// Path of the parameter.
         param: String,
+    },
+    /// Too many steps in a row were skipped for gradients that are not finite. Nothing was changed or counted in the last.
+    #[error(
+        "step {step}: the gradient of `{param}` is not finite, after {skipped} steps in a row that were skipped for the like"
+    )]
+    Skipped {
+        /// The optimizer step, from 0.
+        step: u64,
+        /// Path of the parameter.
+        param: String,
+        /// Steps in a row that were skipped before this one.
+        skipped: u32,
+    },
+    /// A learning rate is a NaN or an infinity. Nothing was changed or counted.
+    #[error("step {step}: the learning rate of `{param}` is {rate}")]
+    Rate {
+        /// The optimizer step, from 0.
+        step: u64,
+        /// Path of the first parameter with such a rate.
+        param: String,
+        /// The rate.
+        rate: f64,
+    },
+    /// The model is wanted before all of its layers were trained.
+    #[error(
+        "the run stands at step {step} of {steps}, in stage {stage} of {stages} (from 0), and layers of its full model \
+         were never trained: train on, or take it as it is with `into_partly_trained`"
+    )]
+    Unfinished {
+        /// Optimizer steps done.
+        step: u64,
+        /// Optimizer steps of the plan.
+        steps: u64,
+        /// The current stage.
+        stage: usize,
+        /// The number of stages.
+        stages: usize,
     },
     /// A depth that a stack cannot run at.
     #[error("stack {stack} runs at depths {unique}..={target} now, found {depth}")]
@@ -76,13 +122,30 @@ pub enum ApolloError {
         /// Target depth of the stack.
         target: usize,
     },
-    /// Something else than a [`branch`](crate::Apollo::branch) of the run was to be adopted.
-    #[error("only a branch of this very run can be adopted")]
-    NotABranch,
     /// The model has no parameter, so it is on no device.
     #[error("the model has no parameter to train")]
     NoParameter,
     /// A record whose progress is of another plan or damaged.
     #[error("`apollo.progress` of the record: {0}")]
     Progress(String),
+    /// burn-train used the model after a step of it had failed.
+    #[error("the run has failed before")]
+    Failed(#[source] Arc<ApolloError>),
 }
+
+macro_rules! plan_errors {
+    ($($error:ty),*) => {
+        $(impl From<$error> for ApolloError {
+            fn from(error: $error) -> Self {
+                Self::Plan(error.into())
+            }
+        })*
+    };
+}
+
+plan_errors!(
+    crate::depth::DepthError,
+    crate::expand::ExpandError,
+    crate::schedule::ScheduleError,
+    PolicyError
+);

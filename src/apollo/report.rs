@@ -5,6 +5,34 @@ use serde::{Deserialize, Serialize};
 use crate::expand::LayerMap;
 use crate::optim::StateReport;
 
+/// What an optimizer step did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StepReport {
+    /// The optimizer step that was taken, from 0.
+    pub step: u64,
+    /// The stage that it ran in.
+    pub stage: usize,
+    /// Unique layers that it ran with, over all stacks.
+    pub unique_layers: usize,
+    /// Virtual depth that it ran at, stack by stack: of the first micro-batch, where each draws its own.
+    pub depths: Vec<usize>,
+    /// The plan's factor on its learning rate.
+    pub lr_factor: f64,
+    /// Why parameters and optimizer were left as they were, with
+    /// [`NonFiniteGradients::Skip`](super::NonFiniteGradients::Skip): the path of a parameter whose gradient is not finite.
+    pub skipped: Option<String>,
+    /// The growth that followed.
+    pub growth: Option<GrowthReport>,
+}
+
+impl StepReport {
+    /// Virtual depth, over all stacks.
+    pub fn depth(&self) -> usize {
+        self.depths.iter().sum()
+    }
+}
+
 /// What a growth did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GrowthReport {

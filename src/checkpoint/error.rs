@@ -3,12 +3,14 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::apollo::ApolloError;
+
 /// What is wrong with a checkpoint, or with writing one.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
     /// A file or folder cannot be read or written.
-    #[error("{}: cannot be {action}: {cause}", path.display())]
+    #[error("{}: cannot be {action}", path.display())]
     Io {
         /// What was tried.
         action: &'static str,
@@ -72,7 +74,7 @@ pub enum CheckpointError {
          `allow_other_plan` goes on all the same"
     )]
     OtherPlan {
-        /// The first field of [`PlanDescription`](crate::apollo::PlanDescription) that differs.
+        /// The first field of the [`Plan`](crate::Plan) that differs.
         field: String,
         /// The value in the checkpoint.
         saved: String,
@@ -101,6 +103,9 @@ pub enum CheckpointError {
         /// What Burn says.
         message: String,
     },
+    /// The run cannot be saved, or a run as saved cannot be restored.
+    #[error("the run does not fit a checkpoint")]
+    Run(#[source] ApolloError),
     /// A state of the user's is missing, of another type, or too large.
     #[error("state `{name}`: {message}")]
     State {
@@ -146,6 +151,12 @@ pub enum Damage {
     /// Its content is not what it should be.
     #[error("is malformed: {0}")]
     Malformed(String),
+}
+
+impl From<ApolloError> for CheckpointError {
+    fn from(error: ApolloError) -> Self {
+        Self::Run(error)
+    }
 }
 
 impl CheckpointError {

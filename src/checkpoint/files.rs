@@ -8,9 +8,9 @@ use super::sums::{Sums, checksum, checksum_of};
 use super::{CheckpointError, Damage};
 
 /// The files of a set.
-pub(super) const MODEL: &str = "model.bpk";
-pub(super) const OPTIM: &str = "optim.bpk";
-pub(super) const SCHEDULER: &str = "scheduler.bpk";
+pub(crate) const MODEL: &str = "model.bpk";
+pub(crate) const OPTIM: &str = "optim.bpk";
+pub(crate) const SCHEDULER: &str = "scheduler.bpk";
 pub(super) const MANIFEST: &str = "manifest.json";
 pub(super) const SUMS: &str = "SHA256SUMS";
 pub(super) const SUMMED: [&str; 4] = [MODEL, OPTIM, SCHEDULER, MANIFEST];

@@ -5,14 +5,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::files::{MANIFEST, MODEL, OPTIM, SCHEDULER};
+use super::format_v1::{LossV1, PlanV1};
 use super::{CheckpointError, Damage};
-use crate::apollo::PlanDescription;
-use crate::schedule::{LossPoint, Measurement};
+use crate::plan::Plan;
+use crate::policy::Measurement;
 
 /// What a set is, beside its records.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Manifest {
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Manifest {
     pub(super) format: String,
     pub(super) version: u64,
     /// The crate's version, for people.
@@ -20,24 +20,31 @@ pub(super) struct Manifest {
     /// Optimizer steps done.
     pub(super) step: u64,
     /// Epochs done, where the run counts them.
-    pub(super) epoch: Option<usize>,
+    pub(crate) epoch: Option<usize>,
     /// The value that the best sets are kept by.
     pub(super) metric: Option<f64>,
     /// Length of each record.
     pub(super) files: BTreeMap<String, u64>,
-    pub(super) plan: PlanDescription,
-    /// Losses that the growth policy was told, but not asked about yet.
-    pub(super) losses: Vec<LossPoint>,
-    /// Other numbers that it was told, but not asked about yet.
-    #[serde(default)]
-    pub(super) measured: Vec<Measurement>,
+    pub(super) plan: SavedPlan,
+    /// Target depth of each stack; in format 1 the plan holds them.
+    pub(super) targets: Vec<usize>,
+    /// Losses and other numbers that the growth policy has yet to see.
+    pub(super) measurements: Vec<Measurement>,
     /// The user's own: data position, configuration, random streams.
     pub(super) state: BTreeMap<String, Value>,
 }
 
+/// The plan of the run that wrote a set.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(super) enum SavedPlan {
+    Plan(Box<Plan>),
+    V1(Box<PlanV1>),
+}
+
 pub(super) const FORMAT: &str = "burn-apollo checkpoint";
 /// The version of the format that this crate writes, and the newest that it reads.
-pub(super) const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 2;
 /// The largest manifest.
 pub(super) const LIMIT: u64 = 1 << 24;
 
@@ -46,6 +53,80 @@ pub(super) const LIMIT: u64 = 1 << 24;
 struct Header {
     format: String,
     version: u64,
+}
+
+/// A manifest of a version that this crate reads, as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    format: String,
+    version: u64,
+    written_by: String,
+    step: u64,
+    epoch: Option<usize>,
+    metric: Option<f64>,
+    files: BTreeMap<String, u64>,
+    plan: Value,
+    #[serde(default)]
+    targets: Vec<usize>,
+    #[serde(default)]
+    measurements: Vec<Measurement>,
+    /// Of version 1.
+    #[serde(default)]
+    losses: Vec<LossV1>,
+    /// Of version 1.
+    #[serde(default)]
+    measured: Vec<Measurement>,
+    state: BTreeMap<String, Value>,
+}
+
+impl TryFrom<Written> for Manifest {
+    type Error = serde_json::Error;
+
+    fn try_from(written: Written) -> Result<Self, serde_json::Error> {
+        let Written { format, version, written_by, step, epoch, metric, files, state, .. } =
+            written;
+        let plan = match version {
+            1 => SavedPlan::V1(serde_json::from_value(written.plan)?),
+            _ => SavedPlan::Plan(serde_json::from_value(written.plan)?),
+        };
+        let mut measurements = written.measurements;
+        measurements.extend(written.losses.into_iter().map(Measurement::from));
+        measurements.extend(written.measured);
+        let targets = written.targets;
+        Ok(Self {
+            format,
+            version,
+            written_by,
+            step,
+            epoch,
+            metric,
+            files,
+            plan,
+            targets,
+            measurements,
+            state,
+        })
+    }
+}
+
+/// Of this version, with nothing in it.
+impl Default for Manifest {
+    fn default() -> Self {
+        Self {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            written_by: concat!("burn-apollo ", env!("CARGO_PKG_VERSION")).to_owned(),
+            step: 0,
+            epoch: None,
+            metric: None,
+            files: BTreeMap::new(),
+            plan: SavedPlan::Plan(Box::new(Plan::new(0))),
+            targets: Vec::new(),
+            measurements: Vec::new(),
+            state: BTreeMap::new(),
+        }
+    }
 }
 
 impl Manifest {
@@ -63,10 +144,13 @@ impl Manifest {
             let (path, found) = (set.to_owned(), header.version);
             return Err(CheckpointError::Version { path, found, known: VERSION });
         }
-        let manifest: Self = serde_json::from_slice(text).map_err(|e| malformed(e.to_string()))?;
-        if manifest.version == 0 {
+        if header.version == 0 {
             return Err(malformed("its `version` is 0".to_owned()));
         }
+        let written: Written =
+            serde_json::from_slice(text).map_err(|e| malformed(e.to_string()))?;
+        let manifest =
+            Self::try_from(written).map_err(|e| malformed(format!("its `plan`: {e}")))?;
         let names: Vec<&str> = manifest.files.keys().map(String::as_str).collect();
         match names == [MODEL, OPTIM, SCHEDULER] {
             true => Ok(manifest),
@@ -96,13 +180,12 @@ mod tests {
         serde_json::json!({
             "format": FORMAT, "version": VERSION, "written_by": "test", "step": 3, "epoch": null, "metric": 0.1,
             "files": {MODEL: 1, OPTIM: 2, SCHEDULER: 3},
-            "plan": {
-                "steps": 9, "targets": [4], "layers": [[1], [4]], "ends": [3, 9], "sampler": "Uniform",
-                "expander": "Interpolation", "policy": "FixedPolicy", "moments": "scaled",
-                "lr_at_growth": "keep", "seed": 0, "draw_per": "optimizer_step", "step_seeds": true
-            },
-            "losses": [{"step": 2, "loss": 2.5}, {"step": 3, "loss": "NaN"}],
-            "measured": [{"step": 3, "name": "norm", "value": "inf"}],
+            "plan": {"steps": 9, "schedule": {"stages": [{"layers": 1, "until": {"step": 3}}, {"layers": 4}]}},
+            "targets": [4],
+            "measurements": [
+                {"step": 2, "name": "loss", "value": 2.5, "depth": 1}, {"step": 3, "name": "loss", "value": "NaN"},
+                {"step": 3, "name": "norm", "value": "inf"}
+            ],
             "state": {"data": {"offset": 7}}
         })
     }
@@ -114,11 +197,33 @@ mod tests {
     #[test]
     fn manifests_round_trip() {
         let found = parse(&manifest()).unwrap();
-        assert!(found.losses[1].loss.is_nan());
+        assert!(found.measurements[1].value.is_nan());
         let text = found.to_json().unwrap();
         let again = Manifest::parse(&text, Path::new("set")).unwrap();
         assert_eq!(again.to_json().unwrap(), text);
         assert_eq!(again.metric, Some(0.1));
+    }
+
+    #[test]
+    fn version_1_is_read() {
+        let mut manifest = manifest();
+        manifest["version"] = 1.into();
+        manifest["plan"] = serde_json::json!({
+            "steps": 9, "targets": [4], "layers": [[1], [4]], "ends": [3, 9], "sampler": "Uniform",
+            "expander": "Interpolation", "policy": "FixedPolicy", "moments": "scaled",
+            "lr_at_growth": "keep", "seed": 0, "draw_per": "optimizer_step", "step_seeds": true
+        });
+        let fields = manifest.as_object_mut().unwrap();
+        fields.remove("targets");
+        fields.remove("measurements");
+        fields.insert("losses".to_owned(), serde_json::json!([{"step": 2, "loss": 2.5}]));
+        let norm = serde_json::json!([{"step": 3, "name": "norm", "value": "inf"}]);
+        fields.insert("measured".to_owned(), norm);
+        let found = parse(&manifest).unwrap();
+        assert!(matches!(found.plan, SavedPlan::V1(_)));
+        let values: Vec<_> =
+            found.measurements.iter().map(|m| (m.step, m.name.as_str(), m.value)).collect();
+        assert_eq!(values, [(2, "loss", 2.5), (3, "norm", f64::INFINITY)]);
     }
 
     #[test]
@@ -129,15 +234,21 @@ mod tests {
             parse(&manifest).unwrap_err().to_string()
         };
         assert!(with("format", "zip".into()).contains("`format`"));
-        assert!(with("version", 2.into()).contains("version 2"));
+        assert!(with("version", 3.into()).contains("version 3"));
+        assert!(with("version", 1.into()).contains("`plan`"));
         assert!(with("version", 0.into()).contains("`version`"));
         assert!(with("step", (-1).into()).contains("malformed"));
         assert!(with("surprise", 1.into()).contains("surprise"));
         assert!(with("files", serde_json::json!({"../model.bpk": 1})).contains("`files`"));
-        assert!(with("losses", serde_json::json!([{"step": 1, "loss": "many"}])).contains("many"));
+        let many = serde_json::json!([{"step": 1, "name": "loss", "value": "many"}]);
+        assert!(with("measurements", many).contains("many"));
+        assert!(with("plan", serde_json::json!({"steps": 9, "sampler": "dice"})).contains("dice"));
         // A later version may have any other fields: it is known by its header alone.
         let later = serde_json::json!({"format": FORMAT, "version": 7, "chunks": []});
-        assert!(matches!(parse(&later), Err(CheckpointError::Version { found: 7, known: 1, .. })));
+        assert!(matches!(
+            parse(&later),
+            Err(CheckpointError::Version { found: 7, known: VERSION, .. })
+        ));
         assert!(Manifest::parse(b"{", Path::new("set")).unwrap_err().is_damage());
     }
 }

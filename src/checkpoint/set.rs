@@ -1,4 +1,3 @@
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
@@ -7,17 +6,20 @@ use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::store::{ModuleRecord, RecordError};
 use burn::tensor::Bytes;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::CheckpointError;
 use super::files::{self, MANIFEST, MODEL, OPTIM, SCHEDULER};
-use super::manifest::{self, Manifest};
-use super::pack::Pack;
+use super::format_v1::PlanV1;
+use super::manifest::{self, Manifest, SavedPlan};
 use super::sums::Sums;
-use crate::apollo::{Apollo, PROGRESS_PATH, PlanDescription, join_halves};
-use crate::panic::panic_message;
+use crate::apollo::Apollo;
+use crate::panic::caught;
+use crate::plan::Plan;
 use crate::stack::Growable;
+use crate::wire::Pack;
 
 /// A checkpoint whose files were all found to be as they were written.
 #[derive(Debug, Clone)]
@@ -68,9 +70,12 @@ impl CheckpointSet {
         self.manifest.metric
     }
 
-    /// The plan of the run that wrote the set.
-    pub fn plan(&self) -> &PlanDescription {
-        &self.manifest.plan
+    /// The plan of the run that wrote the set; none for a set of format 1, which only describes it.
+    pub fn plan(&self) -> Option<&Plan> {
+        match &self.manifest.plan {
+            SavedPlan::Plan(plan) => Some(plan),
+            SavedPlan::V1(_) => None,
+        }
     }
 
     /// A state that was saved with [`Snapshot::with_state`](super::Snapshot::with_state).
@@ -109,10 +114,9 @@ impl CheckpointSet {
         optim: ModuleOptimizer,
         scheduler: ModuleLrScheduler,
     ) -> Result<Restored<M>, CheckpointError> {
-        let apollo = self.model(apollo)?;
-        let optim = load_optim(optim, self.read(OPTIM)?, &apollo)?;
+        let apollo = self.load_model(apollo)?;
+        let optim = load_optim(optim, self.read(OPTIM)?, apollo.model())?;
         let scheduler = load_scheduler(scheduler, self.read(SCHEDULER)?)?;
-        apollo.tell_again(&self.manifest.losses, &self.manifest.measured);
         Ok((apollo, optim, scheduler))
     }
 
@@ -122,20 +126,16 @@ impl CheckpointSet {
     ///
     /// As [`load`](Self::load).
     pub fn load_model<M: Growable>(&self, apollo: Apollo<M>) -> Result<Apollo<M>, CheckpointError> {
-        let apollo = self.model(apollo)?;
-        apollo.tell_again(&self.manifest.losses, &self.manifest.measured);
+        if !self.other_plan {
+            same_plan(&self.manifest, &apollo)?;
+        }
+        let mut apollo = load_model(apollo, self.read(MODEL)?)?;
+        apollo.set_measurements(self.manifest.measurements.clone());
         Ok(apollo)
     }
 
-    fn model<M: Growable>(&self, apollo: Apollo<M>) -> Result<Apollo<M>, CheckpointError> {
-        if !self.other_plan {
-            same_plan(&self.manifest.plan, &apollo.describe())?;
-        }
-        load_model(apollo, self.read(MODEL)?)
-    }
-
     /// A record's bytes, checked once more.
-    pub(super) fn read(&self, file: &str) -> Result<Bytes, CheckpointError> {
+    pub(crate) fn read(&self, file: &str) -> Result<Bytes, CheckpointError> {
         let length = self.manifest.files.get(file).copied().unwrap_or(0);
         let bytes = files::read_checked(&self.path, file, &self.sums, length)?;
         Ok(Bytes::from_bytes_vec(bytes).shared())
@@ -143,25 +143,21 @@ impl CheckpointSet {
 }
 
 /// Loads a model's record, of any stage.
-pub(super) fn load_model<M: Growable>(
-    apollo: Apollo<M>,
-    bytes: Bytes,
-) -> Result<Apollo<M>, CheckpointError> {
+fn load_model<M: Growable>(apollo: Apollo<M>, bytes: Bytes) -> Result<Apollo<M>, CheckpointError> {
     let misfit = misfit(MODEL);
     apollo.sync_buffers();
     let pack = Pack::read(&bytes).map_err(&misfit)?;
-    let words = progress_words(&pack).map_err(&misfit)?;
-    // The layers of the record's stage, whatever they hold, know what kinds of numbers belong into them.
-    caught(&misfit, || apollo.clone().restored(&words).map_err(|e| misfit(e.to_string())))
-        .and_then(|shaped| pack.check_model(&shaped).map_err(&misfit))?;
-    caught(&misfit, || {
+    let words = pack.progress_words().map_err(&misfit)?;
+    without_panic(&misfit, || {
         let record = ModuleRecord::from_bytes(bytes).map_err(|e| misfit(e.to_string()))?;
-        apollo.try_load_record(record).map_err(|e| misfit(e.to_string()))
+        // The layers of the record's stage, whatever they hold, know what kinds of numbers belong into them.
+        let check = |model: &_| pack.check_model(model).map_err(&misfit);
+        apollo.loaded(words, record, check, &misfit)
     })
 }
 
 /// Loads an optimizer's record for the parameters of `model`.
-pub(super) fn load_optim(
+fn load_optim(
     optim: ModuleOptimizer,
     bytes: Bytes,
     model: &impl Module,
@@ -169,7 +165,7 @@ pub(super) fn load_optim(
     let misfit = misfit(OPTIM);
     let pack = Pack::read(&bytes).map_err(&misfit)?;
     pack.check_optim(model).map_err(&misfit)?;
-    caught(&misfit, || {
+    without_panic(&misfit, || {
         let record = OptimizerRecord::from_bytes(bytes).map_err(|e| misfit(e.to_string()))?;
         let optim = optim.load_record(record);
         // Burn leaves out what it cannot rebuild, and changes what is in another precision, without a word.
@@ -185,13 +181,13 @@ pub(super) fn load_optim(
 }
 
 /// Loads a learning-rate scheduler's record.
-pub(super) fn load_scheduler(
+fn load_scheduler(
     scheduler: ModuleLrScheduler,
     bytes: Bytes,
 ) -> Result<ModuleLrScheduler, CheckpointError> {
     let misfit = misfit(SCHEDULER);
     let error = |e: RecordError| misfit(e.to_string());
-    caught(&misfit, || {
+    without_panic(&misfit, || {
         let record = LrSchedulerRecord::from_bytes(bytes.clone()).map_err(error)?;
         let written = record.clone().into_bytes().map_err(error)?;
         let scheduler = scheduler.load_record(record);
@@ -206,45 +202,48 @@ pub(super) fn load_scheduler(
     })
 }
 
-/// Where a run stood, from its model's record.
-pub(super) fn progress_words(pack: &Pack) -> Result<Vec<u64>, String> {
-    let halves = pack.integers(PROGRESS_PATH);
-    let none = || format!("it does not hold `{PROGRESS_PATH}`, so it is no record of an `Apollo`");
-    Ok(join_halves(&halves.ok_or_else(none)?))
-}
-
 fn misfit(file: &'static str) -> impl Fn(String) -> CheckpointError {
     move |message| CheckpointError::Misfit { file, message }
 }
 
 /// Burn panics at some records: an error all the same.
-fn caught<T>(
+fn without_panic<T>(
     misfit: &impl Fn(String) -> CheckpointError,
     load: impl FnOnce() -> Result<T, CheckpointError>,
 ) -> Result<T, CheckpointError> {
-    catch_unwind(AssertUnwindSafe(load))
-        .unwrap_or_else(|panic| Err(misfit(panic_message(panic.as_ref()))))
+    caught(load).unwrap_or_else(|message| Err(misfit(message)))
 }
 
 /// # Errors
 ///
 /// [`CheckpointError::OtherPlan`] with the first field that differs.
-fn same_plan(saved: &PlanDescription, now: &PlanDescription) -> Result<(), CheckpointError> {
-    let fields = |plan: &PlanDescription| match serde_json::to_value(plan) {
-        Ok(Value::Object(fields)) => fields,
-        _ => serde_json::Map::new(),
+fn same_plan<M>(saved: &Manifest, apollo: &Apollo<M>) -> Result<(), CheckpointError> {
+    let (before, now) = match &saved.plan {
+        SavedPlan::V1(plan) => (fields(plan), fields(&PlanV1::of(apollo))),
+        SavedPlan::Plan(plan) => {
+            let with_targets = |plan: &Plan, targets: &[usize]| {
+                let mut fields = fields(plan);
+                fields.insert("targets".to_owned(), targets.into());
+                fields
+            };
+            (with_targets(plan, &saved.targets), with_targets(apollo.plan(), apollo.targets()))
+        }
     };
-    if saved == now {
+    let mut names = before.keys().chain(now.keys());
+    let Some(field) = names.find(|field| before.get(*field) != now.get(*field)) else {
         return Ok(());
-    }
-    let (saved, now) = (fields(saved), fields(now));
-    let differs = saved.iter().find(|(field, value)| now.get(*field) != Some(*value));
-    match differs {
-        Some((field, value)) => Err(CheckpointError::OtherPlan {
-            field: field.clone(),
-            saved: value.to_string(),
-            now: now.get(field).map(Value::to_string).unwrap_or_default(),
-        }),
-        None => Ok(()),
+    };
+    let value = |fields: &Map<String, Value>| {
+        fields.get(field).map_or_else(|| "nothing".to_owned(), Value::to_string)
+    };
+    let (saved, now) = (value(&before), value(&now));
+    Err(CheckpointError::OtherPlan { field: field.clone(), saved, now })
+}
+
+/// The fields of a plan by name.
+fn fields(plan: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(plan) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
     }
 }

@@ -10,10 +10,11 @@ use serde_json::Value;
 
 use super::CheckpointError;
 use super::files::{MODEL, OPTIM, SCHEDULER};
-use super::pack::Pack;
-use crate::apollo::{Apollo, PlanDescription};
-use crate::schedule::{LossPoint, Measurement};
+use crate::apollo::Apollo;
+use crate::plan::Plan;
+use crate::policy::Measurement;
 use crate::stack::Growable;
+use crate::wire::Pack;
 
 /// All that a run needs to go on, at one moment: what a [`CheckpointStore`](super::CheckpointStore) saves as a set.
 ///
@@ -23,45 +24,54 @@ pub struct Snapshot {
     pub(super) step: u64,
     pub(super) epoch: Option<usize>,
     pub(super) metric: Option<f64>,
-    pub(super) plan: PlanDescription,
-    pub(super) losses: Vec<LossPoint>,
-    pub(super) measured: Vec<Measurement>,
+    pub(super) plan: Plan,
+    pub(super) targets: Vec<usize>,
+    pub(super) measurements: Vec<Measurement>,
     pub(super) state: BTreeMap<String, Value>,
     pub(super) files: [(&'static str, Bytes); 3],
 }
 
 impl Snapshot {
-    /// The run between two optimizer steps: the model with its position and plan, the losses and measurements that its growth policy
-    /// has yet to hear, the optimizer's state and the learning-rate scheduler's.
+    /// The run between two optimizer steps: the model with its position and plan, the losses and other numbers that its growth
+    /// policy has yet to see, the optimizer's state and the learning-rate scheduler's.
     ///
     /// Gradients that are being accumulated are not part of it: take it before the first micro-batch of a step.
     ///
     /// # Errors
     ///
-    /// [`CheckpointError::Encode`] where Burn cannot put a record into bytes.
+    /// [`CheckpointError::Encode`] where Burn cannot put a record into bytes, [`CheckpointError::Run`] where the growth
+    /// policy would not take its own state back.
     pub fn new<M: Growable>(
         apollo: &Apollo<M>,
         optim: &ModuleOptimizer,
         scheduler: &ModuleLrScheduler,
     ) -> Result<Self, CheckpointError> {
         apollo.sync_buffers();
+        let model = apollo.module().map_err(CheckpointError::Run)?;
         let files = [
-            encode(MODEL, apollo.clone().into_record().into_bytes())?,
+            encode(MODEL, model.into_record().into_bytes())?,
             encode(OPTIM, optim.to_record().into_bytes())?,
             encode(SCHEDULER, scheduler.to_record().into_bytes())?,
         ];
-        let (losses, measured) = apollo.unheard();
-        let files = Self::of_files(apollo.step_count(), apollo.describe(), files);
-        Ok(Self { losses, measured, ..files })
+        let (plan, targets) = (apollo.plan().clone(), apollo.targets().to_vec());
+        let snapshot = Self::of_files(apollo.step_count(), plan, targets, files);
+        Ok(Self { measurements: apollo.measurements().to_vec(), ..snapshot })
     }
 
-    pub(super) fn of_files(
+    pub(crate) fn of_files(
         step: u64,
-        plan: PlanDescription,
+        plan: Plan,
+        targets: Vec<usize>,
         files: [(&'static str, Bytes); 3],
     ) -> Self {
-        let (losses, measured, state) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Self { step, epoch: None, metric: None, plan, losses, measured, state, files }
+        let (measurements, state) = (Vec::new(), BTreeMap::new());
+        Self { step, epoch: None, metric: None, plan, targets, measurements, state, files }
+    }
+
+    /// With these states alone.
+    #[cfg(feature = "train")]
+    pub(crate) fn with_states(self, state: BTreeMap<String, Value>) -> Self {
+        Self { state, ..self }
     }
 
     /// Adds a state of your own under a name: the position in the data, the configuration, whatever the run goes by
@@ -115,7 +125,7 @@ impl Snapshot {
 }
 
 /// A user's state as JSON.
-pub(super) fn to_value(
+pub(crate) fn to_value(
     name: &str,
     state: &(impl Serialize + ?Sized),
 ) -> Result<Value, CheckpointError> {
@@ -124,7 +134,7 @@ pub(super) fn to_value(
 }
 
 /// A record as the bytes of a file.
-pub(super) fn encode(
+pub(crate) fn encode(
     file: &'static str,
     bytes: Result<Bytes, RecordError>,
 ) -> Result<(&'static str, Bytes), CheckpointError> {

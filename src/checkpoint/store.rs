@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::files::{self, MANIFEST, SUMS};
-use super::manifest::{FORMAT, Manifest, VERSION};
+use super::manifest::{Manifest, SavedPlan};
 use super::sums::Sums;
 use super::{CheckpointError, CheckpointSet, Retention, Snapshot};
 
 /// A folder of checkpoints, open for one run.
 ///
 /// A [set](CheckpointSet) is written aside, brought to the disk, and becomes visible by one rename; then it is read
-/// back, and only a set found good there lets older ones go. So at any instant, a crash or a loss of power leaves the
+/// back, and only a set found good there lets older ones be removed. So at any instant, a crash or a loss of power leaves the
 /// last good set in place. Sets are folders called `000012-step-700`: the number counts what was written, and the
 /// highest is the newest, whatever its step.
 ///
@@ -35,18 +35,18 @@ pub struct SaveReport {
     pub path: PathBuf,
     /// Bytes written.
     pub bytes: u64,
-    /// Older sets that were let go.
+    /// Older sets that were removed.
     pub removed: Vec<PathBuf>,
-    /// Why older sets that should be let go are still there; the new one is good all the same.
+    /// Why older sets that should be gone are still there; the new one is good all the same.
     pub not_removed: Vec<CheckpointError>,
 }
 
-/// The newest good set of a folder.
+/// A good set that was found in a folder.
 #[derive(Debug)]
-pub struct LatestGood {
+pub struct FoundSet {
     /// The set.
     pub set: CheckpointSet,
-    /// What is wrong with the newer ones, the newest first.
+    /// What is wrong with those that would have come before it, in that order.
     pub stepped_over: Vec<CheckpointError>,
 }
 
@@ -84,7 +84,7 @@ impl CheckpointStore {
         &self.path
     }
 
-    /// Writes a set, and lets go of older ones by the store's [`Retention`].
+    /// Writes a set, and removes older ones by the store's [`Retention`].
     ///
     /// # Errors
     ///
@@ -96,7 +96,7 @@ impl CheckpointStore {
     }
 
     /// Writes a set, and keeps those of the good ones, by number and metric, that `kept` names.
-    pub(super) fn save_keeping(
+    pub(crate) fn save_keeping(
         &self,
         snapshot: Snapshot,
         kept: impl FnOnce(&[(u64, Option<f64>)]) -> BTreeSet<u64>,
@@ -127,7 +127,7 @@ impl CheckpointStore {
     ///
     /// [`CheckpointError::NoneGood`] when there are sets, but only damaged ones: begin anew only after you looked at
     /// them. [`CheckpointError::Version`] when a set is of a later version of this crate.
-    pub fn latest_good(&self) -> Result<Option<LatestGood>, CheckpointError> {
+    pub fn latest_good(&self) -> Result<Option<FoundSet>, CheckpointError> {
         let mut damaged = self.damaged();
         first_good(&self.path, self.sets()?.into_iter().rev(), |number| {
             damaged.insert(number);
@@ -140,7 +140,7 @@ impl CheckpointStore {
     /// # Errors
     ///
     /// As [`latest_good`](Self::latest_good).
-    pub fn best_good(&self) -> Result<Option<LatestGood>, CheckpointError> {
+    pub fn best_good(&self) -> Result<Option<FoundSet>, CheckpointError> {
         let mut damaged = self.damaged();
         let sets = self.sets()?;
         let metric = |path: &PathBuf| read_manifest(path).ok().and_then(|m| m.metric);
@@ -174,7 +174,7 @@ impl CheckpointStore {
     }
 
     /// The sets' numbers and folders in order of writing, good or not.
-    pub(super) fn sets(&self) -> Result<Vec<(u64, PathBuf)>, CheckpointError> {
+    pub(crate) fn sets(&self) -> Result<Vec<(u64, PathBuf)>, CheckpointError> {
         sets_in(&self.path)
     }
 
@@ -211,7 +211,7 @@ impl CheckpointStore {
     }
 
     /// Removes a set; a crash halfway leaves no half of it under its name.
-    pub(super) fn remove(&self, set: &Path) -> Result<(), CheckpointError> {
+    pub(crate) fn remove(&self, set: &Path) -> Result<(), CheckpointError> {
         let name = set.file_name().unwrap_or_default().to_string_lossy();
         let aside = self.path.join(format!("{REMOVING}{name}"));
         fs::rename(set, &aside)
@@ -225,26 +225,26 @@ impl CheckpointStore {
 }
 
 /// The newest good set in a folder that another process may be writing to: for looking at a run, or for taking a model
-/// out of it. The set may be let go by that process at any time.
+/// out of it. The set may be removed by that process at any time.
 ///
 /// # Errors
 ///
 /// As [`CheckpointStore::latest_good`].
-pub fn latest_good(path: impl AsRef<Path>) -> Result<Option<LatestGood>, CheckpointError> {
+pub fn latest_good(path: impl AsRef<Path>) -> Result<Option<FoundSet>, CheckpointError> {
     let path = path.as_ref();
     first_good(path, sets_in(path)?.into_iter().rev(), |_| {})
 }
 
-/// The first good one of `sets`; the numbers of the damaged ones before it are told.
+/// The first good one of `sets`; `damaged` gets the numbers of the damaged ones before it.
 fn first_good(
     folder: &Path,
     sets: impl Iterator<Item = (u64, PathBuf)>,
     mut damaged: impl FnMut(u64),
-) -> Result<Option<LatestGood>, CheckpointError> {
+) -> Result<Option<FoundSet>, CheckpointError> {
     let mut stepped_over = Vec::new();
     for (number, path) in sets {
         match CheckpointSet::open(&path) {
-            Ok(set) => return Ok(Some(LatestGood { set, stepped_over })),
+            Ok(set) => return Ok(Some(FoundSet { set, stepped_over })),
             Err(error) if error.is_damage() => {
                 damaged(number);
                 stepped_over.push(error);
@@ -281,7 +281,7 @@ fn make_dir(path: &Path) -> Result<(), CheckpointError> {
 
 /// Writes all files of a set into the new folder `dir` and waits until they are on the disk.
 fn write_set(dir: &Path, snapshot: Snapshot) -> Result<u64, CheckpointError> {
-    let Snapshot { step, epoch, metric, plan, losses, measured, state, files } = snapshot;
+    let Snapshot { step, epoch, metric, plan, targets, measurements, state, files } = snapshot;
     fs::create_dir(dir).map_err(CheckpointError::io("made", dir))?;
     let (mut sums, mut lengths) = (Vec::new(), BTreeMap::new());
     for (name, bytes) in &files {
@@ -290,17 +290,15 @@ fn write_set(dir: &Path, snapshot: Snapshot) -> Result<u64, CheckpointError> {
     }
     let records: u64 = lengths.values().sum();
     let manifest = Manifest {
-        format: FORMAT.to_owned(),
-        version: VERSION,
-        written_by: concat!("burn-apollo ", env!("CARGO_PKG_VERSION")).to_owned(),
         step,
         epoch,
         metric,
         files: lengths,
-        plan,
-        losses,
-        measured,
+        plan: SavedPlan::Plan(Box::new(plan)),
+        targets,
+        measurements,
         state,
+        ..Manifest::default()
     };
     let text = manifest.to_json()?;
     sums.push((MANIFEST.to_owned(), files::write(dir, MANIFEST, &text)?));
@@ -310,7 +308,7 @@ fn write_set(dir: &Path, snapshot: Snapshot) -> Result<u64, CheckpointError> {
     Ok(records + (text.len() + sums.len()) as u64)
 }
 
-pub(super) fn read_manifest(set: &Path) -> Result<Manifest, CheckpointError> {
+pub(crate) fn read_manifest(set: &Path) -> Result<Manifest, CheckpointError> {
     let sums = files::read_sums(set)?;
     let text = files::read_checked(set, MANIFEST, &sums, super::manifest::LIMIT)?;
     Manifest::parse(&text, set)

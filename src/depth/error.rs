@@ -49,4 +49,26 @@ pub enum DepthError {
         /// Greatest depth of the answer.
         found_high: usize,
     },
+    /// A name that is no sampler's.
+    #[error("`sampler`: {name:?} is unknown; there are {}", super::Sampler::NAMES.join(", "))]
+    UnknownSampler {
+        /// The name found.
+        name: String,
+    },
+    /// A plan names a sampler of a user's own, which the program has not supplied.
+    #[error(
+        "`sampler`: the plan names {name:?}, which the program must supply: `plan.with_sampler(Sampler::custom({name:?}, …)?)`"
+    )]
+    NotSupplied {
+        /// The sampler's name.
+        name: String,
+    },
+    /// A depth beyond any model's: its distribution would not fit into memory.
+    #[error("a depth of {depth} is too much: at most {limit}")]
+    TooDeep {
+        /// The depth.
+        depth: usize,
+        /// The greatest depth.
+        limit: usize,
+    },
 }

@@ -3,7 +3,7 @@
 //! A stage that holds `N` unique layers of a target depth `L` runs every step at a *virtual depth*
 //! `D`, `N ≤ D ≤ L`. A [`DepthSampler`] gives the exact distribution of `D` as a [`DepthPmf`], which
 //! is built once per stage; [`draw`] takes one value from it as a pure function of a seed and the
-//! optimizer step. No tensor is known here.
+//! optimizer step. A [`Sampler`] is one of them as data, for a plan. No tensor is known here.
 //!
 //! | sampler | distribution of `D` | source |
 //! |---|---|---|
@@ -18,6 +18,7 @@ mod draw;
 mod error;
 mod lvps;
 mod pmf;
+mod sampler;
 mod sigmoid;
 mod uniform;
 
@@ -26,6 +27,7 @@ pub use draw::{DrawPer, draw};
 pub use error::DepthError;
 pub use lvps::Lvps;
 pub use pmf::DepthPmf;
+pub use sampler::Sampler;
 pub use sigmoid::Sigmoid;
 pub use uniform::Uniform;
 
@@ -35,8 +37,9 @@ use core::fmt::Debug;
 ///
 /// # Contract
 ///
-/// [`Apollo`](crate::Apollo) calls [`pmf`](Self::pmf) once per stage and stack, when the stage
-/// begins (also after a resume), and draws from the result at every step. The answer must depend on
+/// [`Apollo`](crate::Apollo) calls [`pmf`](Self::pmf) for every stage and stack when a run is set up, so that a wrong
+/// sampler is found before the run, and again when a stage begins (also after a resume); it draws from the result at
+/// every step. The answer must depend on
 /// the arguments and the sampler's own parameters alone: all devices and all resumed runs rely on
 /// getting the same one. `unique` is at least 1 and at most `target`; a stage without layers runs at
 /// depth 0 and asks no sampler. Depths outside `unique..=target` are refused
@@ -79,10 +82,3 @@ pub trait DepthSampler: Debug + Send + Sync {
 }
 
 const _: Option<&dyn DepthSampler> = None; // stays object-safe
-
-/// A sampler chosen at run time.
-impl DepthSampler for Box<dyn DepthSampler> {
-    fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, DepthError> {
-        self.as_ref().pmf(unique, target)
-    }
-}

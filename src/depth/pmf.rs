@@ -30,8 +30,9 @@ impl DepthPmf {
     ///
     /// # Errors
     ///
-    /// [`DepthError::Weight`] and [`DepthError::NoWeight`].
+    /// [`DepthError::Weight`], [`DepthError::NoWeight`] and [`DepthError::TooDeep`].
     pub fn from_weights(lowest: usize, weights: Vec<f64>) -> Result<Self, DepthError> {
+        check_depth(lowest.saturating_add(weights.len()))?;
         for (i, &w) in weights.iter().enumerate() {
             if !(w >= 0.0 && w.is_finite()) {
                 return Err(DepthError::Weight { depth: lowest + i, found: w });
@@ -120,7 +121,17 @@ pub(super) fn check_range(unique: usize, target: usize) -> Result<(), DepthError
     if unique == 0 || unique > target {
         return Err(DepthError::Unique { unique, target });
     }
-    Ok(())
+    check_depth(target)
+}
+
+/// More layers than any model has.
+const LIMIT: usize = 1 << 20;
+
+fn check_depth(depth: usize) -> Result<(), DepthError> {
+    match depth > LIMIT {
+        true => Err(DepthError::TooDeep { depth, limit: LIMIT }),
+        false => Ok(()),
+    }
 }
 
 #[cfg(test)]

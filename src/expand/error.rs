@@ -60,4 +60,26 @@ pub enum ExpandError {
         /// Target layers of the answer.
         found_target: usize,
     },
+    /// More layers than any model has: they would not fit into memory.
+    #[error("cannot map to {target} layers: at most {limit}")]
+    TooManyLayers {
+        /// Layers asked for.
+        target: usize,
+        /// The greatest number of layers.
+        limit: usize,
+    },
+    /// A name that is no expander's.
+    #[error("`expander`: {name:?} is unknown; there are {} and tables for others", super::Expansion::NAMES.join(", "))]
+    UnknownExpander {
+        /// The name found.
+        name: String,
+    },
+    /// A plan names an expander of a user's own, which the program has not supplied.
+    #[error(
+        "`expander`: the plan names {name:?}, which the program must supply: `plan.with_expander(Expansion::custom({name:?}, …)?)`"
+    )]
+    NotSupplied {
+        /// The expander's name.
+        name: String,
+    },
 }

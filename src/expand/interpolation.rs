@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{ExpandError, Expander, LayerMap};
+use super::{ExpandError, Expander, LayerMap, map::check_range};
 
 /// Neighbouring copies: layer `i` comes from `floor(i·N/L)` (Apollo, arXiv 2401.09192; "extend" in
 /// the authors' code, which computes it in floating point and misses it for some pairs).
@@ -17,9 +17,7 @@ pub struct Interpolation;
 
 impl Expander for Interpolation {
     fn map(&self, source: usize, target: usize) -> Result<LayerMap, ExpandError> {
-        if source == 0 || source > target {
-            return Err(ExpandError::Range { source_layers: source, target });
-        }
+        check_range(source, target)?;
         LayerMap::new(source, (0..target).map(|i| i * source / target).collect())
     }
 }

@@ -43,6 +43,20 @@ impl TryFrom<RawMap> for LayerMap {
     }
 }
 
+/// More layers than any model has.
+const LIMIT: usize = 1 << 20;
+
+/// What every expander can be asked for.
+pub(super) fn check_range(source: usize, target: usize) -> Result<(), ExpandError> {
+    match (source, target) {
+        (_, target) if target > LIMIT => Err(ExpandError::TooManyLayers { target, limit: LIMIT }),
+        (source, target) if source == 0 || source > target => {
+            Err(ExpandError::Range { source_layers: source, target })
+        }
+        _ => Ok(()),
+    }
+}
+
 impl LayerMap {
     /// A map from `source` layers to `layers.len()`.
     ///

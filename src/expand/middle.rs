@@ -2,7 +2,7 @@ use core::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ExpandError, Expander, LayerMap};
+use super::{ExpandError, Expander, LayerMap, map::check_range};
 
 /// Copies of the middle block, inserted after it (MIDAS, Saunshi et al., NeurIPS 2024, arXiv 2409.19044).
 ///
@@ -43,9 +43,7 @@ impl MiddleStacking {
 
 impl Expander for MiddleStacking {
     fn map(&self, source: usize, target: usize) -> Result<LayerMap, ExpandError> {
-        if source == 0 || source > target {
-            return Err(ExpandError::Range { source_layers: source, target });
-        }
+        check_range(source, target)?;
         let block = self.block().min(source);
         let end = (source / block).div_ceil(2) * block;
         let (copies, rest) = ((target - source) / block, (target - source) % block);

@@ -2,7 +2,7 @@
 //!
 //! The same map serves two ends: every step it runs `N` unique layers at a virtual depth `D`, and
 //! at a growth it says which old layer each new layer is a copy of. All arithmetic is on integers.
-//! No tensor is known here.
+//! An [`Expansion`] is one of them as data, for a plan. No tensor is known here.
 //!
 //! | expander | 3 → 8 | growth changes nothing at virtual depth `D ≥ N'` |
 //! |---|---|---|
@@ -14,6 +14,7 @@
 //! zero, which change nothing at the unique layers, whatever the map and the ratio.
 
 mod error;
+mod expansion;
 mod interpolation;
 mod map;
 mod middle;
@@ -21,11 +22,11 @@ mod new_layers;
 mod stacking;
 
 pub use error::ExpandError;
+pub use expansion::Expansion;
 pub use interpolation::Interpolation;
 pub use map::LayerMap;
 pub use middle::MiddleStacking;
 pub use new_layers::NewLayers;
-pub(crate) use new_layers::meant_by;
 pub use stacking::Stacking;
 
 use core::fmt::Debug;
@@ -36,7 +37,7 @@ use core::fmt::Debug;
 ///
 /// [`Apollo`](crate::Apollo) calls [`map`](Self::map) for the virtual depth of every stage and step
 /// and for every growth, with `1 ≤ source ≤ target`. The answer must depend on the arguments and the
-/// expander's own parameters alone: a resumed run asks again and must hear the same. The answer must
+/// expander's own parameters alone: a resumed run asks again and must get the same map. The answer must
 /// be a map from `source` layers to exactly `target`; [`LayerMap::new`] checks the rest.
 ///
 /// # Example
@@ -69,24 +70,3 @@ pub trait Expander: Debug + Send + Sync {
 }
 
 const _: Option<&dyn Expander> = None; // stays object-safe
-
-/// Asks `expander` and holds it to its contract.
-pub(crate) fn checked_map(
-    expander: &dyn Expander,
-    source: usize,
-    target: usize,
-) -> Result<LayerMap, ExpandError> {
-    if source == target {
-        return Ok(LayerMap::identity(source));
-    }
-    let map = expander.map(source, target)?;
-    if map.source() != source || map.target() != target {
-        return Err(ExpandError::Contract {
-            source_layers: source,
-            target,
-            found_source: map.source(),
-            found_target: map.target(),
-        });
-    }
-    Ok(map)
-}

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{ExpandError, Expander, LayerMap};
+use super::{ExpandError, Expander, LayerMap, map::check_range};
 
 /// Whole copies on top of each other; a short last chunk takes the top layers (StackBERT, Gong et
 /// al., ICML 2019; "stack" in the Apollo authors' code).
@@ -16,9 +16,7 @@ pub struct Stacking;
 
 impl Expander for Stacking {
     fn map(&self, source: usize, target: usize) -> Result<LayerMap, ExpandError> {
-        if source == 0 || source > target {
-            return Err(ExpandError::Range { source_layers: source, target });
-        }
+        check_range(source, target)?;
         let (copies, rest) = (target / source, target % source);
         let whole = (0..copies).flat_map(|_| 0..source);
         LayerMap::new(source, whole.chain(source - rest..source).collect())

@@ -1,5 +1,6 @@
-use burn::store::RecordError;
 use thiserror::Error;
+
+use crate::schedule::ScheduleError;
 
 /// What is wrong with carrying optimizer state over.
 #[derive(Debug, Error)]
@@ -60,14 +61,29 @@ pub enum OptimError {
         /// State tensors it holds afterwards.
         found: usize,
     },
+    /// The highest rate of a scheduler lies outside Burn's range.
+    #[error("the peak learning rate must be above 0 and at most 1, found {found}")]
+    Rate {
+        /// The rate found.
+        found: f64,
+    },
+    /// The shape of the learning rate.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// Burn refuses a scheduler.
+    #[error("the learning-rate scheduler cannot be made: {message}")]
+    Scheduler {
+        /// What Burn says.
+        message: String,
+    },
 }
 
 impl OptimError {
-    pub(super) fn writing(error: RecordError) -> Self {
-        Self::Record { action: "written", message: error.to_string() }
+    pub(super) fn writing(message: String) -> Self {
+        Self::Record { action: "written", message }
     }
 
-    pub(super) fn reading(error: impl ToString) -> Self {
-        Self::Record { action: "read", message: error.to_string() }
+    pub(super) fn reading(message: String) -> Self {
+        Self::Record { action: "read", message }
     }
 }

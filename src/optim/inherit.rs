@@ -1,13 +1,13 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use burn::module::ParamId;
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::tensor::{DType, Device, TensorData};
-use burn_pack::{Reader, Scalar, Tensor, Writer};
 use serde::{Deserialize, Serialize};
 
 use super::{MomentOrders, OptimError};
 use crate::stack::ParamOrigin;
+use crate::wire::{OptimizerState, StateTensor};
 
 /// What the optimizer state of copied layers becomes at a growth.
 ///
@@ -31,7 +31,7 @@ pub enum MomentPolicy {
     Scaled,
 }
 
-/// What [`inherit`] did.
+/// What a growth did to the optimizer's state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateReport {
     /// State tensors before the growth.
@@ -48,36 +48,30 @@ pub struct StateReport {
 /// parameter of the grown model (optimizers with parameter groups choose the group by it). State of
 /// parameters that `origins` does not name is kept.
 ///
-/// Parameter groups, of the optimizer and of a learning-rate scheduler, must tell parameters by parts of their
-/// path that all layers share (`linear.weight`). A group by parameter ids does not know the copies, and one by
-/// layer number means other layers after a growth: copies then train by the settings of another group.
-///
-/// With a GPU feature of Burn switched on, Burn loads optimizer state through `Device::default()` before
-/// it moves to each parameter's device; set the environment variable `BURN_DEVICE` where that device
-/// does not exist.
-///
 /// # Errors
 ///
 /// [`OptimError`] when the record cannot be read, when [`MomentPolicy::Scaled`] meets a field that
 /// `orders` does not know, when Burn would load state in another precision, or when the optimizer does not take
 /// all of the state back.
-pub fn inherit(
+pub(crate) fn inherit(
     optim: &ModuleOptimizer,
     origins: &[ParamOrigin],
     paths: &HashMap<ParamId, String>,
     policy: MomentPolicy,
     orders: &MomentOrders,
 ) -> Result<(ModuleOptimizer, StateReport), OptimError> {
-    let record = optim.to_record();
-    let tensors_before = record.len();
     if policy == MomentPolicy::Reset {
+        let tensors_before = optim.to_record().len();
         let fresh = optim.clone().load_record(OptimizerRecord::default());
         return Ok((fresh, StateReport { tensors_before, ..Default::default() }));
     }
-    let grown = Grown::new(origins, policy, orders);
-    let (writer, tensors_after, params_inherited) = grown.rewrite(record, paths)?;
-    let bytes = writer.into_bytes().map_err(|e| OptimError::writing(e.into()))?;
-    let record = OptimizerRecord::from_bytes(bytes).map_err(OptimError::reading)?;
+    let before = OptimizerState::of(optim).map_err(OptimError::reading)?;
+    let tensors_before = before.tensors.len();
+    let after = Grown::new(origins, policy, orders).inherited(before, paths)?;
+    let tensors_after = after.tensors.len();
+    let copies = origins.iter().filter(|o| o.parent.is_some_and(|parent| parent != o.id));
+    let params_inherited = copies.filter(|o| after.has(o.id.val())).count();
+    let record = after.into_record().map_err(OptimError::writing)?;
     let optim = optim.clone().load_record(record);
     let found = optim.to_record().len();
     if found != tensors_after {
@@ -129,45 +123,31 @@ impl<'a> Grown<'a> {
         }
     }
 
-    fn rewrite(
+    fn inherited(
         &self,
-        record: OptimizerRecord,
+        mut before: OptimizerState,
         paths: &HashMap<ParamId, String>,
-    ) -> Result<(Writer, usize, usize), OptimError> {
-        let bytes = record.into_bytes().map_err(OptimError::writing)?;
-        let reader = Reader::from_bytes(bytes).map_err(OptimError::reading)?;
-        let scalars = self.scalars(reader.scalars());
-        let metadata = self.metadata(reader.metadata(), paths);
-        let tensors = self.tensors(reader.into_tensors().map_err(OptimError::reading)?)?;
-
-        let count = tensors.len();
-        let inherited = self.inherited(&scalars);
-        let mut writer = Writer::new(tensors);
-        for (name, value) in &scalars {
-            writer = writer.with_scalar(name, *value);
-        }
-        for (name, path) in &metadata {
-            writer = writer.with_metadata(name, path);
-        }
-        Ok((writer, count, inherited))
-    }
-
-    fn tensors(&self, old: Vec<Tensor>) -> Result<Vec<Tensor>, OptimError> {
-        let mut new = Vec::with_capacity(old.len());
-        for tensor in old {
-            let (name, dtype, shape, id, bytes) =
-                tensor.into_parts().map_err(OptimError::reading)?;
-            let (Some(id), Some((_, field))) = (id, name.split_once('.')) else {
-                return Err(OptimError::reading(format!("tensor `{name}` names no parameter")));
-            };
-            check_precision(&format!("optimizer state {field}"), dtype)?;
-            let data = TensorData::from_bytes(bytes, shape, dtype);
-            for (heir, copies) in self.heirs_of(id) {
-                let (bytes, shape, dtype) = self.scaled(&data, field, copies)?.into_parts();
-                new.push(Tensor::new(format!("{heir}.{field}"), dtype, shape, Some(heir), bytes));
+    ) -> Result<OptimizerState, OptimError> {
+        let mut after = before.take_others();
+        for StateTensor { id, field, data } in before.tensors {
+            check_precision(&format!("optimizer state {field}"), data.dtype())?;
+            for (id, copies) in self.heirs_of(id) {
+                let data = self.scaled(&data, &field, copies)?;
+                after.tensors.push(StateTensor { id, field: field.clone(), data });
             }
         }
-        Ok(new)
+        for ((id, field), value) in before.scalars {
+            for (heir, _) in self.heirs_of(id) {
+                after.scalars.insert((heir, field.clone()), value);
+            }
+        }
+        for (id, path) in before.paths {
+            for (heir, _) in self.heirs_of(id) {
+                let path = paths.get(&ParamId::from(heir)).unwrap_or(&path);
+                after.paths.insert(heir, path.clone());
+            }
+        }
+        Ok(after)
     }
 
     fn scaled(
@@ -193,44 +173,5 @@ impl<'a> Grown<'a> {
         let factor = (copies as f64).powi(order as i32).recip();
         let values: Vec<f64> = data.iter::<f64>().map(|x| x * factor).collect();
         Ok(TensorData::new(values, data.shape().clone()).convert_dtype(dtype))
-    }
-
-    /// Entries `"{id}.{field}"`, repeated for every heir of the id.
-    fn scalars(&self, old: &BTreeMap<String, Scalar>) -> BTreeMap<String, Scalar> {
-        let mut new = BTreeMap::new();
-        for (name, value) in old {
-            let entry =
-                name.split_once('.').and_then(|(id, field)| Some((id.parse().ok()?, field)));
-            let Some((id, field)) = entry else {
-                new.insert(name.clone(), *value);
-                continue;
-            };
-            for (heir, _) in self.heirs_of(id) {
-                new.insert(format!("{heir}.{field}"), *value);
-            }
-        }
-        new
-    }
-
-    /// Module path by id; ids that the grown model has take its path.
-    fn metadata(
-        &self,
-        old: &BTreeMap<String, String>,
-        paths: &HashMap<ParamId, String>,
-    ) -> BTreeMap<String, String> {
-        let mut new = BTreeMap::new();
-        for (name, path) in old {
-            let heirs = name.parse().map(|id| self.heirs_of(id)).unwrap_or_default();
-            for (heir, _) in heirs {
-                let path = paths.get(&ParamId::from(heir)).unwrap_or(path);
-                new.insert(heir.to_string(), path.clone());
-            }
-        }
-        new
-    }
-
-    fn inherited(&self, scalars: &BTreeMap<String, Scalar>) -> usize {
-        let copies = self.heirs.values().flatten().filter(|o| o.parent != Some(o.id));
-        copies.filter(|o| scalars.contains_key(&format!("{}.__rank", o.id.val()))).count()
     }
 }

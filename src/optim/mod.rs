@@ -1,15 +1,26 @@
-//! Optimizer state through a growth.
+//! Optimizer state through a growth, and the optimizer's learning rate.
 //!
 //! Burn keeps optimizer state by parameter id. When a layer is copied, its copies have ids of their own
-//! and would start without state; [`inherit`] gives them the state of their source, by a
+//! and would start without state; a growth gives them the state of their source, by a
 //! [`MomentPolicy`]. It works on the optimizer's record, so it holds for every optimizer of Burn, mixed
 //! parameter groups included.
+//!
+//! Parameter groups, of the optimizer and of a learning-rate scheduler, must tell parameters by parts of their
+//! path that all layers share (`linear.weight`). A group by parameter ids does not know the copies, and one by
+//! layer number means other layers after a growth: copies would then train by the settings of another group.
+//!
+//! With a GPU feature of Burn switched on, Burn loads optimizer state through `Device::default()` before
+//! it moves to each parameter's device; set the environment variable `BURN_DEVICE` where that device
+//! does not exist.
 
 mod error;
 mod inherit;
 mod orders;
+mod rates;
+mod scheduler;
 
 pub use error::OptimError;
-pub(crate) use inherit::check_precision;
-pub use inherit::{MomentPolicy, StateReport, inherit};
+pub use inherit::{MomentPolicy, StateReport};
+pub(crate) use inherit::{check_precision, inherit};
 pub use orders::MomentOrders;
+pub(crate) use rates::{not_finite as rate_not_finite, scaled as scaled_rates};

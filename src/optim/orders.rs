@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// The power of the gradient that each field of an optimizer's state holds.
 ///
 /// [`MomentPolicy::Scaled`](super::MomentPolicy::Scaled) divides a field of order `p` by `kᵖ` when one
@@ -14,7 +16,8 @@ use std::collections::BTreeMap;
 /// assert_eq!(orders.order("momentum.moment_2"), Some(2)); // AdamW
 /// assert_eq!(orders.order("unheard_of"), None);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct MomentOrders {
     fields: BTreeMap<String, u32>,
 }
@@ -55,6 +58,10 @@ impl MomentOrders {
     pub fn with_field(mut self, field: impl Into<String>, order: u32) -> Self {
         self.fields.insert(field.into(), order);
         self
+    }
+
+    pub(crate) fn are_default(&self) -> bool {
+        *self == Self::default()
     }
 
     /// The power of the gradient that `field` holds, if known.

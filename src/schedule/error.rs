@@ -1,6 +1,6 @@
 use thiserror::Error;
 
-/// What is wrong with a schedule, a growth policy or a learning-rate rule.
+/// What is wrong with a schedule or a learning-rate rule.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum ScheduleError {
@@ -60,6 +60,16 @@ pub enum ScheduleError {
         /// The fraction found.
         found: f64,
     },
+    /// A stage ends at a lower fraction of the run than one before.
+    #[error("`stages[{stage}].until.fraction`: {found} after {before}: fractions must rise")]
+    FractionOrder {
+        /// Index of the stage.
+        stage: usize,
+        /// The fraction found.
+        found: f64,
+        /// The fraction of the stage before.
+        before: f64,
+    },
     /// A stage before the last one has no end.
     #[error("`stages[{stage}].until`: missing; only the last stage may leave it out")]
     NoEnd {
@@ -102,10 +112,10 @@ pub enum ScheduleError {
         /// Optimizer steps of the run.
         steps: u64,
     },
-    /// A parameter of a policy or of a learning-rate rule lies outside its range.
+    /// A parameter of a learning-rate rule lies outside its range.
     #[error("{owner}: `{field}` must be {expected}, found {found}")]
     Parameter {
-        /// The policy or rule.
+        /// The rule.
         owner: &'static str,
         /// Name of the parameter.
         field: &'static str,
@@ -113,16 +123,6 @@ pub enum ScheduleError {
         expected: &'static str,
         /// The value found.
         found: f64,
-    },
-    /// A saved policy state is of another policy.
-    #[error("{policy}: a saved state must have {expected} numbers, found {found}")]
-    PolicyState {
-        /// The policy that should take the state.
-        policy: &'static str,
-        /// Numbers expected.
-        expected: usize,
-        /// Numbers found.
-        found: usize,
     },
     /// A growth was asked for to a stage that is no later stage of the schedule.
     #[error(

@@ -1,23 +1,17 @@
-//! Schedules: how many unique layers a run holds, and when it grows.
+//! Schedules: how many unique layers a run holds, where it grows, and what the learning rate does.
 //!
-//! A [`Schedule`] is data (serde): stages with their unique layers and their ends. A
-//! [`GrowthPolicy`] decides when the run passes to the next stage: at the scheduled end
-//! ([`FixedPolicy`]), at a loss plateau ([`LossPlateau`]), or as the user says. [`LrAtGrowth`] says
-//! what the learning rate does then. No tensor is known here.
+//! A [`Schedule`] is data (serde): stages with their unique layers and their ends. [`LrShape`] says what the learning
+//! rate does over the run, [`LrAtGrowth`] what it does at a growth. No tensor is known here.
 
 mod error;
-mod feed;
 mod lr;
-mod plateau;
-mod policy;
+mod lr_shape;
 mod stage;
 mod timeline;
 
 pub use error::ScheduleError;
-pub(crate) use feed::Heard;
-pub use feed::{LossFeed, LossPoint, Measurement};
 pub use lr::LrAtGrowth;
-pub use plateau::LossPlateau;
-pub use policy::{Decision, FixedPolicy, GrowthPolicy, Observation, PolicyClone};
+pub use lr_shape::LrShape;
+pub(crate) use lr_shape::steps_of;
 pub use stage::{Schedule, Stage, Until};
 pub use timeline::Timeline;

@@ -87,6 +87,7 @@ fn stage_layers(stages: &[Stage], targets: &[usize]) -> Result<Vec<Vec<usize>>, 
 fn stage_ends(stages: &[Stage], steps: u64) -> Result<Vec<u64>, ScheduleError> {
     let last = stages.len() - 1;
     let mut ends = Vec::with_capacity(stages.len());
+    let mut last_fraction = 0.0;
     for (stage, Stage { until, .. }) in stages.iter().enumerate() {
         let before = ends.last().copied().unwrap_or(0);
         let end = match *until {
@@ -96,7 +97,17 @@ fn stage_ends(stages: &[Stage], steps: u64) -> Result<Vec<u64>, ScheduleError> {
             Some(Until::Fraction(f)) if !(f > 0.0 && f <= 1.0) => {
                 return Err(ScheduleError::Fraction { stage, found: f });
             }
-            Some(Until::Fraction(f)) => ((f * steps as f64).round() as u64).max(before + 1),
+            Some(Until::Fraction(f)) if f < last_fraction => {
+                return Err(ScheduleError::FractionOrder {
+                    stage,
+                    found: f,
+                    before: last_fraction,
+                });
+            }
+            Some(Until::Fraction(f)) => {
+                last_fraction = f;
+                ((f * steps as f64).round() as u64).max(before + 1)
+            }
         };
         if end <= before {
             return Err(ScheduleError::EndOrder { stage, end, before });
@@ -173,6 +184,9 @@ mod tests {
             let error = timeline(stages, 100, &[12]).unwrap_err().to_string();
             assert!(error.contains(field), "{error} should name {field}");
         }
+        let reversed = [stage(1, f(0.6)), stage(2, f(0.3)), stage(12, None)];
+        let found = ScheduleError::FractionOrder { stage: 1, found: 0.3, before: 0.6 };
+        assert_eq!(timeline(&reversed, 20, &[12]), Err(found));
         assert_eq!(timeline(&[stage(1, None)], 0, &[1]), Err(ScheduleError::NoSteps));
         let two = Stage { layers: vec![1, 2, 3], until: None };
         assert_eq!(

@@ -1,18 +1,30 @@
 use std::collections::{HashMap, HashSet};
 
-use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId, list_param_ids};
+use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Bool, GradientCheckpointingStrategy, Int, Tensor};
+
+use crate::wire::{is_distributed, running_statistics};
+
+/// Where a layer of a grown stack comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerOrigin {
+    /// Whether it goes on as the layer that it was.
+    pub(crate) kept: bool,
+    pub(crate) params: Vec<ParamOrigin>,
+}
 
 /// Where a parameter of a grown stack comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ParamOrigin {
     /// Id of the parameter after the growth.
-    pub id: ParamId,
+    pub(crate) id: ParamId,
     /// Id of the parameter whose training it goes on with: its own for the first copy, none for a layer without
     /// a source and for one that begins as the identity.
-    pub parent: Option<ParamId>,
+    pub(crate) parent: Option<ParamId>,
     /// Over how many layers, itself included, its source layer's gradient is spread now.
-    pub copies: usize,
+    pub(crate) copies: usize,
+    /// Whether it began as zero.
+    pub(crate) zeroed: bool,
 }
 
 /// A copy of `layer` that shares nothing with it: every parameter is a leaf of its own under the id
@@ -49,59 +61,6 @@ fn unshared<L: Module>(layer: &L, source: &Strategies) -> L {
         (false, true) => layer.valid().train(),
         (false, false) => layer.valid(),
     }
-}
-
-/// The ids that no mapping changes: those of running statistics. Nothing is initialised for it.
-pub(super) fn running_statistics<L: Module>(layer: &L) -> HashSet<ParamId> {
-    let probe = list_param_ids(&layer.clone().map(&mut Probe));
-    let ids: HashSet<ParamId> = list_param_ids(layer).into_iter().collect();
-    probe.into_iter().filter(|id| ids.contains(id)).collect()
-}
-
-/// Gives tensor parameters other ids and leaves them as they are.
-struct Probe;
-
-impl Probe {
-    fn id(id: ParamId) -> ParamId {
-        ParamId::from(mix(id.val(), 0x70_72_6f_62_65))
-    }
-}
-
-impl ModuleMapper for Probe {
-    fn map_float<const D: usize>(&mut self, mut param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        param.id = Self::id(param.id);
-        param
-    }
-
-    fn map_int<const D: usize>(
-        &mut self,
-        mut param: Param<Tensor<D, Int>>,
-    ) -> Param<Tensor<D, Int>> {
-        param.id = Self::id(param.id);
-        param
-    }
-
-    fn map_bool<const D: usize>(
-        &mut self,
-        mut param: Param<Tensor<D, Bool>>,
-    ) -> Param<Tensor<D, Bool>> {
-        param.id = Self::id(param.id);
-        param
-    }
-}
-
-/// A 64-bit mix (the finaliser of SplitMix64, Steele et al. 2014) of two words.
-pub(crate) fn mix(a: u64, b: u64) -> u64 {
-    let mut z = a ^ b.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-/// Whether the gradients of `tensor` are reduced over the workers of distributed training.
-pub(crate) fn is_distributed<const D: usize>(tensor: &Tensor<D>) -> bool {
-    // Only a tensor with gradients can be; Burn cannot ask a quantised one.
-    tensor.is_autodiff() && tensor.is_require_grad() && tensor.is_distributed()
 }
 
 /// Checkpointing strategy by parameter id; `None` outside autodiff.

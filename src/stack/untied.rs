@@ -1,11 +1,10 @@
-use core::ops::Deref;
 use std::collections::HashMap;
 
 use burn::module::{ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use super::{Growable, ParamOrigin};
+use super::{Growable, ParamOrigin, stacks_mut};
 
 /// A model whose every virtual layer is a layer of its own: the plain stack that the shared one stands for.
 ///
@@ -14,20 +13,18 @@ use super::{Growable, ParamOrigin};
 /// this model in place of the shared one and measure at no further pass. The values of the parameters are shared until
 /// somebody writes to them; gradients take the memory of the virtual depth.
 ///
-/// It dereferences to the model. Running statistics are copies: a pass here leaves those of the shared model as they
-/// are. It can be made in a hand-written loop ([`Apollo::untied`](crate::Apollo::untied)), or from the model inside
+/// Running statistics are copies: a pass here leaves those of the shared model as they
+/// are. It can be made in a hand-written loop (`Untied::new(apollo.model())`), or from the model inside
 /// burn-train's `TrainStep::step`, at the depth that the model runs at.
 ///
 /// ```
 /// use burn::{module::Module, nn::{Linear, LinearConfig}, tensor::{Device, Distribution, Tensor}};
 /// use burn::optim::GradientsParams;
-/// use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
-/// use burn_apollo::{Apollo, ApolloConfig};
+/// use burn_apollo::stack::{LayerStack, Untied};
+/// use burn_apollo::{Apollo, Plan, growable};
 /// # #[derive(Module, Debug)]
 /// # struct Mlp { blocks: LayerStack<Linear> }
-/// # impl Growable for Mlp {
-/// #     fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> { vec![&mut self.blocks] }
-/// # }
+/// # growable!(Mlp { blocks });
 /// # impl Mlp {
 /// #     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
 /// #         self.blocks.iter().fold(x, |x, block| x.clone() + block.forward(x).tanh())
@@ -35,12 +32,12 @@ use super::{Growable, ParamOrigin};
 /// # }
 /// # let device = Device::default().autodiff();
 /// # let mlp = Mlp { blocks: (0..4).map(|_| LinearConfig::new(8, 8).init(&device)).collect() };
-/// let mut apollo = Apollo::new(mlp, ApolloConfig::new(20))?;
+/// let mut apollo = Apollo::new(mlp, Plan::new(20))?;
 /// apollo.set_depth(3)?; // one layer, used three times
 /// let x = Tensor::random([2, 8], Distribution::Default, &device);
 ///
-/// let untied = apollo.untied();
-/// let loss = untied.forward(x).powi_scalar(2).mean();
+/// let untied = Untied::new(apollo.model());
+/// let loss = untied.model().forward(x).powi_scalar(2).mean();
 /// let grads = GradientsParams::from_grads(loss.backward(), untied.model());
 /// let uses: Vec<Tensor<1>> = untied.gradients(&grads).remove(0);
 /// assert_eq!(uses.len(), 3);
@@ -66,18 +63,13 @@ impl<M: Growable> Untied<M> {
     /// Ids of the copies follow from their sources' and their place, the same on every device.
     pub fn new(model: &M) -> Self {
         let (shared, mut model) = (model.clone(), model.clone());
-        let layers = model.stacks().into_iter().map(|stack| stack.untie()).collect();
+        let layers = stacks_mut(&mut model).into_iter().map(|stack| stack.untie()).collect();
         Self { shared, model, layers }
     }
 
     /// The untied model.
     pub fn model(&self) -> &M {
         &self.model
-    }
-
-    /// The parameters of each stack's virtual layers and those that they are copies of.
-    pub fn layers(&self) -> &[Vec<Vec<ParamOrigin>>] {
-        &self.layers
     }
 
     /// The gradient of every virtual layer, stack by stack: that of its parameters in the layer's own order, in one
@@ -107,14 +99,6 @@ impl<M: Growable> Untied<M> {
         let mut tie = Tie { uses, grads, tied: GradientsParams::new() };
         self.shared.visit(&mut tie);
         tie.tied
-    }
-}
-
-impl<M> Deref for Untied<M> {
-    type Target = M;
-
-    fn deref(&self) -> &M {
-        &self.model
     }
 }
 

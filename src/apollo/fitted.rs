@@ -3,48 +3,62 @@
 use std::collections::{HashMap, HashSet};
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
-use burn::tensor::{Bool, DType, Int, Tensor};
+use burn::tensor::{Bool, Int, Tensor};
 
-use super::config::Plan;
-use super::{ApolloError, InferenceDepth};
-use crate::expand::{LayerMap, NewLayers, meant_by};
+use super::ApolloError;
+use crate::expand::{LayerMap, NewLayers};
 use crate::optim::{MomentPolicy, check_precision};
-use crate::stack::{Growable, GrowableStack, LayerParam, ParamKind, StackError, zeroed};
+use crate::panic::caught;
+use crate::plan::Plan;
+use crate::policy::PolicyObject;
+use crate::schedule::Timeline;
+use crate::stack::{Growable, Stack, StackError, meant_by, stacks, stacks_mut, zeroed};
+use crate::wire::{ParamInfo, ParamKind};
 
-impl Plan {
-    /// Asks sampler and expander for every stage, so that a wrong one is found before the run.
-    pub(super) fn check(&self, model: &mut impl Growable) -> Result<(), ApolloError> {
-        for (stack, target) in self.targets.iter().copied().enumerate() {
-            if let InferenceDepth::At(depth) = self.config.inference_depth
-                && !(1..=target).contains(&depth)
-            {
-                return Err(ApolloError::InferenceDepth { stack, depth, target });
-            }
-            for stage in 0..self.timeline.stages() {
-                let unique = self.timeline.layers(stage)[stack];
-                if unique == 0 {
-                    continue;
-                }
-                for (depth, _) in self.pmf(unique, target)?.iter().filter(|(_, p)| *p > 0.0) {
-                    self.map(unique, depth)?;
-                }
-            }
-        }
-        for (stack, (layers, s)) in self.timeline.layers(0).iter().zip(model.stacks()).enumerate() {
+/// A plan that fits a model.
+#[derive(Debug)]
+pub(crate) struct FittedPlan {
+    /// With its schedule.
+    pub(crate) plan: Plan,
+    pub(crate) targets: Vec<usize>,
+    pub(crate) timeline: Timeline,
+    /// The parameters of each layer that each stack was built with.
+    built: Vec<Vec<Vec<ParamInfo>>>,
+}
+
+impl FittedPlan {
+    pub(super) fn new(
+        plan: Plan,
+        model: &impl Growable,
+    ) -> Result<(Self, Box<dyn PolicyObject>), ApolloError> {
+        let targets = stack_targets(model)?;
+        let schedule = plan.schedule_for(&targets);
+        let plan = Plan { schedule: Some(schedule), ..plan };
+        let checked = caught(|| {
+            plan.check(&targets)?;
+            Ok::<_, ApolloError>((plan.timeline(&targets)?, plan.policy.build()?))
+        });
+        let what = "a sampler, expander or policy of the plan";
+        let (timeline, policy) =
+            checked.map_err(|message| ApolloError::Panicked { what, message })??;
+        let built = stacks(model).iter().map(|stack| stack.layer_params()).collect();
+        let fitted = Self { plan, targets, timeline, built };
+        fitted.check_layers(model)?;
+        Ok((fitted, policy))
+    }
+
+    /// Holds the schedule's growths against the layers that the stacks were built with.
+    fn check_layers(&self, model: &impl Growable) -> Result<(), ApolloError> {
+        for (stack, (layers, s)) in self.timeline.layers(0).iter().zip(stacks(model)).enumerate() {
             if *layers == 0 && !s.has_initialiser() {
                 return Err(StackError::NoInitialiser { stack }.into());
             }
         }
-        self.check_layers()
-    }
-
-    /// Holds the schedule's growths against the layers that the stacks were built with.
-    fn check_layers(&self) -> Result<(), ApolloError> {
         for stage in 1..self.timeline.stages() {
             for stack in 0..self.targets.len() {
                 let layers = |stage: usize| self.timeline.layers(stage)[stack];
                 if layers(stage - 1) > 0 {
-                    self.check_growth(stack, &self.map(layers(stage - 1), layers(stage))?)?;
+                    self.check_growth(stack, &self.plan.map(layers(stage - 1), layers(stage))?)?;
                 }
             }
         }
@@ -55,13 +69,13 @@ impl Plan {
             .filter(|(stack, _)| self.timeline.layers(0)[*stack] < self.targets[*stack])
             .map(|(stack, built)| (stack, built.as_slice()))
             .collect();
-        Ok(names_fit(&self.config.new_layers, &growing)?)
+        Ok(names_fit(&self.plan.new_layers, &growing)?)
     }
 
     /// Whether a stack may grow by `map`: copies go where layers of their kind belong, and do so in an order that
     /// the plan's new layers can bear.
     pub(super) fn check_growth(&self, stack: usize, map: &LayerMap) -> Result<(), ApolloError> {
-        self.config.new_layers.check_map(map)?;
+        self.plan.new_layers.check_map(map)?;
         Ok(alike(stack, &self.built[stack], map)?)
     }
 
@@ -69,24 +83,51 @@ impl Plan {
     pub(super) fn stacks<'a, M: Growable>(
         &self,
         model: &'a mut M,
-    ) -> Result<Vec<&'a mut dyn GrowableStack>, StackError> {
-        let stacks = model.stacks();
+    ) -> Result<Vec<&'a mut dyn Stack>, StackError> {
+        let stacks = stacks_mut(model);
         match (self.targets.len(), stacks.len()) {
             (before, now) if before == now => Ok(stacks),
             (before, now) => Err(StackError::StacksChanged { before, now }),
         }
     }
+
+    /// What can be said of the parameters that are trained, once they have values.
+    pub(super) fn check_trained<M: Growable>(&self, model: &M) -> Result<(), ApolloError> {
+        let mut params = ParamInfo::all(model);
+        params.retain(|param| param.trained);
+        no_ties(&params, model)?;
+        if self.plan.moments != MomentPolicy::Reset && self.timeline.stages() > 1 {
+            for param in &params {
+                param.dtype.map_or(Ok(()), |dtype| check_precision(&param.path, dtype))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn stack_targets(model: &impl Growable) -> Result<Vec<usize>, ApolloError> {
+    let targets: Vec<usize> = model.stacks().iter().map(|s| s.target_depth()).collect();
+    if targets.is_empty() {
+        return Err(StackError::NoStack.into());
+    }
+    if targets.len() > 1 << 16 {
+        return Err(StackError::TooManyStacks { found: targets.len() }.into());
+    }
+    match targets.iter().position(|l| *l == 0) {
+        Some(stack) => Err(StackError::Empty { stack }.into()),
+        None => Ok(targets),
+    }
 }
 
 /// Every layer of a growth must be a copy of a layer like the one that the model was built with in its place.
-fn alike(stack: usize, built: &[Vec<LayerParam>], map: &LayerMap) -> Result<(), StackError> {
-    let shape = |p: &LayerParam| (p.path.clone(), p.shape.clone(), p.kind);
+fn alike(stack: usize, built: &[Vec<ParamInfo>], map: &LayerMap) -> Result<(), StackError> {
+    let shape = |p: &ParamInfo| (p.path.clone(), p.shape.clone(), p.kind);
     for (layer, &source) in map.as_slice().iter().enumerate() {
         let (Some(own), Some(copied)) = (built.get(layer), built.get(source)) else { continue };
         let differ = (0..own.len().max(copied.len()))
             .find(|i| own.get(*i).map(shape) != copied.get(*i).map(shape));
         if let Some(i) = differ {
-            let named = |params: &[LayerParam]| {
+            let named = |params: &[ParamInfo]| {
                 params
                     .get(i)
                     .map_or("nothing".to_owned(), |p| format!("`{}` {:?}", p.path, p.shape))
@@ -101,7 +142,7 @@ fn alike(stack: usize, built: &[Vec<LayerParam>], map: &LayerMap) -> Result<(), 
 /// Every name must mean a parameter, and every layer that is copied must have one that is meant.
 fn names_fit(
     new_layers: &NewLayers,
-    stacks: &[(usize, &[Vec<LayerParam>])],
+    stacks: &[(usize, &[Vec<ParamInfo>])],
 ) -> Result<(), StackError> {
     if !new_layers.are_identities() || stacks.is_empty() {
         return Ok(());
@@ -123,7 +164,7 @@ fn names_fit(
         }
     }
     for (stack, layers) in stacks {
-        let unnamed = |params: &Vec<LayerParam>| !zeroed(params, new_layers).contains(&true);
+        let unnamed = |params: &Vec<ParamInfo>| !zeroed(params, new_layers).contains(&true);
         if let Some(layer) = layers.iter().position(unnamed) {
             let known = known(layers.iter().skip(layer).take(1));
             return Err(StackError::NothingZeroed { stack: *stack, layer, known });
@@ -133,7 +174,7 @@ fn names_fit(
 }
 
 /// The paths that could be named, each once.
-fn known<'a>(layers: impl Iterator<Item = &'a Vec<LayerParam>>) -> Vec<String> {
+fn known<'a>(layers: impl Iterator<Item = &'a Vec<ParamInfo>>) -> Vec<String> {
     let mut known: Vec<String> = Vec::new();
     for param in layers.flatten().filter(|p| p.kind == ParamKind::Float) {
         if !known.contains(&param.path) {
@@ -143,64 +184,19 @@ fn known<'a>(layers: impl Iterator<Item = &'a Vec<LayerParam>>) -> Vec<String> {
     known
 }
 
-impl Plan {
-    /// What can be said of the parameters that are trained, once they have values.
-    pub(super) fn check_trained<M: Growable>(&self, model: &mut M) -> Result<(), ApolloError> {
-        let mut trained = Trained::default();
-        model.visit(&mut trained);
-        let params = trained.params;
-        no_ties(&params, model)?;
-        if self.config.moments != MomentPolicy::Reset && self.timeline.stages() > 1 {
-            params.iter().try_for_each(|p| check_precision(&p.path, p.dtype))?;
-        }
-        Ok(())
-    }
-}
-
 /// Every trained parameter of a stack must have an id of its own: Burn's optimizers update only the first holder
 /// of an id.
-fn no_ties<M: Growable>(params: &[TrainedParam], model: &mut M) -> Result<(), StackError> {
-    let ids = |params: Vec<Vec<LayerParam>>| params.into_iter().flatten().map(|p| p.id);
+fn no_ties<M: Growable>(params: &[ParamInfo], model: &M) -> Result<(), StackError> {
+    let ids = |params: Vec<Vec<ParamInfo>>| params.into_iter().flatten().map(|p| p.id);
     let in_stacks: HashSet<ParamId> =
-        model.stacks().iter().flat_map(|stack| ids(stack.layer_params())).collect();
+        stacks(model).iter().flat_map(|stack| ids(stack.layer_params())).collect();
     let mut first: HashMap<ParamId, &str> = HashMap::new();
-    for TrainedParam { id, path, .. } in params {
+    for ParamInfo { id, path, .. } in params {
         if let Some(first) = first.insert(*id, path).filter(|_| in_stacks.contains(id)) {
             return Err(StackError::Tied { first: first.to_owned(), second: path.clone() });
         }
     }
     Ok(())
-}
-
-/// The parameters that require gradients; initialises all.
-#[derive(Default)]
-struct Trained {
-    path: Vec<String>,
-    params: Vec<TrainedParam>,
-}
-
-struct TrainedParam {
-    id: ParamId,
-    path: String,
-    dtype: DType,
-}
-
-impl ModuleVisitor for Trained {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let value = param.base();
-        if value.is_require_grad() {
-            let (id, path, dtype) = (param.id, self.path.join("."), value.dtype());
-            self.params.push(TrainedParam { id, path, dtype });
-        }
-    }
 }
 
 /// Draws the values of every parameter that has none yet.

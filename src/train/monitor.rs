@@ -3,21 +3,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// What a training step ran at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StepInfo {
+pub(super) struct StepInfo {
     /// The optimizer step, from 0.
-    pub step: u64,
-    /// The stage, from 0.
-    pub stage: usize,
+    pub(super) step: u64,
     /// Unique layers, over all stacks.
-    pub unique_layers: usize,
+    pub(super) unique_layers: usize,
     /// Virtual depth, over all stacks.
-    pub depth: usize,
+    pub(super) depth: usize,
 }
 
-/// The training steps that an [`Apollo`](crate::Apollo) and its clones have run, oldest first, each taken
+/// The training steps that a [`Trainable`](super::Trainable) and its clones have run, oldest first, each taken
 /// out once. It keeps the latest 65536. Clones share one log.
 #[derive(Debug, Clone, Default)]
-pub struct StepLog {
+pub(super) struct StepLog {
     steps: Arc<Steps>,
 }
 
@@ -27,12 +25,12 @@ const CAPACITY: usize = 1 << 16;
 
 impl StepLog {
     /// Takes out the oldest step.
-    pub fn next_step(&self) -> Option<StepInfo> {
+    pub(super) fn next_step(&self) -> Option<StepInfo> {
         lock(&self.steps).pop_front()
     }
 }
 
-/// Tells the logs that are still read which steps were run.
+/// The logs of training steps that are still read.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Monitor {
     logs: Arc<Mutex<Vec<Weak<Steps>>>>,

@@ -1,8 +1,6 @@
-use core::iter::repeat_n;
+//! Where a run stands, and how it came there.
 
-use burn::module::{Module, Param, ParamId};
-use burn::store::RecordError;
-use burn::tensor::{DType, Device, Int, Shape, Tensor, TensorData};
+use core::iter::repeat_n;
 
 use super::ApolloError;
 use crate::expand::LayerMap;
@@ -11,7 +9,7 @@ use crate::schedule::Timeline;
 
 /// Where a run stands, and how it came there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Progress {
+pub(crate) struct Position {
     /// Optimizer steps done.
     pub(super) step: u64,
     /// The steps before which the model grew, one per growth.
@@ -33,7 +31,7 @@ const FORMAT: u64 = 2;
 /// A growth that was not made, or a layer without source.
 const NONE: u64 = u64::MAX;
 
-impl Progress {
+impl Position {
     /// The stage that the run is in.
     pub(super) fn stage(&self) -> usize {
         self.made.last().map_or(0, |made| made.stage)
@@ -167,52 +165,6 @@ fn layer_map(from: usize, words: &[u64], stage: usize) -> Result<Option<LayerMap
         .map_err(|e| ApolloError::Progress(format!("layers of stage {stage}: {e}")))
 }
 
-/// The module whose only parameter is `apollo.progress`: an integer tensor `[2 · words]` of the words'
-/// 32-bit halves, low half first, which every backend can hold.
-#[derive(Module, Debug)]
-pub(super) struct ProgressRecord {
-    apollo: ApolloRecord,
-}
-
-#[derive(Module, Debug)]
-struct ApolloRecord {
-    progress: Param<Tensor<1, Int>>,
-}
-
-/// "apollo" in ASCII.
-const PARAM_ID: u64 = 0x61_70_6f_6c_6c_6f;
-
-impl ProgressRecord {
-    /// A record whose tensor is only made when somebody reads it.
-    pub(super) fn new(words: Vec<u64>, device: &Device) -> Self {
-        let shape = Shape::from([2 * words.len()]);
-        let init = move |device: &Device, _require_grad: bool| {
-            let halves: Vec<i32> =
-                words.iter().flat_map(|w| [*w as u32 as i32, (*w >> 32) as u32 as i32]).collect();
-            Tensor::from_data(TensorData::from(halves.as_slice()), (device, DType::I32))
-        };
-        let id = ParamId::from(PARAM_ID);
-        let progress = Param::uninitialized(id, init, device.clone(), false, shape);
-        Self { apollo: ApolloRecord { progress } }
-    }
-
-    pub(super) fn words(&self) -> Result<Vec<u64>, RecordError> {
-        let halves = self.apollo.progress.val().try_into_data();
-        let halves = halves.map_err(|e| RecordError::Io(format!("`{PROGRESS_PATH}`: {e}")))?;
-        Ok(join_halves(&halves.iter::<i64>().collect::<Vec<_>>()))
-    }
-}
-
-/// Where a record holds the progress.
-pub(crate) const PROGRESS_PATH: &str = "apollo.progress";
-
-/// The words of the progress, from the integers of its tensor.
-pub(crate) fn join_halves(halves: &[i64]) -> Vec<u64> {
-    let (pairs, _) = halves.as_chunks();
-    let word = |[low, high]: &[i64; 2]| u64::from(*low as u32) | (u64::from(*high as u32) << 32);
-    pairs.iter().map(word).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,8 +177,8 @@ mod tests {
     }
 
     /// From 1 layer to 3, then over 6 to 12.
-    fn progress() -> Progress {
-        let mut progress = Progress { step: 5, ..Progress::default() };
+    fn progress() -> Position {
+        let mut progress = Position { step: 5, ..Position::default() };
         progress.grew(1, vec![Some(Interpolation.map(1, 3).unwrap())]);
         progress.step = 1 << 40;
         progress.grew(3, vec![Some(Stacking.map(3, 12).unwrap())]);
@@ -237,9 +189,7 @@ mod tests {
     fn words_round_trip() {
         let words = progress().to_words(&timeline(), &[-1.5, f64::NAN]);
         assert_eq!(words.len(), 2 + (1 + 3) + (1 + 6) + (1 + 12) + 2);
-        let record = ProgressRecord::new(words.clone(), &Device::default());
-        assert_eq!(record.words().unwrap(), words);
-        let (back, state) = Progress::from_words(&words, &timeline()).unwrap();
+        let (back, state) = Position::from_words(&words, &timeline()).unwrap();
         assert_eq!(back, progress());
         assert_eq!(back.stage(), 3);
         assert_eq!(state[0], -1.5);
@@ -249,17 +199,17 @@ mod tests {
     #[test]
     fn layers_without_a_source_round_trip() {
         let timeline = Schedule::one_hop(&[0], &[4], 0.5).timeline(10, &[4]).unwrap();
-        let mut progress = Progress { step: 5, ..Progress::default() };
+        let mut progress = Position { step: 5, ..Position::default() };
         progress.grew(1, vec![None]);
         let words = progress.to_words(&timeline, &[]);
-        assert_eq!(Progress::from_words(&words, &timeline).unwrap().0, progress);
+        assert_eq!(Position::from_words(&words, &timeline).unwrap().0, progress);
     }
 
     #[test]
     fn damaged_words_are_refused() {
         let words = progress().to_words(&timeline(), &[]);
         for length in [0, 1, 2, 5, words.len() - 1] {
-            assert!(Progress::from_words(&words[..length], &timeline()).is_err(), "{length} words");
+            assert!(Position::from_words(&words[..length], &timeline()).is_err(), "{length} words");
         }
         // Format, step, beginning of stage 1, its map, a map of stage 2 alone, a source that stage 3 has not, a source
         // that it leaves out.
@@ -268,7 +218,7 @@ mod tests {
         for (at, value) in cases {
             let mut words = words.clone();
             words[at] = value;
-            let found = Progress::from_words(&words, &timeline());
+            let found = Position::from_words(&words, &timeline());
             // Without its last growth, the words are those of a run in stage 1 whose later layers have sources.
             assert_eq!(found.is_err(), (at, value) != (14, 1), "word {at} = {value}");
         }

@@ -10,29 +10,30 @@ use burn::train::metric::{
     SerializedEntry,
 };
 
-use crate::Apollo;
-use crate::apollo::{StepInfo, StepLog};
+use super::Trainable;
+use super::monitor::{StepInfo, StepLog};
+use crate::stack::Growable;
 
-/// What an [`Apollo`] ran its training steps at, as a metric of burn-train.
+/// What a [`Trainable`] ran its training steps at, as a metric of burn-train.
 ///
-/// Register it with `metric_train_numeric`: it hears of training steps alone. burn-train computes metrics
+/// Register it with `metric_train_numeric`: it sees training steps alone. burn-train computes metrics
 /// behind the training, so the metric reads a log of its own, in order. burn-train's own learning-rate metric
-/// shows the scheduler's rate, without the plan's factor ([`Apollo::lr_factor`]).
+/// shows the scheduler's rate, without the plan's factor ([`Apollo::lr_factor`](crate::Apollo::lr_factor)).
 ///
 /// ```
 /// # use burn::{module::Module, nn::{Linear, LinearConfig}, tensor::Device};
-/// # use burn_apollo::{Apollo, ApolloConfig, metric::StepMetric};
-/// # use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
+/// # use burn::train::Interrupter;
+/// # use burn_apollo::{Apollo, Plan, growable, stack::LayerStack};
+/// # use burn_apollo::train::{StepMetric, Trainable};
 /// # #[derive(Module, Debug)]
 /// # struct Mlp { blocks: LayerStack<Linear> }
-/// # impl Growable for Mlp {
-/// #     fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> { vec![&mut self.blocks] }
-/// # }
+/// # growable!(Mlp { blocks });
 /// # let device = Device::default().autodiff();
 /// # let mlp = Mlp { blocks: (0..4).map(|_| LinearConfig::new(8, 8).init(&device)).collect() };
-/// let apollo = Apollo::new(mlp, ApolloConfig::new(100))?;
-/// let metrics = [StepMetric::virtual_depth(&apollo), StepMetric::unique_layers(&apollo)];
-/// // SupervisedTraining::new(…).metric_train_numeric(metrics[0].clone())…
+/// # let interrupter = Interrupter::new();
+/// let model = Trainable::new(Apollo::new(mlp, Plan::new(100))?, interrupter);
+/// let metrics = [StepMetric::virtual_depth(&model), StepMetric::unique_layers(&model)];
+/// // training.metric_train_numeric(metrics[0].clone())…
 /// # Ok::<(), burn_apollo::ApolloError>(())
 /// ```
 #[derive(Clone)]
@@ -45,18 +46,18 @@ pub struct StepMetric {
 
 impl StepMetric {
     /// The virtual depth, over all stacks.
-    pub fn virtual_depth<M>(apollo: &Apollo<M>) -> Self {
-        Self::new("Virtual Depth", apollo, |step| step.depth)
+    pub fn virtual_depth<M: Growable>(model: &Trainable<M>) -> Self {
+        Self::new("Virtual Depth", model, |step| step.depth)
     }
 
     /// The unique layers, over all stacks.
-    pub fn unique_layers<M>(apollo: &Apollo<M>) -> Self {
-        Self::new("Unique Layers", apollo, |step| step.unique_layers)
+    pub fn unique_layers<M: Growable>(model: &Trainable<M>) -> Self {
+        Self::new("Unique Layers", model, |step| step.unique_layers)
     }
 
-    fn new<M>(name: &str, apollo: &Apollo<M>, read: fn(&StepInfo) -> usize) -> Self {
+    fn new<M: Growable>(name: &str, model: &Trainable<M>, read: fn(&StepInfo) -> usize) -> Self {
         let (name, state) = (Arc::new(name.to_owned()), NumericMetricState::new());
-        Self { name, log: apollo.step_log(), read, state }
+        Self { name, log: model.step_log(), read, state }
     }
 
     fn format(&self) -> FormatOptions {

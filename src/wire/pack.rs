@@ -2,14 +2,18 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use burn::module::{Module, ModuleVisitor, Param, ParamId};
-use burn::tensor::{Bool, Bytes, DType, Int, Shape, Tensor, TensorData};
+use burn::module::Module;
+use burn::tensor::{Bytes, DType, Shape, TensorData};
 use burn_pack::{Reader, Scalar};
+
+use super::optimizer_state::RANK;
+use super::progress::{PROGRESS_PATH, join_halves};
+use super::{ParamInfo, ParamKind};
 
 use crate::optim::{MomentOrders, check_precision};
 
 /// The content of a burnpack.
-pub(super) struct Pack {
+pub(crate) struct Pack {
     tensors: Vec<Entry>,
     scalars: BTreeMap<String, Scalar>,
 }
@@ -39,7 +43,7 @@ impl Entry {
 
 impl Pack {
     /// The pack in `bytes`, which should be [shared](Bytes::shared).
-    pub(super) fn read(bytes: &Bytes) -> Result<Self, String> {
+    pub(crate) fn read(bytes: &Bytes) -> Result<Self, String> {
         let reader = Reader::from_bytes(bytes.clone()).map_err(|e| e.to_string())?;
         let scalars = reader.scalars().clone();
         let entry = |tensor: burn_pack::Tensor| {
@@ -55,23 +59,31 @@ impl Pack {
     }
 
     /// The name of a tensor that holds a NaN or an infinity.
-    pub(super) fn not_finite(&self) -> Option<&str> {
+    pub(crate) fn not_finite(&self) -> Option<&str> {
         let finite = |entry: &Entry| finite(entry.dtype, &entry.bytes);
         self.tensors.iter().find(|e| !finite(e)).map(|e| e.name.as_str())
     }
 
     /// The numbers of an integer tensor.
-    pub(super) fn integers(&self, name: &str) -> Option<Vec<i64>> {
+    fn integers(&self, name: &str) -> Option<Vec<i64>> {
         let entry = self.tensors.iter().find(|e| e.name == name)?;
         let data = TensorData::from_bytes(entry.bytes.clone(), entry.shape.clone(), entry.dtype);
         (kind(entry.dtype) == Kind::Int).then(|| data.iter::<i64>().collect())
     }
 
+    /// Where a run stood, from its model's record.
+    pub(crate) fn progress_words(&self) -> Result<Vec<u64>, String> {
+        let none =
+            || format!("it does not hold `{PROGRESS_PATH}`, so it is no record of an `Apollo`");
+        Ok(join_halves(&self.integers(PROGRESS_PATH).ok_or_else(none)?))
+    }
+
     /// Whether the tensors are of the kinds of `model`'s parameters. Shapes and names are for Burn to check.
-    pub(super) fn check_model(&self, model: &impl Module) -> Result<(), String> {
-        let params = Params::of(model);
+    pub(crate) fn check_model(&self, model: &impl Module) -> Result<(), String> {
+        let params: HashMap<String, Kind> =
+            ParamInfo::all(model).into_iter().map(|p| (p.path, p.kind.into())).collect();
         for entry in &self.tensors {
-            let Some(expected) = params.kinds.get(&entry.name) else { continue };
+            let Some(expected) = params.get(&entry.name) else { continue };
             if kind(entry.dtype) != *expected {
                 let (name, dtype) = (&entry.name, entry.dtype);
                 return Err(format!("`{name}` holds {dtype:?}, the model {expected:?}"));
@@ -81,8 +93,9 @@ impl Pack {
     }
 
     /// Whether this is optimizer state of `model`'s parameters.
-    pub(super) fn check_optim(&self, model: &impl Module) -> Result<(), String> {
-        let Params { ranks, shapes, .. } = Params::of(model);
+    pub(crate) fn check_optim(&self, model: &impl Module) -> Result<(), String> {
+        let shapes: HashMap<u64, Shape> =
+            ParamInfo::all(model).into_iter().map(|p| (p.id.val(), p.shape)).collect();
         let known = MomentOrders::default();
         for entry in &self.tensors {
             let name = &entry.name;
@@ -102,11 +115,11 @@ impl Pack {
             let Some(id) = name.strip_suffix(RANK).and_then(|rest| rest.strip_suffix('.')) else {
                 continue;
             };
-            let expected = id.parse().ok().and_then(|id: u64| ranks.get(&id));
+            let expected = id.parse().ok().and_then(|id: u64| shapes.get(&id)).map(Shape::num_dims);
             let Some(expected) = expected else {
                 return Err(format!("`{name}` is of a parameter that the model does not have"));
             };
-            if usize::try_from(*value) != Ok(*expected) {
+            if usize::try_from(*value) != Ok(expected) {
                 return Err(format!(
                     "`{name}` is {value:?}, the parameter has {expected} dimensions"
                 ));
@@ -116,7 +129,7 @@ impl Pack {
     }
 
     /// Whether Burn loads optimizer state as it was: it takes all numbers to the default device's precision.
-    pub(super) fn check_precision(&self) -> Result<(), String> {
+    pub(crate) fn check_precision(&self) -> Result<(), String> {
         let floats = self.tensors.iter().filter(|e| kind(e.dtype) == Kind::Float);
         floats
             .map(|e| check_precision(&e.name, e.dtype))
@@ -125,7 +138,7 @@ impl Pack {
     }
 
     /// The first tensor or scalar of this pack that `other` does not hold in the same way.
-    pub(super) fn missing_from(&self, other: &Self) -> Option<&str> {
+    pub(crate) fn missing_from(&self, other: &Self) -> Option<&str> {
         let same = |a: &Entry, b: &Entry| {
             (a.dtype, &a.shape, a.id) == (b.dtype, &b.shape, b.id) && a.bytes[..] == b.bytes[..]
         };
@@ -139,14 +152,21 @@ impl Pack {
     }
 }
 
-/// What Burn calls the scalar with a parameter's number of dimensions.
-const RANK: &str = "__rank";
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Float,
     Int,
     Bool,
+}
+
+impl From<ParamKind> for Kind {
+    fn from(kind: ParamKind) -> Self {
+        match kind {
+            ParamKind::Float | ParamKind::Quantised | ParamKind::Statistic => Self::Float,
+            ParamKind::Int => Self::Int,
+            ParamKind::Bool => Self::Bool,
+        }
+    }
 }
 
 fn kind(dtype: DType) -> Kind {
@@ -176,51 +196,6 @@ fn finite(dtype: DType, bytes: &[u8]) -> bool {
         DType::BF16 => all_16(0x7f80),
         DType::F16 => all_16(0x7c00),
         _ => true,
-    }
-}
-
-/// Kind and dimensions of a model's parameters.
-#[derive(Default)]
-struct Params {
-    path: Vec<String>,
-    kinds: HashMap<String, Kind>,
-    ranks: HashMap<u64, usize>,
-    shapes: HashMap<u64, Shape>,
-}
-
-impl Params {
-    fn of(model: &impl Module) -> Self {
-        let mut params = Self::default();
-        model.visit(&mut params);
-        params
-    }
-
-    fn add(&mut self, id: ParamId, kind: Kind, rank: usize, shape: Shape) {
-        self.shapes.insert(id.val(), shape);
-        self.kinds.insert(self.path.join("."), kind);
-        self.ranks.insert(id.val(), rank);
-    }
-}
-
-impl ModuleVisitor for Params {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.add(param.id, Kind::Float, D, param.lazy_shape());
-    }
-
-    fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
-        self.add(param.id, Kind::Int, D, param.lazy_shape());
-    }
-
-    fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
-        self.add(param.id, Kind::Bool, D, param.lazy_shape());
     }
 }
 

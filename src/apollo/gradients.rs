@@ -1,45 +1,43 @@
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::Param;
 use burn::optim::GradientsParams;
 use burn::tensor::{Bool, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::ApolloError;
+use crate::stack::Growable;
+use crate::wire::{PathVisitor, walk};
 
 /// What to do with a step whose gradients hold a NaN or an infinity.
 ///
 /// The check reads one value from the device at every step, so the host waits for the step to end; on a GPU that may
 /// cost some speed. Whatever is chosen here, a [`checkpoint`](crate::checkpoint) never replaces good weights by ones
 /// that are not finite.
-///
-/// ```
-/// use burn_apollo::{ApolloConfig, NotFinite};
-///
-/// let config = ApolloConfig::new(1000).with_not_finite(NotFinite::Stop);
-/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum NotFinite {
+pub enum NonFiniteGradients {
     /// Do not look. The default.
     #[default]
-    Ignore,
-    /// Count the step, but leave parameters and optimizer as they are; [`Apollo::skipped`](crate::Apollo::skipped)
-    /// says so. The next step has other data, another depth and another rate.
-    Skip,
-    /// Leave everything as it is, the step's number too, and take no further step: a hand-written loop sees the error of
-    /// [`Apollo::growth`](crate::Apollo::growth), burn-train stops if it has the model's
-    /// interrupter (`Apollo::with_interrupter`). The loop may then load the last good checkpoint and go on from
-    /// there with other data.
-    Stop,
+    Allow,
+    /// Count the step, but leave parameters and optimizer as they are; the [`StepReport`](super::StepReport) says so. The
+    /// next step has other data, another depth and another rate.
+    Skip {
+        /// So many steps in a row may be skipped; the next is [`ApolloError::Skipped`], for a model that has gone bad
+        /// would skip every step to the end.
+        in_a_row: u32,
+    },
+    /// [`ApolloError::Gradient`]: everything stays as it is, the step's number too. The loop may try other data, or load
+    /// the last good checkpoint and go on from there.
+    Error,
 }
 
 /// The path of a parameter whose gradient is not finite, if there is one.
 pub(super) fn not_finite<'a>(
-    model: &impl Module,
+    model: &impl Growable,
     grads: impl IntoIterator<Item = &'a GradientsParams>,
 ) -> Result<Option<String>, ApolloError> {
     let mut all = Gradients::default();
     for grads in grads {
-        model.visit(&mut OfModel { grads, path: Vec::new(), all: &mut all });
+        all = walk(model, OfModel { grads, all }).all;
     }
     let device_error = |e: burn::tensor::TensorReadError| ApolloError::Device(e.to_string());
     if all.finite.is_empty() {
@@ -67,20 +65,11 @@ struct Gradients {
 
 struct OfModel<'a> {
     grads: &'a GradientsParams,
-    path: Vec<String>,
-    all: &'a mut Gradients,
+    all: Gradients,
 }
 
-impl ModuleVisitor for OfModel<'_> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+impl PathVisitor for OfModel<'_> {
+    fn float<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
         if let Some(grad) = self.grads.get::<D>(param.id) {
             let finite = grad.is_finite().all();
             // Gradients of several devices meet on the first one's.
@@ -89,7 +78,7 @@ impl ModuleVisitor for OfModel<'_> {
                 None => finite,
             };
             self.all.finite.push(finite);
-            self.all.paths.push(self.path.join("."));
+            self.all.paths.push(path.to_owned());
         }
     }
 }

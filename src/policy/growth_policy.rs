@@ -1,6 +1,6 @@
 use core::fmt::Debug;
 
-use super::{LossPoint, Measurement, ScheduleError};
+use super::{LOSS, Measurement, PolicyError};
 
 /// What a [`GrowthPolicy`] sees after an optimizer step.
 ///
@@ -19,10 +19,23 @@ pub struct Observation<'a> {
     pub stage_end: u64,
     /// Optimizer steps of the run.
     pub steps: u64,
-    /// Losses fed since the policy was last asked, in order of feeding (see [`LossFeed`](super::LossFeed)).
-    pub losses: &'a [LossPoint],
-    /// Other numbers fed since the policy was last asked (see [`LossFeed::measure`](super::LossFeed::measure)).
-    pub measured: &'a [Measurement],
+    /// Unique layers now, over all stacks.
+    pub unique_layers: usize,
+    /// Losses and other numbers recorded since the policy was last asked, in order of recording.
+    pub measurements: &'a [Measurement],
+}
+
+impl<'a> Observation<'a> {
+    /// The training losses among the measurements.
+    pub fn losses(&self) -> impl Iterator<Item = &'a Measurement> + use<'a> {
+        self.named(LOSS)
+    }
+
+    /// The measurements of a name.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = &'a Measurement> + use<'a> {
+        let name = name.to_owned();
+        self.measurements.iter().filter(move |m| m.name == name)
+    }
 }
 
 /// What a [`GrowthPolicy`] answers.
@@ -45,20 +58,18 @@ pub enum Decision {
 /// [`Apollo`](crate::Apollo) calls [`decide`](Self::decide) once after every optimizer step, in order,
 /// as long as there is a next stage, and saves [`state`](Self::state) with the model's record. After a
 /// resume it calls [`restore`](Self::restore) once, with what `state` gave, before the next `decide`.
-/// It does not ask while a [`branch`](crate::Apollo::branch) is tried out, and tells the policy nothing of the branch's
-/// losses; after [`adopt`](crate::Apollo::adopt) it asks again, with the step and stage of the branch.
+/// It does not ask while a [try-out](crate::branch) goes on, whose losses are no losses of the run; after one that was
+/// adopted it asks again, with the step and stage of the adopted branch.
 /// Decisions must follow from the observations alone, or devices that own a copy of the policy each
-/// (distributed data parallel) will not agree: such workers share one feed, so a
-/// policy that looks at losses or other numbers belongs to one device, or to several under one optimizer.
-/// `state` must always have the same length. What `Debug` prints tells a policy from others in a checkpoint: its
-/// parameters, and nothing that changes while it decides.
+/// (distributed data parallel) will not agree: a policy that looks at losses or other numbers belongs to one device, or
+/// to several under one optimizer.
 ///
 /// # Example
 ///
 /// Grow every 100 steps, whatever the schedule's ends say:
 ///
 /// ```
-/// use burn_apollo::schedule::{Decision, GrowthPolicy, Observation};
+/// use burn_apollo::policy::{Decision, GrowthPolicy, Observation};
 ///
 /// #[derive(Debug, Clone)]
 /// struct EveryHundred;
@@ -75,11 +86,11 @@ pub enum Decision {
 /// let now = Observation { step: 100, steps: 1000, ..Default::default() };
 /// assert_eq!(EveryHundred.decide(&now), Decision::Grow);
 /// ```
-pub trait GrowthPolicy: PolicyClone + Debug + Send + Sync {
+pub trait GrowthPolicy: Debug + Send + Sync {
     /// Whether to grow now.
     fn decide(&mut self, now: &Observation<'_>) -> Decision;
 
-    /// What a resumed run needs to decide alike; always of the same length. Empty by default.
+    /// What a resumed run needs to decide alike. Empty by default.
     fn state(&self) -> Vec<f64> {
         Vec::new()
     }
@@ -88,11 +99,11 @@ pub trait GrowthPolicy: PolicyClone + Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`ScheduleError::PolicyState`] when the state is of another policy.
-    fn restore(&mut self, state: &[f64]) -> Result<(), ScheduleError> {
+    /// [`PolicyError::State`] when the state is of another policy.
+    fn restore(&mut self, state: &[f64]) -> Result<(), PolicyError> {
         match state {
             [] => Ok(()),
-            state => Err(ScheduleError::PolicyState {
+            state => Err(PolicyError::State {
                 policy: "a policy without state",
                 expected: 0,
                 found: state.len(),
@@ -103,36 +114,28 @@ pub trait GrowthPolicy: PolicyClone + Debug + Send + Sync {
 
 const _: Option<&dyn GrowthPolicy> = None; // stays object-safe
 
-/// Clones a boxed [`GrowthPolicy`]; implemented for every policy that is [`Clone`].
-///
-/// ```
-/// use burn_apollo::schedule::{FixedPolicy, GrowthPolicy};
-///
-/// let policy: Box<dyn GrowthPolicy> = Box::new(FixedPolicy);
-/// let copy = policy.clone();
-/// # let _ = copy;
-/// ```
-pub trait PolicyClone {
+/// A policy that a run can hold and clone.
+pub trait PolicyObject: GrowthPolicy {
     /// A boxed clone of the policy.
-    fn clone_box(&self) -> Box<dyn GrowthPolicy>;
+    fn clone_object(&self) -> Box<dyn PolicyObject>;
 }
 
-impl<P: GrowthPolicy + Clone + 'static> PolicyClone for P {
-    fn clone_box(&self) -> Box<dyn GrowthPolicy> {
+impl<P: GrowthPolicy + Clone + 'static> PolicyObject for P {
+    fn clone_object(&self) -> Box<dyn PolicyObject> {
         Box::new(self.clone())
     }
 }
 
-impl Clone for Box<dyn GrowthPolicy> {
+impl Clone for Box<dyn PolicyObject> {
     fn clone(&self) -> Self {
-        self.as_ref().clone_box()
+        self.as_ref().clone_object()
     }
 }
 
 /// Grows exactly where the schedule says: the paper's policy.
 ///
 /// ```
-/// use burn_apollo::schedule::{Decision, FixedPolicy, GrowthPolicy, Observation};
+/// use burn_apollo::policy::{Decision, FixedPolicy, GrowthPolicy, Observation};
 ///
 /// let now = Observation { step: 49, stage_end: 50, steps: 1000, ..Default::default() };
 /// assert_eq!(FixedPolicy.decide(&now), Decision::Stay);

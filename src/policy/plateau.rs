@@ -1,23 +1,27 @@
 use core::fmt;
 
-use super::{Decision, GrowthPolicy, Observation, ScheduleError};
+use serde::{Deserialize, Serialize};
+
+use super::{Decision, GrowthPolicy, Observation, PolicyError};
 
 /// Grows when the training loss stops falling, at the latest where the schedule ends the stage.
 ///
-/// The fed losses are smoothed exponentially. Once the smoothed loss has not fallen by the share
-/// `threshold` for `patience` optimizer steps whose losses were told, the policy grows. It needs losses: see
-/// [`LossFeed`](super::LossFeed). Without any it grows as [`FixedPolicy`](super::FixedPolicy) does.
+/// The recorded losses are smoothed exponentially. Once the smoothed loss has not fallen by the share
+/// `threshold` of its size for `patience` optimizer steps whose losses are known, the policy grows. It needs losses
+/// ([`Apollo::record_loss`](crate::Apollo::record_loss)); losses that are not finite count as none. Without any it grows
+/// as [`FixedPolicy`](super::FixedPolicy) does.
 ///
 /// ```
-/// use burn_apollo::schedule::{Decision, GrowthPolicy, LossPlateau, LossPoint, Observation};
+/// use burn_apollo::policy::{Decision, GrowthPolicy, LossPlateau, Measurement, Observation};
 ///
 /// let mut policy = LossPlateau::new(20)?;
-/// let flat: Vec<LossPoint> = (0..=30).map(|step| LossPoint { step, loss: 2.0 }).collect();
-/// let now = Observation { step: 30, stage_end: 500, losses: &flat, ..Default::default() };
+/// let flat: Vec<Measurement> = (0..=30).map(|step| Measurement::loss(step, 2.0, 1)).collect();
+/// let now = Observation { step: 30, stage_end: 500, measurements: &flat, ..Default::default() };
 /// assert_eq!(policy.decide(&now), Decision::Grow);
-/// # Ok::<(), burn_apollo::schedule::ScheduleError>(())
+/// # Ok::<(), burn_apollo::policy::PolicyError>(())
 /// ```
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Parameters", into = "Parameters")]
 pub struct LossPlateau {
     patience: u64,
     threshold: f64,
@@ -25,7 +29,41 @@ pub struct LossPlateau {
     tracked: Option<Tracked>,
 }
 
-/// The parameters: what a plan is described by.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parameters {
+    patience: u64,
+    #[serde(default = "default_threshold")]
+    threshold: f64,
+    #[serde(default = "default_smoothing")]
+    smoothing: f64,
+}
+
+const fn default_threshold() -> f64 {
+    0.005
+}
+
+const fn default_smoothing() -> f64 {
+    0.9
+}
+
+impl From<LossPlateau> for Parameters {
+    fn from(LossPlateau { patience, threshold, smoothing, .. }: LossPlateau) -> Self {
+        Self { patience, threshold, smoothing }
+    }
+}
+
+impl TryFrom<Parameters> for LossPlateau {
+    type Error = PolicyError;
+
+    fn try_from(
+        Parameters { patience, threshold, smoothing }: Parameters,
+    ) -> Result<Self, PolicyError> {
+        Self::new(patience)?.with_threshold(threshold)?.with_smoothing(smoothing)
+    }
+}
+
+/// The parameters, without what changes while it decides.
 impl fmt::Debug for LossPlateau {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LossPlateau")
@@ -42,8 +80,8 @@ struct Tracked {
     smoothed: f64,
     best: f64,
     best_step: u64,
-    /// The latest step whose loss was heard: silence is no plateau.
-    heard: u64,
+    /// The latest step whose loss is known: steps without losses are no plateau.
+    latest: u64,
 }
 
 impl LossPlateau {
@@ -51,20 +89,21 @@ impl LossPlateau {
     ///
     /// # Errors
     ///
-    /// [`ScheduleError::Parameter`] for a patience of 0.
-    pub fn new(patience: u64) -> Result<Self, ScheduleError> {
+    /// [`PolicyError::Parameter`] for a patience of 0.
+    pub fn new(patience: u64) -> Result<Self, PolicyError> {
         if patience == 0 {
             return Err(parameter("patience", "at least 1 step", 0.0));
         }
-        Ok(Self { patience, threshold: 0.005, smoothing: 0.9, tracked: None })
+        let (threshold, smoothing) = (default_threshold(), default_smoothing());
+        Ok(Self { patience, threshold, smoothing, tracked: None })
     }
 
     /// The share of the loss, in `[0, 1)`, by which it must fall to count as falling.
     ///
     /// # Errors
     ///
-    /// [`ScheduleError::Parameter`] outside the range.
-    pub fn with_threshold(self, threshold: f64) -> Result<Self, ScheduleError> {
+    /// [`PolicyError::Parameter`] outside the range.
+    pub fn with_threshold(self, threshold: f64) -> Result<Self, PolicyError> {
         match (0.0..1.0).contains(&threshold) {
             true => Ok(Self { threshold, ..self }),
             false => Err(parameter("threshold", "at least 0 and below 1", threshold)),
@@ -75,8 +114,8 @@ impl LossPlateau {
     ///
     /// # Errors
     ///
-    /// [`ScheduleError::Parameter`] outside the range.
-    pub fn with_smoothing(self, smoothing: f64) -> Result<Self, ScheduleError> {
+    /// [`PolicyError::Parameter`] outside the range.
+    pub fn with_smoothing(self, smoothing: f64) -> Result<Self, PolicyError> {
         match (0.0..1.0).contains(&smoothing) {
             true => Ok(Self { smoothing, ..self }),
             false => Err(parameter("smoothing", "at least 0 and below 1", smoothing)),
@@ -84,39 +123,40 @@ impl LossPlateau {
     }
 
     fn observe(&mut self, stage: usize, step: u64, loss: f64) {
-        let fresh = Tracked { stage, smoothed: NONE, best: NONE, best_step: step, heard: step };
+        if !loss.is_finite() {
+            return;
+        }
+        let fresh = Tracked { stage, smoothed: NONE, best: NONE, best_step: step, latest: step };
         let t = self.tracked.get_or_insert(fresh);
         if t.stage != stage {
             *t = fresh;
         }
-        t.heard = t.heard.max(step);
-        if !loss.is_finite() {
-            return;
-        }
+        t.latest = t.latest.max(step);
         t.smoothed = match t.best == NONE {
             true => loss,
             false => self.smoothing * t.smoothed + (1.0 - self.smoothing) * loss,
         };
-        if t.smoothed < t.best * (1.0 - self.threshold) {
+        let share = if t.best < 0.0 { -self.threshold } else { self.threshold };
+        if t.smoothed < t.best * (1.0 - share) {
             (t.best, t.best_step) = (t.smoothed, step);
         }
     }
 }
 
-/// No finite loss was heard yet.
+/// No loss is known yet.
 const NONE: f64 = f64::MAX;
 
-fn parameter(field: &'static str, expected: &'static str, found: f64) -> ScheduleError {
-    ScheduleError::Parameter { owner: "LossPlateau", field, expected, found }
+fn parameter(field: &'static str, expected: &'static str, found: f64) -> PolicyError {
+    PolicyError::Parameter { policy: "LossPlateau", field, expected, found }
 }
 
 impl GrowthPolicy for LossPlateau {
     fn decide(&mut self, now: &Observation<'_>) -> Decision {
-        for point in now.losses.iter().filter(|p| p.step >= now.stage_start) {
-            self.observe(now.stage, point.step, point.loss);
+        for loss in now.losses().filter(|m| m.step >= now.stage_start) {
+            self.observe(now.stage, loss.step, loss.value);
         }
         let tracked = self.tracked.filter(|t| t.stage == now.stage);
-        let flat = tracked.is_some_and(|t| t.heard.saturating_sub(t.best_step) >= self.patience);
+        let flat = tracked.is_some_and(|t| t.latest.saturating_sub(t.best_step) >= self.patience);
         match flat || now.step >= now.stage_end {
             true => Decision::Grow,
             false => Decision::Stay,
@@ -127,19 +167,16 @@ impl GrowthPolicy for LossPlateau {
         match self.tracked {
             None => vec![-1.0, 0.0, 0.0, 0.0, 0.0],
             Some(t) => {
-                vec![t.stage as f64, t.smoothed, t.best, t.best_step as f64, t.heard as f64]
+                vec![t.stage as f64, t.smoothed, t.best, t.best_step as f64, t.latest as f64]
             }
         }
     }
 
-    fn restore(&mut self, state: &[f64]) -> Result<(), ScheduleError> {
-        let wrong = || ScheduleError::PolicyState {
-            policy: "LossPlateau",
-            expected: 5,
-            found: state.len(),
-        };
-        let [stage, smoothed, best, best_step, heard] = *state else { return Err(wrong()) };
-        if state.iter().any(|x| !x.is_finite()) || best_step < 0.0 || heard < 0.0 {
+    fn restore(&mut self, state: &[f64]) -> Result<(), PolicyError> {
+        let wrong =
+            || PolicyError::State { policy: "LossPlateau", expected: 5, found: state.len() };
+        let [stage, smoothed, best, best_step, latest] = *state else { return Err(wrong()) };
+        if state.iter().any(|x| !x.is_finite()) || best_step < 0.0 || latest < 0.0 {
             return Err(wrong());
         }
         self.tracked = (stage >= 0.0).then_some(Tracked {
@@ -147,7 +184,7 @@ impl GrowthPolicy for LossPlateau {
             smoothed,
             best,
             best_step: best_step as u64,
-            heard: heard as u64,
+            latest: latest as u64,
         });
         Ok(())
     }
@@ -156,14 +193,14 @@ impl GrowthPolicy for LossPlateau {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schedule::LossPoint;
+    use crate::policy::Measurement;
 
     fn run(policy: &mut LossPlateau, losses: impl Iterator<Item = f64>) -> Option<u64> {
         for (step, loss) in (0..).zip(losses) {
             let now = Observation {
                 step: step + 1,
                 stage_end: 200,
-                losses: &[LossPoint { step, loss }],
+                measurements: &[Measurement::loss(step, loss, 1)],
                 ..Default::default()
             };
             if policy.decide(&now) == Decision::Grow {
@@ -196,23 +233,24 @@ mod tests {
 
     /// Losses that arrive in blocks, as from a loop that reads them every ten steps, are no plateau.
     #[test]
-    fn silence_between_losses_is_no_plateau() {
+    fn steps_without_losses_are_no_plateau() {
         let mut policy = LossPlateau::new(10).unwrap();
         for step in 1..200 {
-            let losses: Vec<LossPoint> = match step % 10 {
+            let losses: Vec<Measurement> = match step % 10 {
                 0 => (step - 10..step).map(|s| (s, 10.0 * 0.98f64.powi(s as i32))).collect(),
                 _ => Vec::new(),
             }
             .into_iter()
-            .map(|(step, loss)| LossPoint { step, loss })
+            .map(|(step, loss)| Measurement::loss(step, loss, 1))
             .collect();
-            let now = Observation { step, stage_end: 200, losses: &losses, ..Default::default() };
+            let now =
+                Observation { step, stage_end: 200, measurements: &losses, ..Default::default() };
             assert_eq!(policy.decide(&now), Decision::Stay, "step {step}");
         }
         let never = LossPlateau::new(u64::MAX).unwrap().decide(&Observation {
             step: 5,
             stage_end: 200,
-            losses: &[LossPoint { step: 4, loss: 1.0 }],
+            measurements: &[Measurement::loss(4, 1.0, 1)],
             ..Default::default()
         });
         assert_eq!(never, Decision::Stay);
@@ -222,12 +260,31 @@ mod tests {
     }
 
     #[test]
-    fn nan_is_no_progress_and_no_crash() {
-        let mut policy = LossPlateau::new(10).unwrap();
-        let losses = std::iter::once(3.0).chain(std::iter::repeat(f64::NAN));
-        assert_eq!(run(&mut policy, losses), Some(11));
+    fn losses_that_are_not_finite_are_no_plateau() {
+        for first in [3.0, f64::NAN] {
+            let mut policy = LossPlateau::new(10).unwrap();
+            let losses = std::iter::once(first).chain(std::iter::repeat(f64::NAN));
+            assert_eq!(run(&mut policy, losses), Some(200));
+        }
+    }
+
+    /// A log-likelihood to be lowered below zero falls and flattens as any other loss.
+    #[test]
+    fn negative_losses_have_plateaus() {
+        let mut falling = LossPlateau::new(10).unwrap();
+        assert_eq!(run(&mut falling, (0..).map(|i| -1.0 - 0.1 * f64::from(i))), Some(200));
+        let mut flat = LossPlateau::new(10).unwrap().with_smoothing(0.0).unwrap();
+        assert_eq!(run(&mut flat, std::iter::repeat(-1.0)), Some(11));
+    }
+
+    #[test]
+    fn parameters_out_of_range_are_refused() {
         assert!(LossPlateau::new(0).is_err());
         assert!(LossPlateau::new(1).unwrap().with_threshold(f64::NAN).is_err());
         assert!(LossPlateau::new(1).unwrap().with_smoothing(1.0).is_err());
+        assert!(serde_json::from_str::<LossPlateau>(r#"{"patience":0}"#).is_err());
+        let plateau = LossPlateau::new(7).unwrap().with_threshold(0.25).unwrap();
+        let text = serde_json::to_string(&plateau).unwrap();
+        assert_eq!(serde_json::from_str::<LossPlateau>(&text).unwrap(), plateau);
     }
 }

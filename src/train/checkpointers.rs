@@ -11,38 +11,36 @@ use burn::train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::files::{MODEL, OPTIM, SCHEDULER};
-use super::pack::Pack;
-use super::set::progress_words;
-use super::snapshot::{encode, to_value};
-use super::store::read_manifest;
-use super::{CheckpointError, CheckpointSet, CheckpointStore, Snapshot};
-use crate::apollo::{Apollo, PlanDescription};
+use crate::apollo::Apollo;
+use crate::checkpoint::{
+    CheckpointError, CheckpointSet, CheckpointStore, MODEL, OPTIM, SCHEDULER, Snapshot, encode,
+    read_manifest, to_value,
+};
+use crate::plan::Plan;
 use crate::stack::Growable;
+use crate::wire::Pack;
 
 /// Checkpointers for burn-train that write its three records as one [set](CheckpointSet) per epoch.
 ///
-/// What the growth policy is told during validation, after the last step of an epoch, is not part of its set: a policy
-/// that resumes exactly listens to training.
+/// What a model records during validation, after the last step of an epoch, is not part of its set: for a policy that
+/// resumes exactly, record in training steps.
 ///
 /// burn-train's strategy says which epochs to keep (`with_checkpointing_strategy`), not the store's
-/// [`Retention`](super::Retention); but an epoch is only let go once a newer set was found good.
+/// [`Retention`](super::Retention); but an epoch is only removed once a newer set was found good.
 ///
 /// ```
 /// use burn::train::{Learner, SupervisedTraining};
-/// use burn_apollo::checkpoint::{CheckpointStore, Retention, SetCheckpointers};
+/// use burn_apollo::checkpoint::{CheckpointStore, Retention};
+/// use burn_apollo::train::{SetCheckpointers, Trainable};
 /// # use burn::{module::Module, nn::{Linear, LinearConfig}, tensor::{Device, Tensor}};
 /// # use burn::data::{dataloader::DataLoaderBuilder, dataset::InMemDataset, dataloader::batcher::Batcher};
 /// # use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 /// # use burn::train::{InferenceStep, RegressionOutput, TrainOutput, TrainStep};
 /// # use burn::optim::AdamWConfig;
-/// # use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
-/// # use burn_apollo::{Apollo, ApolloConfig};
+/// # use burn_apollo::{Apollo, Plan, growable, stack::LayerStack};
 /// # #[derive(Module, Debug)]
 /// # struct Mlp { blocks: LayerStack<Linear> }
-/// # impl Growable for Mlp {
-/// #     fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> { vec![&mut self.blocks] }
-/// # }
+/// # growable!(Mlp { blocks });
 /// # impl Mlp {
 /// #     fn output(&self, x: Tensor<2>) -> RegressionOutput {
 /// #         let y = self.blocks.iter().fold(x.clone(), |x, block| x.clone() + block.forward(x).tanh());
@@ -75,7 +73,7 @@ use crate::stack::Growable;
 /// # let mut scheduler = CosineAnnealingLrSchedulerConfig::new(1e-3, 20).init()?;
 /// # let temporary = tempfile::tempdir()?;
 /// # let dir = temporary.path();
-/// let mut apollo = Apollo::new(mlp, ApolloConfig::new(20))?;
+/// let mut apollo = Apollo::new(mlp, Plan::new(20))?;
 ///
 /// let store = CheckpointStore::open(dir.join("checkpoints"), Retention::default())?;
 /// let latest = store.latest_good()?;
@@ -91,7 +89,8 @@ use crate::stack::Growable;
 ///         training = training.checkpoint(epoch);
 ///     }
 /// }
-/// let result = training.launch(Learner::new(apollo, optim, scheduler));
+/// let model = Trainable::new(apollo, training.interrupter());
+/// let result = training.launch(Learner::new(model, optim, scheduler));
 /// # assert!(result.error.is_none());
 /// # drop(checkpointers);
 /// # let store = CheckpointStore::open(dir.join("checkpoints"), Retention::default())?;
@@ -106,7 +105,8 @@ pub struct SetCheckpointers {
 #[derive(Debug)]
 struct Shared {
     store: CheckpointStore,
-    plan: PlanDescription,
+    plan: Plan,
+    targets: Vec<usize>,
     state: Mutex<BTreeMap<String, Value>>,
     epochs: Mutex<Epochs>,
 }
@@ -116,8 +116,8 @@ struct Shared {
 struct Epochs {
     /// Records of epochs whose other records are still to come.
     partial: BTreeMap<usize, BTreeMap<&'static str, Bytes>>,
-    /// Epochs to let go once a newer set is good.
-    doomed: BTreeSet<usize>,
+    /// Epochs to remove once a newer set is good.
+    to_remove: BTreeSet<usize>,
     /// Whether the last set that was to be written is there.
     written: bool,
 }
@@ -125,8 +125,9 @@ struct Epochs {
 impl SetCheckpointers {
     /// Checkpointers that write into `store`, for a run of `apollo`.
     pub fn new<M: Growable>(store: CheckpointStore, apollo: &Apollo<M>) -> Self {
-        let (plan, state, epochs) = (apollo.describe(), Mutex::default(), Mutex::default());
-        Self { shared: Arc::new(Shared { store, plan, state, epochs }) }
+        let (plan, targets) = (apollo.plan().clone(), apollo.targets().to_vec());
+        let (state, epochs) = (Mutex::default(), Mutex::default());
+        Self { shared: Arc::new(Shared { store, plan, targets, state, epochs }) }
     }
 
     /// Adds a state of your own to every set from now on, as [`Snapshot::with_state`] does: the configuration, say.
@@ -203,7 +204,7 @@ impl<R: SetRecord> Checkpointer<R> for RecordCheckpointer<R> {
     }
 
     fn delete(&self, epoch: usize) -> Result<(), CheckpointerError> {
-        self.shared.let_go(epoch).map_err(unknown)
+        self.shared.remove_epoch(epoch).map_err(unknown)
     }
 
     fn restore(&self, epoch: usize) -> Result<R, CheckpointerError> {
@@ -232,34 +233,35 @@ impl Shared {
         epochs.partial.remove(&epoch);
         epochs.written = false;
         let files = [(MODEL, model), (OPTIM, optim), (SCHEDULER, scheduler)];
-        let snapshot = Snapshot::of_files(step(&files[0].1)?, self.plan.clone(), files);
-        let doomed: BTreeSet<u64> =
-            self.sets_of(&epochs.doomed)?.into_iter().map(|(number, ..)| number).collect();
+        let snapshot =
+            Snapshot::of_files(step(&files[0].1)?, self.plan.clone(), self.targets.clone(), files);
+        let removed: BTreeSet<u64> =
+            self.sets_of(&epochs.to_remove)?.into_iter().map(|(number, ..)| number).collect();
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.store.save_keeping(Snapshot { state, ..snapshot.with_epoch(epoch) }, |good| {
-            good.iter().map(|(number, _)| *number).filter(|n| !doomed.contains(n)).collect()
+        self.store.save_keeping(snapshot.with_states(state).with_epoch(epoch), |good| {
+            good.iter().map(|(number, _)| *number).filter(|n| !removed.contains(n)).collect()
         })?;
-        epochs.doomed.clear();
+        epochs.to_remove.clear();
         epochs.written = true;
         Ok(())
     }
 
     /// Removes an epoch's sets, as soon as a newer one is there.
-    fn let_go(&self, epoch: usize) -> Result<(), CheckpointError> {
+    fn remove_epoch(&self, epoch: usize) -> Result<(), CheckpointError> {
         let mut epochs = self.epochs.lock().unwrap_or_else(PoisonError::into_inner);
-        epochs.doomed.insert(epoch);
+        epochs.to_remove.insert(epoch);
         if !epochs.partial.is_empty() || !epochs.written {
             return Ok(());
         }
         let newest = self.store.sets()?.last().map(|(number, _)| *number);
         let mut kept = BTreeSet::new();
-        for (number, path, epoch) in self.sets_of(&epochs.doomed)? {
+        for (number, path, epoch) in self.sets_of(&epochs.to_remove)? {
             match Some(number) == newest {
                 true => drop(kept.insert(epoch)),
                 false => self.store.remove(&path)?,
             }
         }
-        epochs.doomed = kept;
+        epochs.to_remove = kept;
         Ok(())
     }
 
@@ -286,7 +288,7 @@ impl Shared {
 
 /// Optimizer steps done, from a model's record.
 fn step(model: &Bytes) -> Result<u64, CheckpointError> {
-    let words = Pack::read(model).and_then(|pack| progress_words(&pack));
+    let words = Pack::read(model).and_then(|pack| pack.progress_words());
     let step = words.and_then(|w| w.get(1).copied().ok_or_else(|| "it is empty".to_owned()));
     step.map_err(|message| CheckpointError::Misfit { file: MODEL, message })
 }

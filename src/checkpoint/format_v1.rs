@@ -1,0 +1,68 @@
+//! What checkpoints of format 1 hold otherwise: losses apart from other numbers, and plans with samplers, expanders and
+//! policies by what their `Debug` prints.
+
+use serde::{Deserialize, Serialize};
+
+use crate::apollo::Apollo;
+use crate::depth::DrawPer;
+use crate::expand::NewLayers;
+use crate::optim::MomentPolicy;
+use crate::policy::{Measurement, number};
+use crate::schedule::LrAtGrowth;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PlanV1 {
+    steps: u64,
+    targets: Vec<usize>,
+    /// Unique layers of each stack, stage by stage.
+    layers: Vec<Vec<usize>>,
+    /// The step at which each stage ends at the latest.
+    ends: Vec<u64>,
+    sampler: String,
+    expander: String,
+    #[serde(default)]
+    new_layers: NewLayers,
+    policy: String,
+    moments: MomentPolicy,
+    lr_at_growth: LrAtGrowth,
+    seed: u64,
+    draw_per: DrawPer,
+    step_seeds: bool,
+}
+
+impl PlanV1 {
+    /// The plan of a run as format 1 would have written it.
+    pub(super) fn of<M>(apollo: &Apollo<M>) -> Self {
+        let (plan, timeline) = (apollo.plan(), apollo.timeline());
+        Self {
+            steps: timeline.steps(),
+            targets: apollo.targets().to_vec(),
+            layers: (0..timeline.stages()).map(|s| timeline.layers(s).to_vec()).collect(),
+            ends: (0..timeline.stages()).map(|s| timeline.end(s)).collect(),
+            sampler: plan.sampler.debug(),
+            expander: plan.expander.debug(),
+            new_layers: plan.new_layers.clone(),
+            policy: plan.policy.debug(),
+            moments: plan.moments,
+            lr_at_growth: plan.lr_at_growth,
+            seed: plan.seed,
+            draw_per: plan.draw_per,
+            step_seeds: plan.step_seeds,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LossV1 {
+    step: u64,
+    #[serde(with = "number")]
+    loss: f64,
+}
+
+impl From<LossV1> for Measurement {
+    fn from(LossV1 { step, loss }: LossV1) -> Self {
+        Self::loss(step, loss, 0)
+    }
+}

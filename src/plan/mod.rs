@@ -1,0 +1,264 @@
+//! Plans: what a run is a function of, beside its model, optimizer and data, as one serialisable value.
+//!
+//! A [`Plan`] is built in code or read from TOML or JSON; a [checkpoint](crate::checkpoint) carries it, so that a run
+//! does not go on by another plan unnoticed. Samplers, expanders and policies of a user's own have a name and
+//! parameters in it: a plan that names one is refused where the program does not supply it.
+
+mod error;
+
+pub use crate::custom::{Custom, ParametersError};
+pub use error::PlanError;
+
+use serde::{Deserialize, Serialize};
+
+use crate::depth::{DepthPmf, DepthSampler, DrawPer, Sampler};
+use crate::expand::{Expander, Expansion, LayerMap, NewLayers};
+use crate::optim::{MomentOrders, MomentPolicy};
+use crate::policy::Policy;
+use crate::schedule::{LrAtGrowth, LrShape, Schedule, Timeline};
+
+/// The plan of a run: the paper's in everything that is not set.
+///
+/// ```
+/// use burn_apollo::depth::Uniform;
+/// use burn_apollo::expand::Stacking;
+/// use burn_apollo::plan::Plan;
+/// use burn_apollo::schedule::Schedule;
+///
+/// let plan = Plan::new(10_000)
+///     .with_schedule(Schedule::one_hop(&[1], &[12], 0.5))
+///     .with_sampler(Uniform)
+///     .with_expander(Stacking)
+///     .with_seed(7);
+/// let text = serde_json::to_string(&plan)?;
+/// assert_eq!(serde_json::from_str::<Plan>(&text)?, plan);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// In TOML, where all but `steps` may be left out:
+///
+/// ```
+/// # let text = r#"
+/// steps = 10000
+/// sampler = "uniform"
+/// expander = "stacking"
+/// policy = { loss_plateau = { patience = 200 } }
+/// lr = { warmup_stable_decay = { warm_up = 0.02, decay = 0.2 } }
+///
+/// [[schedule.stages]]
+/// layers = 3
+/// until = { fraction = 0.25 }
+///
+/// [[schedule.stages]]
+/// layers = 12
+/// # "#;
+/// # let plan: burn_apollo::Plan = toml::from_str(text)?;
+/// # assert_eq!(plan.sampler, burn_apollo::depth::Sampler::Uniform);
+/// # assert_eq!(plan.schedule_for(&[12]).stages.len(), 2);
+/// # assert_eq!(toml::from_str::<burn_apollo::Plan>(&toml::to_string(&plan)?)?, plan);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Optimizer steps of the whole run.
+    pub steps: u64,
+    /// The seed of the depth draws, of layers that have no source, and of what the device draws.
+    #[serde(default)]
+    pub seed: u64,
+    /// The distribution of the virtual depth.
+    #[serde(default)]
+    pub sampler: Sampler,
+    /// How often a depth is drawn.
+    #[serde(default)]
+    pub draw_per: DrawPer,
+    /// The layer maps of virtual depths and growths.
+    #[serde(default)]
+    pub expander: Expansion,
+    /// What the new layers of a growth begin as.
+    #[serde(default)]
+    pub new_layers: NewLayers,
+    /// What the optimizer state of copied layers becomes.
+    #[serde(default)]
+    pub moments: MomentPolicy,
+    /// The powers of the gradient that an optimizer of your own keeps, for [`MomentPolicy::Scaled`].
+    #[serde(default, skip_serializing_if = "MomentOrders::are_default")]
+    pub moment_orders: MomentOrders,
+    /// When to pass to the next stage.
+    #[serde(default)]
+    pub policy: Policy,
+    /// What the learning rate does over the run.
+    #[serde(default)]
+    pub lr: LrShape,
+    /// What the learning rate does at a growth.
+    #[serde(default)]
+    pub lr_at_growth: LrAtGrowth,
+    /// Whether the device's random generator is seeded for every training step: see
+    /// [`with_step_seeds`](Self::with_step_seeds).
+    #[serde(default = "yes")]
+    pub step_seeds: bool,
+    /// The stages; [`Schedule::paper`] for the model's depth if there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+impl Plan {
+    /// The paper's plan for a run of `steps` optimizer steps: its schedule generalised to the model's
+    /// depth ([`Schedule::paper`]), [`Lvps`](crate::depth::Lvps), [`Interpolation`](crate::expand::Interpolation),
+    /// growth where the schedule says; optimizer state as [`MomentPolicy`]'s default; seed 0.
+    pub fn new(steps: u64) -> Self {
+        Self {
+            steps,
+            seed: 0,
+            sampler: Sampler::default(),
+            draw_per: DrawPer::default(),
+            expander: Expansion::default(),
+            new_layers: NewLayers::default(),
+            moments: MomentPolicy::default(),
+            moment_orders: MomentOrders::default(),
+            policy: Policy::default(),
+            lr: LrShape::default(),
+            lr_at_growth: LrAtGrowth::default(),
+            step_seeds: true,
+            schedule: None,
+        }
+    }
+
+    /// The stages.
+    pub fn with_schedule(self, schedule: Schedule) -> Self {
+        Self { schedule: Some(schedule), ..self }
+    }
+
+    /// The distribution of the virtual depth: one of this crate's samplers, or [`Sampler::custom`].
+    pub fn with_sampler(self, sampler: impl Into<Sampler>) -> Self {
+        Self { sampler: sampler.into(), ..self }
+    }
+
+    /// The layer maps of virtual depths and growths: one of this crate's expanders, or [`Expansion::custom`].
+    pub fn with_expander(self, expander: impl Into<Expansion>) -> Self {
+        Self { expander: expander.into(), ..self }
+    }
+
+    /// What the new layers of a growth begin as: copies, or copies that begin as the identity because their output
+    /// projections are zero.
+    ///
+    /// ```
+    /// use burn_apollo::Plan;
+    /// use burn_apollo::depth::ConstantLow;
+    /// use burn_apollo::expand::NewLayers;
+    ///
+    /// // No growth changes what the model computes, whatever the numbers of layers.
+    /// let plan = Plan::new(10_000)
+    ///     .with_sampler(ConstantLow)
+    ///     .with_new_layers(NewLayers::zeroed(["attn.c_proj", "mlp.c_proj"]));
+    /// ```
+    pub fn with_new_layers(self, new_layers: NewLayers) -> Self {
+        Self { new_layers, ..self }
+    }
+
+    /// When to pass to the next stage: one of this crate's policies, or [`Policy::custom`].
+    pub fn with_policy(self, policy: impl Into<Policy>) -> Self {
+        Self { policy: policy.into(), ..self }
+    }
+
+    /// What the optimizer state of copied layers becomes.
+    pub fn with_moments(self, moments: MomentPolicy) -> Self {
+        Self { moments, ..self }
+    }
+
+    /// The powers of the gradient that an optimizer of your own keeps, for [`MomentPolicy::Scaled`].
+    pub fn with_moment_orders(self, moment_orders: MomentOrders) -> Self {
+        Self { moment_orders, ..self }
+    }
+
+    /// What the learning rate does over the run; [`LrShape::scheduler`] makes it a scheduler.
+    pub fn with_lr(self, lr: LrShape) -> Self {
+        Self { lr, ..self }
+    }
+
+    /// What the learning rate does at a growth.
+    pub fn with_lr_at_growth(self, lr_at_growth: LrAtGrowth) -> Self {
+        Self { lr_at_growth, ..self }
+    }
+
+    /// The seed of the depth draws, of layers that have no source, and of what the device draws.
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// Whether micro-batches draw depths of their own.
+    pub fn with_draw_per(self, draw_per: DrawPer) -> Self {
+        Self { draw_per, ..self }
+    }
+
+    /// Whether [`Apollo`](crate::Apollo) seeds the device's random generator for every training step, from the
+    /// run's seed and the step's number; on by default.
+    ///
+    /// What the device draws in a step (dropout, noise) is then a function of the step, as the depth is, and a
+    /// resumed run draws what the uninterrupted one would have. Burn's backends do not say where their generators
+    /// stand, so nothing else makes a run with dropout resume exactly. Weights that were not initialised yet are
+    /// drawn before the first seed. Devices of data parallel training draw alike.
+    pub fn with_step_seeds(self, step_seeds: bool) -> Self {
+        Self { step_seeds, ..self }
+    }
+
+    /// The plan's schedule, or the paper's for stacks of these target depths.
+    pub fn schedule_for(&self, targets: &[usize]) -> Schedule {
+        self.schedule.clone().unwrap_or_else(|| Schedule::paper(targets))
+    }
+
+    /// The plan's schedule held against stacks of these target depths.
+    ///
+    /// # Errors
+    ///
+    /// The first field that does not fit, by name.
+    pub fn timeline(&self, targets: &[usize]) -> Result<Timeline, PlanError> {
+        Ok(self.schedule_for(targets).timeline(self.steps, targets)?)
+    }
+
+    /// Checks all of the plan that can be checked by numbers alone, for stacks of these target depths: every stage's
+    /// distribution of depths, and the layer map of every depth and growth.
+    ///
+    /// # Errors
+    ///
+    /// The first field that does not fit, by name; a part that the plan names and nobody supplied.
+    pub fn check(&self, targets: &[usize]) -> Result<(), PlanError> {
+        self.lr.check()?;
+        self.lr_at_growth.check()?;
+        self.policy.build()?;
+        let timeline = self.timeline(targets)?;
+        for (stack, target) in targets.iter().copied().enumerate() {
+            let layers = |stage: usize| timeline.layers(stage)[stack];
+            for stage in (0..timeline.stages()).filter(|stage| layers(*stage) > 0) {
+                for (depth, _) in self.pmf(layers(stage), target)?.iter().filter(|(_, p)| *p > 0.0)
+                {
+                    self.map(layers(stage), depth)?;
+                }
+                if stage + 1 < timeline.stages() {
+                    self.new_layers.check_map(&self.map(layers(stage), layers(stage + 1))?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The distribution of the depth of a stack that holds `unique` layers of `target`.
+    ///
+    /// # Errors
+    ///
+    /// The sampler's.
+    pub fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, PlanError> {
+        match unique {
+            0 => Ok(DepthPmf::always(0)),
+            _ => Ok(self.sampler.pmf(unique, target)?),
+        }
+    }
+
+    pub(crate) fn map(&self, unique: usize, depth: usize) -> Result<LayerMap, PlanError> {
+        Ok(self.expander.map(unique, depth)?)
+    }
+}

@@ -1,0 +1,343 @@
+use core::fmt;
+use std::sync::{Arc, OnceLock};
+
+use burn::module::{
+    Content, Devices, DisplaySettings, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper,
+    ModuleVisitor,
+};
+use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
+use burn::store::{ModuleRecord, RecordError};
+use burn::tensor::Device;
+use burn::train::train::WorkerFailure;
+use burn::train::{InferenceStep, Interrupter, TrainOutput, TrainStep, TrainingError};
+
+use super::LossRecorder;
+use super::micro_batch::MicroBatches;
+use super::monitor::{Monitor, StepInfo, StepLog};
+use crate::apollo::{Apollo, ApolloError, Ask, GrowthReport, StepReport};
+use crate::depth::DrawPer;
+use crate::stack::Growable;
+use crate::wire::Pack;
+
+/// An [`Apollo`] as burn-train's `Learner` wants its model.
+///
+/// Its record holds the model's parameters under the model's own paths, and the run's progress under `apollo.progress`:
+/// burn-train's own checkpoint of any stage loads into a freshly built `Trainable` of the same plan, which then stands at
+/// the right step and stage. The record does not hold the plan: another seed, sampler or expander loads too and goes on by
+/// its own rules; a [`checkpoint`](crate::checkpoint) set holds it.
+///
+/// A step that fails (a growth, a learning rate or gradients that are not finite) stops the training through its
+/// interrupter and leaves the model as the step left it; no further step changes it.
+///
+/// ```
+/// # use burn::{module::Module, nn::{Linear, LinearConfig}, tensor::{Device, Tensor}};
+/// # use burn::data::{dataloader::DataLoaderBuilder, dataset::InMemDataset, dataloader::batcher::Batcher};
+/// # use burn::train::{InferenceStep, RegressionOutput, TrainOutput, TrainStep};
+/// # use burn::optim::AdamWConfig;
+/// # use burn_apollo::{growable, stack::LayerStack};
+/// use burn::train::{Learner, SupervisedTraining};
+/// use burn_apollo::{Apollo, Plan, train::Trainable};
+/// # #[derive(Module, Debug)]
+/// # struct Mlp { blocks: LayerStack<Linear> }
+/// # growable!(Mlp { blocks });
+/// # impl Mlp {
+/// #     fn output(&self, x: Tensor<2>) -> RegressionOutput {
+/// #         let y = self.blocks.iter().fold(x.clone(), |x, block| x.clone() + block.forward(x).tanh());
+/// #         RegressionOutput::new((y.clone() - x.clone()).powi_scalar(2).mean(), y, x)
+/// #     }
+/// # }
+/// # impl TrainStep for Mlp {
+/// #     type Input = Tensor<2>;
+/// #     type Output = RegressionOutput;
+/// #     fn step(&self, x: Tensor<2>) -> TrainOutput<RegressionOutput> {
+/// #         let output = self.output(x);
+/// #         TrainOutput::new(self, output.loss.backward(), output)
+/// #     }
+/// # }
+/// # impl InferenceStep for Mlp {
+/// #     type Input = Tensor<2>;
+/// #     type Output = RegressionOutput;
+/// #     fn step(&self, x: Tensor<2>) -> RegressionOutput { self.output(x) }
+/// # }
+/// # struct Rows;
+/// # impl Batcher<f32, Tensor<2>> for Rows {
+/// #     fn batch(&self, items: Vec<f32>, device: &Device) -> Tensor<2> {
+/// #         Tensor::<1>::from_floats(items.as_slice(), device).reshape([items.len(), 1]).repeat_dim(1, 8)
+/// #     }
+/// # }
+/// # let loader = || DataLoaderBuilder::new(Rows).batch_size(2).build(InMemDataset::new(vec![0.1_f32, 0.2, 0.3, 0.4]));
+/// # let device = Device::default().autodiff();
+/// # let mlp = Mlp { blocks: (0..4).map(|_| LinearConfig::new(8, 8).init(&device)).collect() };
+/// # let dir = tempfile::tempdir()?;
+/// // 10 epochs of 2 batches.
+/// let plan = Plan::new(20);
+/// let scheduler = plan.lr.scheduler(1e-3, plan.steps)?;
+/// let training = SupervisedTraining::new(dir.path(), loader(), loader()).num_epochs(10);
+/// # let training = training.with_application_logger(None);
+/// let model = Trainable::new(Apollo::new(mlp, plan)?, training.interrupter());
+/// let result = training.launch(Learner::new(model, AdamWConfig::new().init(), scheduler));
+/// let mlp = result.model.into_apollo()?.into_inner()?;
+/// # assert_eq!(mlp.blocks.depth(), 4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Trainable<M> {
+    apollo: Apollo<M>,
+    interrupter: Interrupter,
+    /// The first error; clones share it.
+    failure: Arc<OnceLock<Arc<ApolloError>>>,
+    losses: LossRecorder,
+    micro_batches: MicroBatches,
+    monitor: Monitor,
+    on_growth: Option<Arc<dyn Fn(&GrowthReport) + Send + Sync>>,
+}
+
+impl<M: Growable> Trainable<M> {
+    /// For a training with this interrupter (`SupervisedTraining::interrupter`).
+    pub fn new(apollo: Apollo<M>, interrupter: Interrupter) -> Self {
+        let (failure, losses, micro_batches, monitor) = Default::default();
+        Self { apollo, interrupter, failure, losses, micro_batches, monitor, on_growth: None }
+    }
+
+    /// What the model records through `losses`, a clone of which it holds, from now on is for this run's growth policy.
+    pub fn with_losses(self, losses: &LossRecorder) -> Self {
+        drop(losses.take());
+        Self { losses: losses.clone(), ..self }
+    }
+
+    /// Calls `observer` with the report of every growth; with distributed data parallel, every worker calls it.
+    pub fn on_growth(self, observer: impl Fn(&GrowthReport) + Send + Sync + 'static) -> Self {
+        Self { on_growth: Some(Arc::new(observer)), ..self }
+    }
+
+    /// The run.
+    pub fn apollo(&self) -> &Apollo<M> {
+        &self.apollo
+    }
+
+    /// The run, to go on with it by hand or to take the model out of it.
+    ///
+    /// # Errors
+    ///
+    /// [`ApolloError::Failed`] with the first error of the training, if there was one.
+    pub fn into_apollo(self) -> Result<Apollo<M>, ApolloError> {
+        match self.failure.get() {
+            Some(error) => Err(ApolloError::Failed(error.clone())),
+            None => Ok(self.apollo),
+        }
+    }
+
+    /// The run as the first error of the training left it, if there was one.
+    pub fn into_failed_apollo(self) -> Apollo<M> {
+        self.apollo
+    }
+
+    pub(super) fn step_log(&self) -> StepLog {
+        self.monitor.subscribe()
+    }
+
+    /// Stops the training; the first error counts.
+    fn fail(&self, error: ApolloError) {
+        let error = self.failure.get_or_init(|| Arc::new(error));
+        // burn-train's error has no variant for a model's own errors; a worker's failure takes a message.
+        let failure = WorkerFailure { device_id: 0, message: chain(error.as_ref()) };
+        self.interrupter.fail(TrainingError::Workers(vec![failure]));
+    }
+
+    fn update(
+        mut self,
+        update: impl FnOnce(&mut Apollo<M>) -> Result<StepReport, ApolloError>,
+    ) -> Self {
+        if self.failure.get().is_some() {
+            return self;
+        }
+        for (name, value) in self.losses.take() {
+            self.apollo.record(name, value);
+        }
+        match update(&mut self.apollo) {
+            Ok(report) => {
+                if let (Some(observer), Some(growth)) = (&self.on_growth, &report.growth) {
+                    observer(growth);
+                }
+            }
+            Err(error) => self.fail(error),
+        }
+        self
+    }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn core::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+impl<M: Growable + TrainStep> TrainStep for Trainable<M> {
+    type Input = M::Input;
+    type Output = M::Output;
+
+    fn step(&self, item: M::Input) -> TrainOutput<M::Output> {
+        let apollo = &self.apollo;
+        let index = self.micro_batches.next(apollo.device(), apollo.step_count());
+        apollo.seed_micro_batch(index);
+        let depths = match apollo.plan().draw_per {
+            DrawPer::OptimizerStep => apollo.depths().to_vec(),
+            DrawPer::MicroBatch => apollo.drawn(index),
+        };
+        self.monitor.tell(StepInfo {
+            step: apollo.step_count(),
+            unique_layers: apollo.unique_layers(),
+            depth: depths.iter().sum(),
+        });
+        if apollo.plan().draw_per == DrawPer::OptimizerStep {
+            return apollo.model().step(item);
+        }
+        match apollo.training_at(&depths) {
+            Ok(model) => model.step(item),
+            Err(error) => {
+                // The step cannot be left out, so it runs at another depth, and is the last.
+                self.fail(error);
+                apollo.model().step(item)
+            }
+        }
+    }
+
+    fn optimize(
+        self,
+        optim: &mut ModuleOptimizer,
+        lr: ModuleLearningRate,
+        grads: GradientsParams,
+    ) -> Self {
+        self.update(|apollo| {
+            let lr = apollo.checked_rate(lr)?;
+            let bad = apollo.bad_gradient([&grads])?;
+            apollo.updated(optim, bad, Ask::Policy, |model, optim| model.optimize(optim, lr, grads))
+        })
+    }
+
+    fn optimize_multi(
+        self,
+        optim: &mut ModuleOptimizer,
+        lr: ModuleLearningRate,
+        grads: MultiGradientsParams,
+    ) -> Self {
+        self.update(|apollo| {
+            let lr = apollo.checked_rate(lr)?;
+            let bad = apollo.bad_gradient(grads.grads.iter().map(|(grads, _)| grads))?;
+            let step =
+                |model: M, optim: &mut ModuleOptimizer| model.optimize_multi(optim, lr, grads);
+            apollo.updated(optim, bad, Ask::Policy, step)
+        })
+    }
+}
+
+impl<M: Growable + InferenceStep> InferenceStep for Trainable<M> {
+    type Input = M::Input;
+    type Output = M::Output;
+
+    fn step(&self, item: M::Input) -> M::Output {
+        self.apollo.model().step(item)
+    }
+}
+
+impl<M: Growable> Module for Trainable<M> {
+    fn collect_devices(&self, devices: Devices) -> Devices {
+        self.apollo.model().collect_devices(devices)
+    }
+
+    fn fork(self, device: &Device) -> Self {
+        let apollo = self.apollo.with_model(device.clone(), |model| model.fork(device));
+        Self { apollo, ..self }
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        let apollo = self.apollo.with_model(device.clone(), |model| model.to_device(device));
+        Self { apollo, ..self }
+    }
+
+    fn train(self) -> Self {
+        let device = self.apollo.device().clone().autodiff();
+        Self { apollo: self.apollo.with_model(device, Module::train), ..self }
+    }
+
+    fn valid(&self) -> Self {
+        let device = self.apollo.device().clone().inner();
+        let apollo = self.apollo.clone().with_model(device, |model| model.valid());
+        Self { apollo, ..self.clone() }
+    }
+
+    fn materialize(self) -> Self {
+        let device = self.apollo.device().clone();
+        Self { apollo: self.apollo.with_model(device, Module::materialize), ..self }
+    }
+
+    /// The model's parameters under its own paths, then the progress. The progress tensor is only made
+    /// for visitors that read it.
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        self.apollo.model().visit(visitor);
+        match self.apollo.progress() {
+            Ok(progress) => progress.visit(visitor),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// The progress is shown to the mapper, but changes only by `optimize` and `try_load_record`.
+    fn map<T: ModuleMapper>(self, mapper: &mut T) -> Self {
+        match self.apollo.progress() {
+            Ok(progress) => drop(progress.map(mapper)),
+            Err(error) => self.fail(error),
+        }
+        let device = self.apollo.device().clone();
+        Self { apollo: self.apollo.with_model(device, |model| model.map(mapper)), ..self }
+    }
+
+    /// Loads the record of any stage: the progress first, then the layers of its stage, then the parameters.
+    fn try_load_record(self, record: ModuleRecord) -> Result<Self, RecordError> {
+        let invalid = RecordError::Validation;
+        let bytes = record.clone().into_bytes()?.shared();
+        let words = Pack::read(&bytes).and_then(|pack| pack.progress_words()).map_err(invalid)?;
+        let loaded = self.apollo.loaded(words, record, |_| Ok(()), LoadError::Record);
+        let apollo = loaded.map_err(|e| invalid(e.to_string()))?;
+        Ok(Self { apollo, micro_batches: MicroBatches::default(), ..self })
+    }
+}
+
+/// Why a record was not loaded.
+#[derive(Debug, thiserror::Error)]
+enum LoadError {
+    #[error("{}", chain(.0))]
+    Apollo(#[from] ApolloError),
+    #[error("{0}")]
+    Record(String),
+}
+
+impl<M: Growable + ModuleDisplay> ModuleDisplayDefault for Trainable<M> {
+    fn content(&self, content: Content) -> Option<Content> {
+        content
+            .set_top_level_type("Trainable")
+            .add("model", self.apollo.model())
+            .add_debug_attribute("step", &self.apollo.step_count())
+            .add_debug_attribute("stage", &self.apollo.stage())
+            .optional()
+    }
+}
+
+impl<M: Growable + ModuleDisplay> ModuleDisplay for Trainable<M> {}
+
+impl<M: Growable + ModuleDisplay> fmt::Display for Trainable<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&ModuleDisplay::format(self, DisplaySettings::default()))
+    }
+}
+
+impl<M: fmt::Debug> fmt::Debug for Trainable<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trainable").field("apollo", &self.apollo).finish_non_exhaustive()
+    }
+}
