@@ -12,9 +12,9 @@
 //! Three edits to a model and its training:
 //!
 //! 1. `blocks: Vec<Block>` becomes `blocks: LayerStack<Block>`; `for block in &self.blocks` stays.
-//! 2. `impl Growable` names the stacks.
-//! 3. `Apollo::new(model, config)` goes where the model went: into burn-train's `Learner` or a hand-written
-//!    loop.
+//! 2. [`growable!`] names the stacks.
+//! 3. `Apollo::new(model, plan)` takes the model. A hand-written loop calls [`Apollo::update`] where it called the
+//!    optimizer's `step`, and gets a [`StepReport`] or an error; in burn-train a `Trainable` goes where the model went.
 //!
 //! [`Apollo`] shows the whole of it; the example `adopt` marks the changed lines.
 //!
@@ -24,24 +24,28 @@
 //! |---|---|
 //! | [`depth`] | distributions of the virtual depth and the reproducible draw |
 //! | [`expand`] | layer maps: interpolation, stacking, middle stacking, your own; what new layers begin as |
-//! | [`schedule`] | stages as data, growth policies, the learning rate at a growth |
+//! | [`schedule`] | stages as data, the learning rate over the run and at a growth |
+//! | [`policy`] | when to grow, and what a policy sees |
+//! | [`plan`] | [`Plan`]: all of the above as one serialisable value |
 //! | [`stack`] | [`LayerStack`](stack::LayerStack), the growable drop-in for `Vec`, and [`Growable`](stack::Growable) |
 //! | [`registry`] | which weights are shared and where every parameter comes from |
-//! | [`optim`] | optimizer state through a growth |
-//! | [`apollo`] | [`Apollo`], the model with its plan |
-//! | [`checkpoint`] | checkpoints as whole, checked sets: exact resume, in burn-train and in your own loop |
+//! | [`optim`] | optimizer state through a growth, Burn's schedulers of a plan |
+//! | [`apollo`] | [`Apollo`], the model with its plan and its position: step, depth, growth |
+//! | [`branch`] | try-outs: growths that are tried before one is adopted |
+//! | [`checkpoint`] | checkpoints as whole, checked sets: exact resume |
 #![cfg_attr(
     feature = "train",
     doc = "| [`data`] | shuffled batches in an order that a resumed run repeats, and their position for a checkpoint |"
 )]
 #![cfg_attr(
     feature = "train",
-    doc = "| [`metric`] | depth and unique layers as metrics of burn-train |"
+    doc = "| [`train`] | burn-train: [`Trainable`](train::Trainable), metrics, checkpoints as sets |"
 )]
+//! | [`contract`] | a test kit for samplers, expanders and policies of your own |
 //!
-//! Rooms further down use those above them. The first three know no tensor.
+//! Rooms further down use those above them. The first five know no tensor.
 //!
-//! # Published methods as configurations
+//! # Published methods as plans
 //!
 //! | method | schedule | sampler | expander | moments |
 //! |---|---|---|---|---|
@@ -51,7 +55,7 @@
 //! | G_stack (Du 2024) | [`one_hop`](schedule::Schedule::one_hop) from a quarter | [`ConstantLow`](depth::ConstantLow) | [`Stacking`](expand::Stacking) | [`Reset`](optim::MomentPolicy::Reset) |
 //! | zero/one-layer expansion (Bu 2025) | [`one_hop`](schedule::Schedule::one_hop) from 0 or 1 | [`ConstantLow`](depth::ConstantLow) | any | any |
 //! | share-then-unshare (Yang 2021) | [`one_hop`](schedule::Schedule::one_hop) from 1, when the gradients of [`Untied`](stack::Untied) layers part | [`ConstantHigh`](depth::ConstantHigh) | any | any |
-//! | landscape-aware growing (Karp 2024) | any; each growth the best of several [branches](Apollo::branch) | any | one per [candidate](Growth) | any |
+//! | landscape-aware growing (Karp 2024) | any; each growth the best of several [branches](Apollo::try_out) | any | one per [candidate](GrowthRequest) | any |
 //! | MIDAS (Saunshi 2024) | many stages | [`ConstantLow`](depth::ConstantLow) | [`MiddleStacking`](expand::MiddleStacking) | [`Copy`](optim::MomentPolicy::Copy) |
 //! | Net2Net, LEMON (Wang 2024), in depth | any | [`ConstantLow`](depth::ConstantLow) | any, with [`NewLayers::zeroed`](expand::NewLayers::zeroed) | new layers start without |
 //! | LLaMA-Pro (Wu 2024), all layers trained | [`one_hop`](schedule::Schedule::one_hop) | [`ConstantLow`](depth::ConstantLow) | [`Interpolation`](expand::Interpolation), with [`NewLayers::zeroed`](expand::NewLayers::zeroed) | new layers start without |
@@ -77,6 +81,7 @@
 pub mod apollo;
 pub mod branch;
 pub mod checkpoint;
+pub mod contract;
 mod custom;
 #[cfg(feature = "train")]
 pub mod data;

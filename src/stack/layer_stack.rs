@@ -23,6 +23,12 @@ use crate::expand::LayerMap;
 /// tied copies does. A growth clones fields that are no parameters, so that an `Arc` in a layer is shared by its
 /// copies.
 ///
+/// # As a `Vec`
+///
+/// What a forward pass does with a `Vec` means the virtual layers: [`iter`](Self::iter), [`len`](Self::len),
+/// [`is_empty`](Self::is_empty), indexing, [`first`](Self::first) and [`last`](Self::last). What changes or takes layers
+/// means the unique ones, each once: [`iter_mut`](Self::iter_mut), iteration by value, [`layers`](Self::layers).
+///
 /// Burn's layers initialise lazily: a stack that is built with `L` layers and shortened before they are
 /// used costs the memory of the layers that stay.
 ///
@@ -79,6 +85,36 @@ impl<L> LayerStack<L> {
     /// The depth at which the stack runs now.
     pub fn depth(&self) -> usize {
         self.order().len()
+    }
+
+    /// The number of virtual layers, as [`depth`](Self::depth): what `len` of the `Vec` was to the forward pass.
+    pub fn len(&self) -> usize {
+        self.depth()
+    }
+
+    /// Whether the stack runs no layer now.
+    pub fn is_empty(&self) -> bool {
+        self.order().is_empty()
+    }
+
+    /// The virtual layer of a place, if there is one.
+    pub fn get(&self, place: usize) -> Option<&L> {
+        self.order().get(place).and_then(|unique| self.layers.get(*unique))
+    }
+
+    /// The first virtual layer.
+    pub fn first(&self) -> Option<&L> {
+        self.get(0)
+    }
+
+    /// The last virtual layer.
+    pub fn last(&self) -> Option<&L> {
+        self.depth().checked_sub(1).and_then(|place| self.get(place))
+    }
+
+    /// The unique layers, each once, to change them in place.
+    pub fn iter_mut(&mut self) -> slice::IterMut<'_, L> {
+        self.layers.iter_mut()
     }
 
     /// The unique layer of each virtual layer, in the order in which the stack runs now.
@@ -151,6 +187,38 @@ impl<'a, L> IntoIterator for &'a LayerStack<L> {
     }
 }
 
+impl<'a, L> IntoIterator for &'a mut LayerStack<L> {
+    type Item = &'a mut L;
+    type IntoIter = slice::IterMut<'a, L>;
+
+    fn into_iter(self) -> slice::IterMut<'a, L> {
+        self.iter_mut()
+    }
+}
+
+/// The unique layers, each once.
+impl<L> IntoIterator for LayerStack<L> {
+    type Item = L;
+    type IntoIter = std::vec::IntoIter<L>;
+
+    fn into_iter(self) -> std::vec::IntoIter<L> {
+        self.layers.into_iter()
+    }
+}
+
+/// The virtual layer of a place.
+///
+/// # Panics
+///
+/// As a `Vec` does, where there is none.
+impl<L> core::ops::Index<usize> for LayerStack<L> {
+    type Output = L;
+
+    fn index(&self, place: usize) -> &L {
+        &self.layers[self.order()[place]]
+    }
+}
+
 impl<L: Module> fmt::Debug for LayerStack<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LayerStack")
@@ -187,3 +255,28 @@ impl<L> DoubleEndedIterator for Layers<'_, L> {
 }
 
 impl<L> ExactSizeIterator for Layers<'_, L> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_reads_as_a_vec_of_virtual_layers_and_changes_as_one_of_unique_layers() {
+        let mut stack = LayerStack::from(vec!['a', 'b', 'c']);
+        stack.training = [0, 0, 1, 2, 2].into();
+        assert_eq!((stack.len(), stack.is_empty()), (5, false));
+        assert_eq!((stack.first(), stack.last(), stack.get(5)), (Some(&'a'), Some(&'c'), None));
+        assert_eq!((0..5).map(|i| stack[i]).collect::<String>(), "aabcc");
+        assert_eq!(stack.iter().rev().collect::<String>(), "ccbaa");
+        for layer in &mut stack {
+            layer.make_ascii_uppercase();
+        }
+        assert_eq!(stack.iter().collect::<String>(), "AABCC");
+        assert_eq!(stack.into_iter().collect::<String>(), "ABC");
+        let empty = LayerStack::<char>::from(vec![]);
+        assert_eq!(
+            (empty.len(), empty.is_empty(), empty.first(), empty.last()),
+            (0, true, None, None)
+        );
+    }
+}

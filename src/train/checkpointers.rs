@@ -26,7 +26,7 @@ use crate::wire::Pack;
 /// resumes exactly, record in training steps.
 ///
 /// burn-train's strategy says which epochs to keep (`with_checkpointing_strategy`), not the store's
-/// [`Retention`](super::Retention); but an epoch is only removed once a newer set was found good.
+/// [`Retention`](crate::checkpoint::Retention); but an epoch is only removed once a newer set was found good.
 ///
 /// ```
 /// use burn::train::{Learner, SupervisedTraining};

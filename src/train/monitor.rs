@@ -43,7 +43,7 @@ impl Monitor {
         log
     }
 
-    pub(super) fn tell(&self, info: StepInfo) {
+    pub(super) fn log(&self, info: StepInfo) {
         lock(&self.logs).retain(|log| {
             let Some(log) = log.upgrade() else { return false };
             let mut steps = lock(&log);

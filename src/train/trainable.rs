@@ -90,8 +90,10 @@ pub struct Trainable<M> {
     losses: LossRecorder,
     micro_batches: MicroBatches,
     monitor: Monitor,
-    on_growth: Option<Arc<dyn Fn(&GrowthReport) + Send + Sync>>,
+    on_growth: Option<Observer>,
 }
+
+type Observer = Arc<dyn Fn(&GrowthReport) + Send + Sync>;
 
 impl<M: Growable> Trainable<M> {
     /// For a training with this interrupter (`SupervisedTraining::interrupter`).
@@ -190,7 +192,7 @@ impl<M: Growable + TrainStep> TrainStep for Trainable<M> {
             DrawPer::OptimizerStep => apollo.depths().to_vec(),
             DrawPer::MicroBatch => apollo.drawn(index),
         };
-        self.monitor.tell(StepInfo {
+        self.monitor.log(StepInfo {
             step: apollo.step_count(),
             unique_layers: apollo.unique_layers(),
             depth: depths.iter().sum(),

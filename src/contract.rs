@@ -1,0 +1,298 @@
+//! A test kit for samplers, expanders and policies of your own: the contract that the crate's own keep.
+//!
+//! Call a check in a unit test; it looks for a violation in all small cases and says which it found.
+//!
+//! ```
+//! use burn_apollo::contract;
+//! use burn_apollo::depth::{DepthError, DepthPmf, DepthSampler};
+//!
+//! #[derive(Debug)]
+//! struct Ends;
+//!
+//! impl DepthSampler for Ends {
+//!     fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, DepthError> {
+//!         let mut weights = vec![0.0; target - unique + 1];
+//!         weights[0] += 0.5;
+//!         weights[target - unique] += 0.5;
+//!         DepthPmf::from_weights(unique, weights)
+//!     }
+//! }
+//!
+//! contract::sampler(&Ends)?;
+//! # Ok::<(), contract::Violation>(())
+//! ```
+
+use thiserror::Error;
+
+use crate::depth::{DepthPmf, DepthSampler};
+use crate::expand::Expander;
+use crate::panic::caught;
+use crate::policy::{Decision, GrowthPolicy, Measurement, Observation};
+
+/// What part of a contract is broken, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{case}: {what}")]
+pub struct Violation {
+    /// The numbers that it was found with.
+    pub case: String,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// Depths up to which everything is looked at.
+const DEPTH: usize = 24;
+
+/// Checks a [`DepthSampler`]: for all numbers of layers up to 24 it answers with depths between the unique layers and the
+/// target, with probabilities that sum to 1, and the same when it is asked again.
+///
+/// # Errors
+///
+/// The first [`Violation`].
+pub fn sampler(sampler: &dyn DepthSampler) -> Result<(), Violation> {
+    pairs().try_for_each(|(unique, target)| {
+        let broken =
+            |what: String| Err(Violation { case: format!("pmf({unique}, {target})"), what });
+        let ask = || answer(|| sampler.pmf(unique, target));
+        let pmf = match ask() {
+            Ok(pmf) => pmf,
+            Err(what) => return broken(what),
+        };
+        if pmf.lowest() < unique || pmf.highest() > target {
+            return broken(format!("depths {}..={}", pmf.lowest(), pmf.highest()));
+        }
+        let probabilities = |pmf: &DepthPmf| pmf.iter().collect::<Vec<_>>();
+        let sum: f64 = pmf.iter().map(|(_, p)| p).sum();
+        if (sum - 1.0).abs() > 1e-9 {
+            return broken(format!("probabilities sum to {sum}"));
+        }
+        match ask().map(|again| probabilities(&again)) {
+            Ok(again) if again == probabilities(&pmf) => Ok(()),
+            _ => broken("another answer when asked again".to_owned()),
+        }
+    })
+}
+
+/// Checks an [`Expander`]: for all numbers of layers up to 24 it answers with a map from the source layers to the target
+/// layers, and with the same when it is asked again.
+///
+/// # Errors
+///
+/// The first [`Violation`].
+pub fn expander(expander: &dyn Expander) -> Result<(), Violation> {
+    pairs().try_for_each(|(source, target)| {
+        let broken =
+            |what: String| Err(Violation { case: format!("map({source}, {target})"), what });
+        let ask = || answer(|| expander.map(source, target));
+        let map = match ask() {
+            Ok(map) => map,
+            Err(what) => return broken(what),
+        };
+        if (map.source(), map.target()) != (source, target) {
+            return broken(format!("a map from {} layers to {}", map.source(), map.target()));
+        }
+        match ask() {
+            Ok(again) if again == map => Ok(()),
+            _ => broken("another answer when asked again".to_owned()),
+        }
+    })
+}
+
+/// Checks a [`GrowthPolicy`] in a run of `steps` optimizer steps and `stages` stages, whose measurements at each step
+/// `measure` gives: stopped at any step, saved and restored into a fresh clone of itself, it decides as if it had not
+/// been stopped; it grows to later stages of the schedule alone; and it does not panic.
+///
+/// ```
+/// use burn_apollo::contract;
+/// use burn_apollo::policy::{LossPlateau, Measurement};
+///
+/// let flat_after_20 = |step: u64| vec![Measurement::loss(step, 5.0 - 0.1 * step.min(20) as f64, 1)];
+/// contract::policy(&LossPlateau::new(5).unwrap(), 100, 4, flat_after_20)?;
+/// # Ok::<(), contract::Violation>(())
+/// ```
+///
+/// # Errors
+///
+/// The first [`Violation`].
+pub fn policy<P: GrowthPolicy + Clone>(
+    policy: &P,
+    steps: u64,
+    stages: usize,
+    measure: impl Fn(u64) -> Vec<Measurement>,
+) -> Result<(), Violation> {
+    let mut run = Run { policy: policy.clone(), stage: 0, stage_start: 0 };
+    for step in 0..steps {
+        // What is restored now must decide alike to the end.
+        let broken = |what: String| Violation { case: format!("step {step}"), what };
+        let state = answer(|| Ok::<_, String>(run.policy.state())).map_err(broken)?;
+        let mut restored = policy.clone();
+        answer(|| restored.restore(&state)).map_err(broken)?;
+        let resumed = Run { policy: restored, ..run.clone() };
+        let whole = run.clone().decisions(step, steps, stages, &measure)?;
+        if resumed.decisions(step, steps, stages, &measure)? != whole {
+            return Err(broken("a restored policy decides otherwise".to_owned()));
+        }
+        run.decide(step, steps, stages, &measure)?;
+    }
+    Ok(())
+}
+
+/// A policy in the middle of a run.
+#[derive(Clone)]
+struct Run<P> {
+    policy: P,
+    stage: usize,
+    stage_start: u64,
+}
+
+impl<P: GrowthPolicy + Clone> Run<P> {
+    /// The decisions from a step to the end.
+    fn decisions(
+        mut self,
+        step: u64,
+        steps: u64,
+        stages: usize,
+        measure: &impl Fn(u64) -> Vec<Measurement>,
+    ) -> Result<Vec<usize>, Violation> {
+        (step..steps).map(|step| self.decide(step, steps, stages, measure)).collect()
+    }
+
+    /// The stage after a step.
+    fn decide(
+        &mut self,
+        step: u64,
+        steps: u64,
+        stages: usize,
+        measure: &impl Fn(u64) -> Vec<Measurement>,
+    ) -> Result<usize, Violation> {
+        let broken = |what: String| Violation { case: format!("step {step}"), what };
+        if self.stage + 1 >= stages {
+            return Ok(self.stage);
+        }
+        let measurements = measure(step);
+        let now = Observation {
+            step: step + 1,
+            stage: self.stage,
+            stages,
+            stage_start: self.stage_start,
+            stage_end: steps * (self.stage as u64 + 1) / stages as u64,
+            steps,
+            unique_layers: self.stage + 1,
+            measurements: &measurements,
+        };
+        let decision = answer(|| Ok::<_, String>(self.policy.decide(&now))).map_err(broken)?;
+        let stage = match decision {
+            Decision::Stay => return Ok(self.stage),
+            Decision::Grow => self.stage + 1,
+            Decision::GrowTo(stage) => stage,
+        };
+        if stage <= self.stage || stage >= stages {
+            return Err(broken(format!("grows to stage {stage} from {} of {stages}", self.stage)));
+        }
+        (self.stage, self.stage_start) = (stage, now.step);
+        Ok(stage)
+    }
+}
+
+/// What `ask` gives, or why it gives nothing.
+fn answer<T, E: ToString>(ask: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
+    caught(ask).map_err(|panic| format!("panics: {panic}"))?.map_err(|e| e.to_string())
+}
+
+fn pairs() -> impl Iterator<Item = (usize, usize)> {
+    (1..=DEPTH).flat_map(|target| (1..=target).map(move |source| (source, target)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::depth::{ConstantHigh, ConstantLow, DepthError, Lvps, Sigmoid, Uniform};
+    use crate::expand::{ExpandError, Interpolation, LayerMap, MiddleStacking, Stacking};
+    use crate::policy::{FixedPolicy, LossPlateau, PolicyError};
+
+    #[test]
+    fn our_own_keep_the_contract() {
+        let samplers: [&dyn DepthSampler; 5] =
+            [&Lvps::default(), &Uniform, &Sigmoid, &ConstantHigh, &ConstantLow];
+        samplers.into_iter().for_each(|own| assert_eq!(sampler(own), Ok(())));
+        let middle = [1, 2, 5].map(|block| MiddleStacking::new(block).unwrap());
+        let expanders: [&dyn Expander; 5] =
+            [&Interpolation, &Stacking, &middle[0], &middle[1], &middle[2]];
+        expanders.into_iter().for_each(|own| assert_eq!(expander(own), Ok(())));
+        let falling = |step: u64| vec![Measurement::loss(step, (-0.01 * step as f64).exp(), 1)];
+        assert_eq!(policy(&FixedPolicy, 60, 4, falling), Ok(()));
+        assert_eq!(policy(&LossPlateau::new(3).unwrap(), 60, 4, falling), Ok(()));
+    }
+
+    #[derive(Debug)]
+    struct Moody(AtomicUsize);
+
+    impl DepthSampler for Moody {
+        fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, DepthError> {
+            let depth = unique + self.0.fetch_add(1, Ordering::SeqCst) % (target - unique + 1);
+            Ok(DepthPmf::always(depth))
+        }
+    }
+
+    #[derive(Debug)]
+    struct Short;
+
+    impl Expander for Short {
+        fn map(&self, source: usize, _target: usize) -> Result<LayerMap, ExpandError> {
+            Ok(LayerMap::identity(source))
+        }
+    }
+
+    /// Forgets half of what it knows.
+    #[derive(Debug, Clone, Default)]
+    struct Forgetful {
+        steps: u64,
+    }
+
+    impl GrowthPolicy for Forgetful {
+        fn decide(&mut self, _now: &Observation<'_>) -> Decision {
+            self.steps += 1;
+            if self.steps.is_multiple_of(10) { Decision::Grow } else { Decision::Stay }
+        }
+
+        fn restore(&mut self, _state: &[f64]) -> Result<(), PolicyError> {
+            Ok(())
+        }
+    }
+
+    #[derive(Debug, Clone)]
+    struct TooFar;
+
+    impl GrowthPolicy for TooFar {
+        fn decide(&mut self, now: &Observation<'_>) -> Decision {
+            Decision::GrowTo(now.stages)
+        }
+    }
+
+    #[derive(Debug)]
+    struct Panics;
+
+    impl DepthSampler for Panics {
+        fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, DepthError> {
+            DepthPmf::from_weights(unique, vec![1.0; target - unique - 1])
+        }
+    }
+
+    #[test]
+    fn violations_are_found() {
+        let what = |found: Result<(), Violation>| found.unwrap_err().to_string();
+        assert_eq!(
+            what(sampler(&Moody(AtomicUsize::new(0)))),
+            "pmf(1, 2): another answer when asked again"
+        );
+        assert!(what(sampler(&Panics)).starts_with("pmf(1, 1): panics"));
+        assert_eq!(what(expander(&Short)), "map(1, 2): a map from 1 layers to 1");
+        let none = |_| Vec::new();
+        assert_eq!(
+            what(policy(&Forgetful::default(), 40, 3, none)),
+            "step 1: a restored policy decides otherwise"
+        );
+        assert_eq!(what(policy(&TooFar, 40, 3, none)), "step 0: grows to stage 3 from 0 of 3");
+    }
+}
