@@ -131,6 +131,10 @@ impl CheckpointSet {
         }
         let mut apollo = load_model(apollo, self.read(MODEL)?)?;
         apollo.set_measurements(self.manifest.measurements.clone());
+        if let (Some(frozen), true) = (&self.manifest.frozen, apollo.device().is_autodiff()) {
+            let device = apollo.device().clone();
+            apollo = apollo.with_model(device, |model| frozen.set(model));
+        }
         Ok(apollo)
     }
 

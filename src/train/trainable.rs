@@ -196,6 +196,7 @@ impl<M: Growable + TrainStep> TrainStep for Trainable<M> {
             step: apollo.step_count(),
             unique_layers: apollo.unique_layers(),
             depth: depths.iter().sum(),
+            lr_factor: apollo.lr_factor(),
         });
         if apollo.plan().draw_per == DrawPer::OptimizerStep {
             return apollo.model().step(item);
