@@ -9,7 +9,7 @@ use super::{Decision, GrowthPolicy, LOSS, Observation, PolicyError};
 /// The recorded losses are smoothed exponentially. Once the smoothed loss has not fallen by the share
 /// `threshold` of its size for `patience` optimizer steps whose losses are known, the policy grows. It needs losses
 /// ([`Apollo::record_loss`](crate::Apollo::record_loss)); losses that are not finite count as none. A
-/// stage that ends without any is [`Decision::Missing`].
+/// stage longer than `patience` that ends without any is [`Decision::Missing`].
 ///
 /// ```
 /// use burn_apollo::policy::{Decision, GrowthPolicy, LossPlateau, Measurement, Observation};
@@ -158,8 +158,12 @@ impl GrowthPolicy for LossPlateau {
         let tracked = self.tracked.filter(|t| t.stage == now.stage);
         let flat = tracked.is_some_and(|t| t.latest.saturating_sub(t.best_step) >= self.patience);
         match now.step >= now.stage_end {
-            // It would be the fixed schedule by another name.
-            true if tracked.is_none() => Decision::Missing(LOSS),
+            // Without losses it would be the fixed schedule by another name; a short stage has no plateau in any case.
+            true if tracked.is_none()
+                && now.step.saturating_sub(now.stage_start) > self.patience =>
+            {
+                Decision::Missing(LOSS)
+            }
             end if end || flat => Decision::Grow,
             _ => Decision::Stay,
         }
