@@ -17,7 +17,7 @@ use super::manifest::{self, Manifest, SavedPlan};
 use super::sums::Sums;
 use crate::apollo::{Apollo, SavedProgress};
 use crate::panic::caught;
-use crate::plan::Plan;
+use crate::plan::{MomentOrders, Plan};
 use crate::stack::Growable;
 use crate::wire::Pack;
 
@@ -191,7 +191,8 @@ fn load_optim(
 ) -> Result<ModuleOptimizer, CheckpointError> {
     let misfit = misfit(OPTIM);
     let pack = Pack::read(&bytes).map_err(&misfit)?;
-    pack.check_optim(model).map_err(&misfit)?;
+    let known = MomentOrders::default();
+    pack.check_optim(model, |field| known.order(field).is_some()).map_err(&misfit)?;
     without_panic(&misfit, || {
         let record = OptimizerRecord::from_bytes(bytes).map_err(|e| misfit(e.to_string()))?;
         let optim = optim.load_record(record);

@@ -12,6 +12,7 @@ use super::CheckpointError;
 use super::files::{MODEL, OPTIM, SCHEDULER};
 use super::finite;
 use crate::apollo::Apollo;
+use crate::optim::check_precision;
 use crate::plan::Plan;
 use crate::policy::Measurement;
 use crate::stack::Growable;
@@ -119,7 +120,10 @@ impl Snapshot {
             let encode = |message| CheckpointError::Encode { file, message };
             let pack = Pack::read(bytes).map_err(encode)?;
             if *file == OPTIM {
-                pack.check_precision().map_err(encode)?;
+                // Burn takes all numbers to the default device's precision when it loads them.
+                let mut floats = pack.floats();
+                let checked = floats.try_for_each(|(name, dtype)| check_precision(name, dtype));
+                checked.map_err(|e| encode(e.to_string()))?;
             }
             if let (false, Some(tensor)) = (not_finite, pack.not_finite()) {
                 return Err(CheckpointError::NotFinite { what: format!("`{tensor}` of {file}") });

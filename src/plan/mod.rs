@@ -5,9 +5,11 @@
 //! parameters in it: a plan that names one is refused where the program does not supply it.
 
 mod error;
+mod moments;
 
 pub use crate::custom::{Custom, ParametersError};
 pub use error::PlanError;
+pub use moments::{MomentOrders, MomentPolicy};
 
 use core::fmt;
 
@@ -15,7 +17,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::depth::{DepthPmf, DepthSampler, DrawPer, Sampler};
 use crate::expand::{Expander, Expansion, LayerMap, NewLayers};
-use crate::optim::{MomentOrders, MomentPolicy};
 use crate::panic::caught;
 use crate::policy::Policy;
 use crate::schedule::{LrAtGrowth, LrShape, Schedule, Timeline};

@@ -2,9 +2,31 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+/// What the optimizer state of copied layers becomes at a growth.
+///
+/// Layers that begin as the identity ([`NewLayers::zeroed`](crate::expand::NewLayers::zeroed)) are no copies in this
+/// sense: they start without state under every policy, and what they were made from keeps its state unscaled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MomentPolicy {
+    /// The whole optimizer starts afresh (StackBERT's default).
+    Reset,
+    /// First copies keep the state of their source, further copies start without (Apollo's code leaves
+    /// it so by accident, MSG on purpose).
+    FreshCopies,
+    /// Every copy gets the state of its source, step count included (MIDAS, staged training).
+    Copy,
+    /// As [`Copy`](Self::Copy), but for a layer that becomes `k` layers, first moments are divided by
+    /// `k` and second ones by `k²`: the gradient of a shared layer is the sum over its uses, so each
+    /// copy sees about `1/k` of it. [`MomentOrders`] says what counts as a first or second moment. The
+    /// default, by measurement: see `docs/choices.md`.
+    #[default]
+    Scaled,
+}
+
 /// The power of the gradient that each field of an optimizer's state holds.
 ///
-/// [`MomentPolicy::Scaled`](super::MomentPolicy::Scaled) divides a field of order `p` by `kᵖ` when one
+/// [`MomentPolicy::Scaled`] divides a field of order `p` by `kᵖ` when one
 /// layer becomes `k`. The default knows all optimizers of Burn 0.22; a user's own optimizer adds its
 /// fields, by their path in the record (`momentum.velocity` for a nested state).
 ///
