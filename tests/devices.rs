@@ -1,5 +1,4 @@
-//! The core on GPU devices, against the CPU: shared forward, gradients, growth and optimizer state, and
-//! the `gpt` example with a growth.
+//! The core on GPU devices, against the CPU: shared forward, gradients, growth and optimizer state.
 //!
 //! The wgpu tests need the feature `wgpu` and a Vulkan driver, a software one at least. The CUDA test runs
 //! where there is a CUDA device and says so elsewhere.
@@ -92,9 +91,6 @@ fn core(device: &Device) {
 
 #[cfg(feature = "wgpu")]
 mod wgpu {
-    use std::path::Path;
-    use std::process::Command;
-
     use burn::tensor::DeviceKind;
 
     use super::*;
@@ -109,55 +105,6 @@ mod wgpu {
     #[test]
     fn the_core_agrees_with_the_cpu() {
         core(&device());
-    }
-
-    fn gpt(dir: &Path, device: &str, more: &[&str]) {
-        let test = std::env::current_exe().unwrap();
-        let run = Command::new(test.parent().unwrap().parent().unwrap().join("examples/gpt"))
-            .args(
-                "--layers 4 --width 32 --heads 2 --steps 30 --batch 4 --seq 16 --resume".split(' '),
-            )
-            .args(["--device", device, "--out", dir.to_str().unwrap()])
-            .args(more)
-            .output()
-            .unwrap();
-        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-    }
-
-    /// 30 steps of the example with two growths. The CPU makes the first step, for the same weights; then a
-    /// checkpoint goes on on either device.
-    #[test]
-    fn the_gpt_example_agrees_with_the_cpu() {
-        let (start, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        gpt(start.path(), "flex", &["--stop-after", "1"]);
-        copy(start.path(), other.path());
-        let run = |dir: &Path, device: &str| -> (Vec<usize>, Vec<f32>) {
-            gpt(dir, device, &[]);
-            let summary = std::fs::read_to_string(dir.join("summary.json")).unwrap();
-            let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
-            assert_eq!(summary["growths"].as_array().unwrap().len(), 2);
-            let csv = std::fs::read_to_string(dir.join("steps.csv")).unwrap();
-            let rows = csv.lines().skip(1).map(|l| l.split(',').collect::<Vec<_>>());
-            rows.map(|row| (row[3].parse::<usize>().unwrap(), row[5].parse::<f32>().unwrap()))
-                .unzip()
-        };
-        let (gpu_depths, gpu) = run(start.path(), "wgpu:cpu");
-        let (cpu_depths, cpu) = run(other.path(), "flex");
-        assert_eq!(gpu_depths, cpu_depths);
-        println!("wgpu: {gpu:?}\nflex: {cpu:?}");
-        assert_eq!(gpu.len(), 30);
-        close(&gpu, &cpu, 1e-3, "losses of the gpt example");
-    }
-
-    fn copy(from: &Path, to: &Path) {
-        std::fs::create_dir_all(to).unwrap();
-        for entry in std::fs::read_dir(from).unwrap() {
-            let (path, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
-            match path.is_dir() {
-                true => copy(&path, &to),
-                false => drop(std::fs::copy(&path, &to).unwrap()),
-            }
-        }
     }
 }
 
