@@ -9,8 +9,9 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use burn_apollo::GrowthReport;
+use burn_apollo::growable;
 use burn_apollo::schedule::Schedule;
-use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
+use burn_apollo::stack::LayerStack;
 use burn_apollo_lab::results::{Row, ValidationRow};
 use burn_apollo_lab::{
     End, Existing, LabError, Observer, OnNotFinite, Options, Result, RollBack, RunConfig, Score,
@@ -23,11 +24,7 @@ struct Net {
     blocks: LayerStack<Linear>,
 }
 
-impl Growable for Net {
-    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
-        vec![&mut self.blocks]
-    }
-}
+growable!(Net { blocks });
 
 /// Four layers learn to double; some batches hold bad numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use burn_apollo_lab::OptimConfig;
 use clap::Args;
 
-/// AdamW, and where the learning rate ends.
+/// AdamW.
 #[derive(Args, Debug, Clone)]
 pub struct OptimOptions {
     /// Weight decay of AdamW, on every parameter
@@ -15,15 +15,12 @@ pub struct OptimOptions {
     /// What AdamW adds to the root of that mean
     #[arg(long, default_value_t = OptimConfig::default().epsilon, value_parser = above_zero)]
     pub epsilon: f64,
-    /// Learning rate at the end of the run; a tenth of --lr if not given
-    #[arg(long, value_name = "LR", value_parser = up_to_one)]
-    pub min_lr: Option<f64>,
 }
 
 impl From<&OptimOptions> for OptimConfig {
     fn from(options: &OptimOptions) -> Self {
-        let &OptimOptions { weight_decay, beta2, epsilon, min_lr } = options;
-        Self { weight_decay, beta2, epsilon, min_lr }
+        let &OptimOptions { weight_decay, beta2, epsilon } = options;
+        Self { weight_decay, beta2, epsilon }
     }
 }
 
