@@ -170,8 +170,8 @@ pub(crate) fn take<T: Task, C, P: Position<T::Model>>(
         observer.growth(growth);
     }
     if let Some(param) = &report.skipped {
-        progress
-            .line(&format!("step {} skipped: the gradient of `{param}` is not finite", row.step));
+        let step = row.step;
+        progress.line(&format!("skipped: step {step}: the gradient of `{param}` is not finite"));
     }
     Ok(Taken { row, loss: Tensor::cat(losses, 0).sum(), layer_passes, report })
 }
