@@ -1,10 +1,10 @@
 //! What a run is a function of.
 
-use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn_apollo::{NonFiniteGradients, Plan};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{LabError, Result};
+use crate::optimizer::OptimConfig;
 
 /// What a run is a function of: its folder's `config.json`, and a part of every checkpoint.
 ///
@@ -55,6 +55,11 @@ impl<T> RunConfig<T> {
             Self { lr, .. } if !(*lr > 0.0 && *lr <= 1.0) => {
                 wrong("lr", lr, "above 0 and at most 1")
             }
+            Self { optimizer: OptimConfig { clip: Some(clip), .. }, .. }
+                if !(*clip > 0.0 && clip.is_finite()) =>
+            {
+                wrong("optimizer.clip", clip, "finite and above 0")
+            }
             _ => Ok(()),
         }
     }
@@ -82,32 +87,5 @@ impl From<OnNotFinite> for NonFiniteGradients {
             OnNotFinite::Stop | OnNotFinite::RollBack => Self::Error,
             OnNotFinite::Skip => Self::Skip { in_a_row: SKIPS_IN_A_ROW },
         }
-    }
-}
-
-/// The optimizer of a run: AdamW.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct OptimConfig {
-    /// Weight decay, on every parameter.
-    pub weight_decay: f64,
-    /// Decay of the mean of squared gradients.
-    pub beta2: f64,
-    /// What is added to the root of that mean.
-    pub epsilon: f64,
-}
-
-impl Default for OptimConfig {
-    fn default() -> Self {
-        Self { weight_decay: 0.01, beta2: 0.95, epsilon: 1e-8 }
-    }
-}
-
-impl OptimConfig {
-    pub(crate) fn build(&self) -> ModuleOptimizer {
-        AdamWConfig::new()
-            .with_weight_decay(self.weight_decay as f32)
-            .with_beta_2(self.beta2 as f32)
-            .with_epsilon(self.epsilon as f32)
-            .init()
     }
 }

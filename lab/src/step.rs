@@ -68,6 +68,7 @@ impl<T: Task> MicroStep<'_, T> {
 /// What can take a step.
 pub(crate) trait Position<M> {
     fn row(&self) -> Row;
+    fn model(&self) -> &M;
     fn lr_factor(&self) -> f64;
     fn micro_batch(&self, index: u64) -> Result<M, ApolloError>;
     fn record(&mut self, name: String, value: f64);
@@ -92,6 +93,10 @@ macro_rules! position {
                     train_loss: f64::NAN,
                     items: 0,
                 }
+            }
+
+            fn model(&self) -> &M {
+                self.model()
             }
 
             fn lr_factor(&self) -> f64 {
@@ -164,7 +169,8 @@ pub(crate) fn take<T: Task, C, P: Position<T::Model>>(
         observer.micro_batch(number);
     }
     progress.count(&row);
-    let report = position.update(optim, lr, grads.grads()).map_err(LabError::Step)?;
+    let grads = config.optimizer.clipped(grads.grads(), position.model());
+    let report = position.update(optim, lr, grads).map_err(LabError::Step)?;
     if let Some(growth) = &report.growth {
         progress.line(&growth.to_string());
         observer.growth(growth);

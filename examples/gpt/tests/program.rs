@@ -287,3 +287,25 @@ fn the_learning_rate_takes_every_shape() {
     ));
     assert!(line.contains("decay"), "{line}");
 }
+
+/// Muon's state and AdamW's go through growths and stops, gradients shortened or not.
+#[test]
+fn every_optimizer_resumes_exactly() {
+    GPT.resumes_exactly(&["--optimizer", "muon", "--clip", "0.5"]);
+    GPT.resumes_exactly(&["--clip", "0.1"]);
+    let dir = tempfile::tempdir().unwrap();
+    let losses = |name: &str, more: &[&str]| -> Vec<f64> {
+        let out = dir.path().join(name);
+        ok(&GPT.tiny(&out, more));
+        table(&out, "steps.csv").1.into_iter().map(|row| row[5]).collect()
+    };
+    let adamw = losses("adamw", &[]);
+    // A bound that no gradient reaches changes nothing; a low one and another optimizer do, from the second step on.
+    let high = losses("high", &["--clip", "1e6"]);
+    assert!(adamw.iter().zip(&high).all(|(a, b)| (a - b).abs() < 1e-5), "{adamw:?} {high:?}");
+    let muon = losses("muon", &["--optimizer", "muon"]);
+    assert_eq!(muon[0], adamw[0]);
+    assert_ne!(muon[2], adamw[2]);
+    let line = refused(&GPT.tiny(&dir.path().join("wrong"), &["--clip", "0"]));
+    assert!(line.contains("--clip"), "{line}");
+}
