@@ -1,7 +1,5 @@
 //! Checkpoint sets: what is kept, what is noticed, what is refused.
 
-mod support;
-
 use std::path::{Path, PathBuf};
 
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
@@ -14,11 +12,11 @@ use burn_apollo::checkpoint::{
 use burn_apollo::depth::{ConstantHigh, ConstantLow, Lvps, Sigmoid, Uniform};
 use burn_apollo::expand::{Interpolation, MiddleStacking, Stacking};
 use burn_apollo::schedule::{FixedPolicy, LossPlateau};
-use burn_apollo::{Apollo, ApolloConfig};
-use support::{Net, adamw, bits, device, stages, train};
+use burn_apollo::{Apollo, Plan};
+use crate::support::{Net, adamw, bits, device, stages, train};
 
-fn config() -> ApolloConfig {
-    ApolloConfig::new(40).with_schedule(stages(&[(1, 4), (3, 8)], 6)).with_seed(3)
+fn plan() -> Plan {
+    Plan::new(40).with_schedule(stages(&[(1, 4), (3, 8)], 6)).with_seed(3)
 }
 
 fn scheduler() -> ModuleLrScheduler {
@@ -26,7 +24,7 @@ fn scheduler() -> ModuleLrScheduler {
 }
 
 fn apollo() -> Apollo<Net> {
-    support::apollo(6, config())
+    crate::support::apollo(6, plan())
 }
 
 /// A run after some steps.
@@ -88,7 +86,7 @@ fn flip(path: &Path, at: usize) {
 }
 
 fn load(set: &CheckpointSet) -> Apollo<Net> {
-    set.load(Apollo::new(Net::random(6, &device()), config()).unwrap(), adamw(), scheduler())
+    set.load(Apollo::new(Net::random(6, &device()), plan()).unwrap(), adamw(), scheduler())
         .unwrap()
         .0
 }
@@ -258,12 +256,12 @@ fn sets_of_other_runs_are_refused_by_name() {
             let error = set.load(apollo, optim, lr).map(|_| ()).unwrap_err().to_string();
             assert!(error.contains(words), "{error} should contain {words}");
         };
-    let with = |config: ApolloConfig| support::apollo(6, config);
-    refused(with(config().with_seed(4)), adamw(), scheduler(), "`seed` 3, this run has 4");
-    refused(with(config().with_sampler(Uniform)), adamw(), scheduler(), "`sampler` \"Lvps");
-    let longer = ApolloConfig::new(50).with_schedule(stages(&[(1, 4), (3, 8)], 6)).with_seed(3);
+    let with = |plan: Plan| crate::support::apollo(6, plan);
+    refused(with(plan().with_seed(4)), adamw(), scheduler(), "`seed` 3, this run has 4");
+    refused(with(plan().with_sampler(Uniform)), adamw(), scheduler(), "`sampler` \"Lvps");
+    let longer = Plan::new(50).with_schedule(stages(&[(1, 4), (3, 8)], 6)).with_seed(3);
     refused(with(longer.clone()), adamw(), scheduler(), "`ends`");
-    refused(support::apollo(7, ApolloConfig::new(40)), adamw(), scheduler(), "this run has");
+    refused(crate::support::apollo(7, Plan::new(40)), adamw(), scheduler(), "this run has");
     refused(apollo(), SgdConfig::new().init(), scheduler(), "optim.bpk does not fit");
     let noam = NoamLrSchedulerConfig::new(0.1).init().unwrap();
     refused(apollo(), adamw(), noam, "scheduler.bpk does not fit");
@@ -274,7 +272,7 @@ fn sets_of_other_runs_are_refused_by_name() {
     assert_eq!((longer.step_count(), longer.total_steps()), (5, 50));
     // Another number of layers never fits.
     let other =
-        support::apollo(7, ApolloConfig::new(40).with_schedule(stages(&[(2, 4), (4, 8)], 7)));
+        crate::support::apollo(7, Plan::new(40).with_schedule(stages(&[(2, 4), (4, 8)], 7)));
     let error = set.clone().allow_other_plan().load(other, adamw(), scheduler()).map(|_| ());
     assert!(error.unwrap_err().to_string().contains("model.bpk does not fit"));
 }
@@ -320,7 +318,7 @@ fn weights_that_are_not_finite_never_replace_good_ones() {
     let folder = Folder::new(Retention::last(1));
     let (mut apollo, mut optim, scheduler) = after(5);
     folder.store.save(Snapshot::new(&apollo, &optim, &scheduler).unwrap()).unwrap();
-    (apollo, _) = support::train_step(apollo, &mut optim, f64::NAN);
+    (apollo, _) = crate::support::train_step(apollo, &mut optim, f64::NAN);
     let broken = Snapshot::new(&apollo, &optim, &scheduler).unwrap();
     let error = folder.store.save(broken.clone()).unwrap_err();
     assert!(matches!(error, CheckpointError::NotFinite { .. }), "{error}");

@@ -1,10 +1,7 @@
 //! Exact resume of a hand-written loop: stopped before any step and taken up from the checkpoint, a run with
 //! shuffled data, dropout, gradient accumulation and a loss-driven growth policy ends with the same bits.
 
-mod support;
-
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use burn::data::dataset::InMemDataset;
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
@@ -13,14 +10,17 @@ use burn::module::Module;
 use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
-use burn_apollo::checkpoint::{CheckpointStore, Retention, Snapshot};
+use burn_apollo::checkpoint::{CheckpointStore, Restored, Retention, Snapshot};
 use burn_apollo::data::{BatchStream, DataPosition, ShuffledLoader};
 use burn_apollo::depth::DrawPer;
-use burn_apollo::schedule::{LossFeed, LossPlateau, LrAtGrowth};
-use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
-use burn_apollo::{Apollo, ApolloConfig};
-use support::burn_train::Rows;
-use support::{WIDTH, bits, stages};
+use burn_apollo::policy::LossPlateau;
+use burn_apollo::schedule::LrAtGrowth;
+use burn_apollo::stack::LayerStack;
+use burn_apollo::{Apollo, Plan, growable};
+
+use crate::kind::turn;
+use crate::support::burn_train::Rows;
+use crate::support::{WIDTH, batch, bits, device, grads_of, growth_steps, stages};
 
 #[derive(Module, Debug)]
 struct Block {
@@ -34,11 +34,7 @@ struct Net {
     head: Linear,
 }
 
-impl Growable for Net {
-    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
-        vec![&mut self.blocks]
-    }
-}
+growable!(Net { blocks });
 
 impl Net {
     fn new(device: &Device) -> Self {
@@ -62,7 +58,6 @@ struct Run {
     optim: ModuleOptimizer,
     scheduler: ModuleLrScheduler,
     data: BatchStream<usize, Tensor<2>>,
-    losses: LossFeed,
 }
 
 const STEPS: u64 = 24;
@@ -72,24 +67,18 @@ fn data(position: DataPosition) -> BatchStream<usize, Tensor<2>> {
     ShuffledLoader::new(rows, Rows, 4, position).unwrap().into_stream(&device())
 }
 
-fn device() -> Device {
-    Device::flex().autodiff()
-}
-
 fn scheduler() -> ModuleLrScheduler {
     CosineAnnealingLrSchedulerConfig::new(0.05, STEPS as usize).init().unwrap()
 }
 
 impl Run {
     /// A run as a new process begins it, with weights of its own.
-    fn new(config: ApolloConfig) -> Self {
-        let losses = LossFeed::default();
+    fn new(plan: Plan) -> Self {
         Self {
-            apollo: Apollo::new(Net::new(&device()), config.with_losses(losses.clone())).unwrap(),
+            apollo: Apollo::new(Net::new(&device()), plan).unwrap(),
             optim: AdamWConfig::new().init(),
             scheduler: scheduler(),
             data: data(DataPosition::start(9)),
-            losses,
         }
     }
 
@@ -103,12 +92,15 @@ impl Run {
             grads.accumulate(&model, GradientsParams::from_grads(loss.backward(), &model));
         }
         let lr = self.scheduler.step();
-        let (step, apollo) = (self.apollo.step_count(), self.apollo.clone());
-        self.apollo = apollo.optimize(&mut self.optim, lr, grads.grads());
-        self.apollo.growth().unwrap();
+        let step = self.apollo.step_count();
+        self.apollo.update(&mut self.optim, lr, grads.grads()).unwrap();
         // Told late, as by a loop that reads losses every few steps: a checkpoint may come in between.
-        self.losses.record(step, f64::from(sum));
+        self.apollo.record_loss(step, f64::from(sum));
         sum.to_bits()
+    }
+
+    fn bits(&self) -> std::collections::BTreeMap<String, Vec<u32>> {
+        bits(self.apollo.model())
     }
 
     fn save(&self, store: &CheckpointStore) {
@@ -116,8 +108,8 @@ impl Run {
         store.save(snapshot.with_state("data", &self.data.position()).unwrap()).unwrap();
     }
 
-    fn resume(config: ApolloConfig, store: &CheckpointStore) -> Self {
-        let mut run = Self::new(config);
+    fn resume(plan: Plan, store: &CheckpointStore) -> Self {
+        let mut run = Self::new(plan);
         let set = store.latest_good().unwrap().unwrap().set;
         (run.apollo, run.optim, run.scheduler) =
             set.load(run.apollo, run.optim, run.scheduler).unwrap();
@@ -131,45 +123,42 @@ fn store(dir: &Path) -> CheckpointStore {
 }
 
 /// Stops before every step, goes on in a fresh run, and compares all that follows; gives the growths.
-fn check(config: &dyn Fn() -> ApolloConfig) -> Vec<u64> {
+fn check(plan: &dyn Fn() -> Plan) -> Vec<u64> {
     let (start, moving) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (start, moving) = (store(start.path()), store(moving.path()));
-    Run::new(config()).save(&start); // the same weights for all runs
-    let mut whole = Run::resume(config(), &start);
+    Run::new(plan()).save(&start); // the same weights for all runs
+    let mut whole = Run::resume(plan(), &start);
     let mut losses = Vec::new();
     for step in 0..STEPS {
         whole.save(&moving);
-        let mut resumed = Run::resume(config(), &moving);
+        let mut resumed = Run::resume(plan(), &moving);
         losses.push(whole.step());
         assert_eq!(resumed.step(), losses[step as usize], "step {step}");
-        assert_eq!(bits(&resumed.apollo), bits(&whole.apollo), "step {step}");
+        assert_eq!(resumed.bits(), whole.bits(), "step {step}");
         assert_eq!(resumed.apollo.depth(), whole.apollo.depth(), "step {step}");
     }
     // From both ends, and before, at and after each growth, to the end of the run.
-    let growths = whole.apollo.growth_steps().to_vec();
+    let growths = growth_steps(&whole.apollo);
     for stop in (0..STEPS).filter(|s| *s < 2 || growths.iter().any(|g| s.abs_diff(*g) < 2)) {
-        let mut run = Run::resume(config(), &start);
+        let mut run = Run::resume(plan(), &start);
         for _ in 0..stop {
             run.step();
         }
         run.save(&moving);
-        let mut run = Run::resume(config(), &moving);
+        let mut run = Run::resume(plan(), &moving);
         let tail: Vec<u32> = (stop..STEPS).map(|_| run.step()).collect();
         assert_eq!(tail, losses[stop as usize..], "stopped before step {stop}");
-        assert_eq!(bits(&run.apollo), bits(&whole.apollo), "stopped before step {stop}");
-        assert_eq!(run.apollo.growth_steps(), growths, "stopped before step {stop}");
+        assert_eq!(run.bits(), whole.bits(), "stopped before step {stop}");
+        assert_eq!(growth_steps(&run.apollo), growths, "stopped before step {stop}");
     }
     growths
 }
 
-/// One generator serves all devices of a process: these tests take turns.
-static GENERATOR: Mutex<()> = Mutex::new(());
-
 #[test]
 fn at_scheduled_growths_with_a_depth_for_every_micro_batch() {
-    let _turn = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    let _turn = turn();
     let growths = check(&|| {
-        ApolloConfig::new(STEPS)
+        Plan::new(STEPS)
             .with_schedule(stages(&[(1, 7), (3, 15)], 6))
             .with_draw_per(DrawPer::MicroBatch)
             .with_lr_at_growth(LrAtGrowth::Rewarm { from: 0.1, steps: 4 })
@@ -180,9 +169,9 @@ fn at_scheduled_growths_with_a_depth_for_every_micro_batch() {
 
 #[test]
 fn at_a_loss_plateau() {
-    let _turn = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    let _turn = turn();
     let growths = check(&|| {
-        ApolloConfig::new(STEPS)
+        Plan::new(STEPS)
             .with_schedule(stages(&[(2, 12), (3, 23)], 6))
             .with_policy(LossPlateau::new(4).unwrap().with_threshold(0.3).unwrap())
     });
@@ -192,17 +181,17 @@ fn at_a_loss_plateau() {
 /// Without seeds of its own, dropout goes on from wherever the device's generator stands.
 #[test]
 fn without_step_seeds_dropout_is_not_repeated() {
-    let _turn = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
-    let config = || {
+    let _turn = turn();
+    let plan = || {
         let schedule = stages(&[(1, 7), (3, 15)], 6);
-        ApolloConfig::new(STEPS).with_schedule(schedule).with_step_seeds(false)
+        Plan::new(STEPS).with_schedule(schedule).with_step_seeds(false)
     };
     let dir = tempfile::tempdir().unwrap();
     let store = store(dir.path());
-    let mut whole = Run::new(config());
+    let mut whole = Run::new(plan());
     whole.step();
     whole.save(&store);
-    let mut resumed = Run::resume(config(), &store);
+    let mut resumed = Run::resume(plan(), &store);
     assert_ne!(whole.step(), resumed.step());
 }
 
@@ -213,16 +202,12 @@ struct Normed {
     blocks: LayerStack<Linear>,
 }
 
-impl Growable for Normed {
-    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
-        vec![&mut self.blocks]
-    }
-}
+growable!(Normed { blocks });
 
 /// Burn holds the last update of running statistics back; a checkpoint must not.
 #[test]
 fn running_statistics_of_the_last_step_are_saved() {
-    let _turn = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    let _turn = turn();
     let run = || {
         let linear = || LinearConfig::new(WIDTH, WIDTH).init(&device());
         let net = Normed {
@@ -230,28 +215,26 @@ fn running_statistics_of_the_last_step_are_saved() {
             head: linear(),
             blocks: (0..2).map(|_| linear()).collect(),
         };
-        let config = ApolloConfig::new(9).with_schedule(stages(&[(1, 4)], 2));
-        (Apollo::new(net, config).unwrap(), AdamWConfig::new().init(), scheduler())
+        let plan = Plan::new(9).with_schedule(stages(&[(1, 4)], 2));
+        (Apollo::new(net, plan).unwrap(), AdamWConfig::new().init(), scheduler())
     };
-    let step =
-        |(apollo, mut optim, mut lr): (Apollo<Normed>, ModuleOptimizer, ModuleLrScheduler)| {
-            let x = support::batch(apollo.step_count(), &device());
-            let hidden = apollo.blocks.iter().fold(apollo.norm.forward(x), |x, l| l.forward(x));
-            let loss = apollo.head.forward(hidden).powi_scalar(2).mean();
-            let grads = GradientsParams::from_grads(loss.backward(), &apollo);
-            let apollo = apollo.optimize(&mut optim, lr.step(), grads);
-            (apollo, optim, lr)
-        };
+    let step = |(apollo, optim, lr): &mut Restored<Normed>| {
+        let (x, net) = (batch(apollo.step_count(), &device()), apollo.model());
+        let hidden = net.blocks.iter().fold(net.norm.forward(x), |x, l| l.forward(x));
+        let grads = grads_of(&net.head.forward(hidden).powi_scalar(2).mean(), apollo);
+        apollo.update(optim, lr.step(), grads).unwrap();
+    };
     let dir = tempfile::tempdir().unwrap();
     let store = store(dir.path());
     let mut whole = run();
     for number in 0..9 {
-        whole = step(whole);
+        step(&mut whole);
         store.save(Snapshot::new(&whole.0, &whole.1, &whole.2).unwrap()).unwrap();
         let fresh = run();
         let set = store.latest_good().unwrap().unwrap().set;
         let resumed = set.load(fresh.0, fresh.1, fresh.2).unwrap();
-        let mean = |apollo: &Apollo<Normed>| apollo.norm.running_mean.value_sync().into_data();
+        let mean =
+            |apollo: &Apollo<Normed>| apollo.model().norm.running_mean.value_sync().into_data();
         assert_eq!(mean(&resumed.0), mean(&whole.0), "after step {number}");
     }
 }

@@ -1,8 +1,4 @@
-//! Kinds of layers, each held to one contract: `support/contract.rs`.
-
-#[path = "support/contract.rs"]
-mod contract;
-mod support;
+//! Kinds of layers, each held to one contract: `support/kind.rs`.
 
 use burn::module::{Lora, Module, Param, QLora, Quantizer};
 use burn::nn::{
@@ -14,11 +10,11 @@ use burn::tensor::quantization::{Calibration, QuantScheme, QuantValue};
 use burn::tensor::{Bool, Device, Int, Tensor};
 use burn_apollo::depth::ConstantLow;
 use burn_apollo::expand::{NewLayers, Stacking};
-use burn_apollo::stack::LayerStack;
-use burn_apollo::stack::StackError;
-use burn_apollo::{Apollo, ApolloConfig, ApolloError};
-use contract::{Kind, Model, contract, step_of, turn};
-use support::{WIDTH, adamw, batch, device, stages};
+use burn_apollo::stack::{LayerStack, StackError};
+use burn_apollo::{Apollo, ApolloError, Plan};
+
+use crate::kind::{Kind, Model, contract, step_of, turn};
+use crate::support::{WIDTH, adamw, batch, device, stages};
 
 fn linear(inputs: usize, outputs: usize, device: &Device) -> Linear {
     LinearConfig::new(inputs, outputs).init(device)
@@ -287,23 +283,23 @@ fn adapted_and_mixed_layers_begin_as_the_identity() {
 }
 
 fn planned<L: Kind>(names: &[&str]) -> Result<Apollo<Model<L>>, ApolloError> {
-    let config = ApolloConfig::new(20)
+    let plan = Plan::new(20)
         .with_sampler(ConstantLow)
         .with_expander(Stacking)
         .with_schedule(stages(&[(2, 4)], 6))
         .with_new_layers(NewLayers::zeroed(names.to_vec()));
-    Apollo::new(Model::<L>::new(6, &device()), config)
+    Apollo::new(Model::<L>::new(6, &device()), plan)
 }
 
 fn begins_as_the_identity<L: Kind>(names: &[&str]) {
     let mut apollo = planned::<L>(names).unwrap();
     let mut optim = adamw();
     for _ in 0..3 {
-        apollo = step_of(apollo, &mut optim);
+        step_of(&mut apollo, &mut optim);
     }
     let output = |model: &Model<L>| model.forward(batch(8, &device()));
-    let before = output(&apollo);
-    let inner = apollo.into_inner().unwrap();
+    let before = output(apollo.model());
+    let inner = apollo.into_partly_trained().unwrap();
     assert_eq!(inner.blocks.depth(), 6);
     let gap = (output(&inner) - before).abs().max().into_scalar::<f32>();
     assert!(gap <= 1e-6, "{names:?}: {gap}");

@@ -1,24 +1,25 @@
 //! Growth by layers that begin as the identity: the function, gradients and optimizer state before and after.
 
-mod support;
-
 use std::collections::HashMap;
 
 use burn::module::{Module, ParamId};
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_apollo::depth::ConstantLow;
 use burn_apollo::expand::{
-    ExpandError, Expander, Interpolation, LayerMap, MiddleStacking, NewLayers, Stacking,
+    ExpandError, Expander, Expansion, LayerMap, MiddleStacking, NewLayers,
 };
 use burn_apollo::optim::MomentPolicy;
+use burn_apollo::plan::PlanError;
 use burn_apollo::schedule::Schedule;
-use burn_apollo::stack::{Growable, GrowableStack, LayerStack, StackError};
-use burn_apollo::{Apollo, ApolloConfig, ApolloError, InferenceDepth};
+use burn_apollo::stack::{LayerStack, StackError};
+use burn_apollo::{Apollo, ApolloError, GrowthReport, InferenceDepth, Plan, growable};
 use burn_pack::Reader;
-use support::{WIDTH, adamw, batch, bits, device, stages};
+use serde::Serialize;
+
+use crate::support::{WIDTH, adamw, batch, bits, device, grads_of, load_record, record, stages};
 
 /// A pre-norm residual block.
 #[derive(Module, Debug)]
@@ -42,11 +43,7 @@ struct Net {
     head: Linear,
 }
 
-impl Growable for Net {
-    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
-        vec![&mut self.blocks]
-    }
-}
+growable!(Net { blocks });
 
 impl Block {
     fn new(device: &Device) -> Self {
@@ -87,34 +84,45 @@ fn identities() -> NewLayers {
     NewLayers::zeroed(["c_proj"])
 }
 
-fn config() -> ApolloConfig {
-    ApolloConfig::new(20).with_sampler(ConstantLow).with_new_layers(identities())
+fn plan() -> Plan {
+    Plan::new(20).with_sampler(ConstantLow).with_new_layers(identities())
 }
 
-fn step(apollo: Apollo<Net>, optim: &mut ModuleOptimizer, lr: f64) -> Apollo<Net> {
-    let loss = apollo.loss(batch(apollo.step_count(), &device()));
-    let grads = GradientsParams::from_grads(loss.backward(), &apollo);
-    apollo.optimize(optim, lr, grads)
+fn step(
+    apollo: &mut Apollo<Net>,
+    optim: &mut ModuleOptimizer,
+    lr: f64,
+) -> Option<GrowthReport> {
+    let loss = apollo.model().loss(batch(apollo.step_count(), &device()));
+    let grads = grads_of(&loss, apollo);
+    apollo.update(optim, lr, grads).unwrap().growth
 }
 
-/// A model just before it grows, and after, with an update in between that changes nothing.
-fn grown(
-    config: ApolloConfig,
-    layers: usize,
-    steps: u64,
-) -> (Apollo<Net>, Apollo<Net>, ModuleOptimizer, ModuleOptimizer) {
+/// A run just before it grows, and after, with an update in between that changes nothing.
+struct Grown {
+    before: Apollo<Net>,
+    after: Apollo<Net>,
+    optim_before: ModuleOptimizer,
+    optim: ModuleOptimizer,
+    report: GrowthReport,
+}
+
+fn grown(plan: Plan, layers: usize, steps: u64) -> Grown {
     let mut optim = AdamWConfig::new().with_weight_decay(0.0).init();
-    let mut before = Apollo::new(Net::new(layers), config).unwrap();
+    let mut before = Apollo::new(Net::new(layers), plan).unwrap();
     for _ in 1..steps {
-        before = step(before, &mut optim, 0.01);
+        step(&mut before, &mut optim, 0.01);
     }
-    let old_optim = optim.clone();
-    let after = step(before.clone(), &mut optim, 0.0);
-    assert!(after.growth().unwrap().is_some());
-    (before, after, old_optim, optim)
+    let (optim_before, mut after) = (optim.clone(), before.clone());
+    let report = step(&mut after, &mut optim, 0.0).unwrap();
+    Grown { before, after, optim_before, optim, report }
 }
 
-fn outputs(model: &Net) -> Vec<f32> {
+fn outputs(apollo: &Apollo<Net>) -> Vec<f32> {
+    outputs_of(apollo.model())
+}
+
+fn outputs_of(model: &Net) -> Vec<f32> {
     model.forward(batch(77, &device())).into_data().iter::<f32>().collect()
 }
 
@@ -123,26 +131,20 @@ fn assert_same(before: &[f32], after: &[f32], what: &str) {
     assert!(gap <= 1e-6 && before.len() == after.len(), "{what}: outputs part by {gap}");
 }
 
-type Roster = Vec<(&'static str, Box<dyn Fn(ApolloConfig) -> ApolloConfig>)>;
-
-fn expanders() -> Roster {
-    let middle = |block| MiddleStacking::new(block).unwrap();
-    vec![
-        ("interpolation", Box::new(|c: ApolloConfig| c.with_expander(Interpolation))),
-        ("stacking", Box::new(|c: ApolloConfig| c.with_expander(Stacking))),
-        ("middle 1", Box::new(move |c: ApolloConfig| c.with_expander(middle(1)))),
-        ("middle 2", Box::new(move |c: ApolloConfig| c.with_expander(middle(2)))),
-    ]
+fn expanders() -> [Expansion; 4] {
+    let middle = |block| Expansion::from(MiddleStacking::new(block).unwrap());
+    [Expansion::Interpolation, Expansion::Stacking, middle(1), middle(2)]
 }
 
 #[test]
 fn growth_changes_nothing_for_any_ratio_and_any_map() {
-    for (name, with) in expanders() {
+    for expander in expanders() {
         for (from, to) in [(1, 2), (1, 5), (2, 3), (3, 7), (4, 6), (5, 8), (6, 7), (3, 12)] {
-            let config = with(config().with_schedule(stages(&[(from, 4)], to)));
-            let (before, after, ..) = grown(config, to, 4);
+            let with = |plan: Plan| plan.with_expander(expander.clone());
+            let plan = with(plan().with_schedule(stages(&[(from, 4)], to)));
+            let Grown { before, after, .. } = grown(plan, to, 4);
             assert_eq!((before.unique_layers(), after.unique_layers()), (from, to));
-            let what = format!("{name} {from} → {to}");
+            let what = format!("{expander:?} {from} → {to}");
             assert_same(&outputs(&before), &outputs(&after), &what);
             let at = |model: &Apollo<Net>| {
                 let model = model.at_depth(InferenceDepth::Unique).unwrap();
@@ -150,49 +152,50 @@ fn growth_changes_nothing_for_any_ratio_and_any_map() {
             };
             assert_same(&[at(&before)], &[at(&after)], &what);
             // Plain copies do change it.
-            let plain = with(config_of_copies(from, to));
-            let (before, after, ..) = grown(plain, to, 4);
+            let plain = with(plan_of_copies(from, to));
+            let Grown { before, after, .. } = grown(plain, to, 4);
             let gap = outputs(&before)[0] - outputs(&after)[0];
             assert!(gap.abs() > 1e-4, "{what}: copies change the function, by {gap}");
         }
     }
 }
 
-fn config_of_copies(from: usize, to: usize) -> ApolloConfig {
+fn plan_of_copies(from: usize, to: usize) -> Plan {
     let schedule = stages(&[(from, 4)], to);
-    ApolloConfig::new(20).with_sampler(ConstantLow).with_schedule(schedule)
+    Plan::new(20).with_sampler(ConstantLow).with_schedule(schedule)
 }
 
 #[test]
 fn growth_from_no_layers_changes_nothing() {
-    let config = config().with_schedule(Schedule::one_hop(&[0], &[4], 0.2));
-    let (before, after, _, optim) = grown(config, 4, 4);
+    let plan = plan().with_schedule(Schedule::one_hop(&[0], &[4], 0.2));
+    let Grown { before, mut after, mut optim, report, .. } = grown(plan, 4, 4);
     assert_eq!((before.unique_layers(), after.unique_layers()), (0, 4));
     assert_same(&outputs(&before), &outputs(&after), "0 → 4");
-    assert_eq!(after.growth().unwrap().unwrap().stacks[0].zeroed, 8);
+    assert_eq!(report.stacks[0].zeroed, 8);
     assert!(after.registry().stacks[0].layers.iter().all(|l| l.params.iter().any(|p| p.zeroed)));
-    let trained = step(after.clone(), &mut optim.clone(), 0.01);
-    assert_ne!(bits(&trained), bits(&after));
+    let untrained = bits(after.model());
+    step(&mut after, &mut optim, 0.01);
+    assert_ne!(bits(after.model()), untrained);
 }
 
-/// `into_inner` makes the layers that are still missing as the growths would.
+/// `into_partly_trained` makes the layers that are still missing as the growths would.
 #[test]
 fn the_finished_model_computes_the_same() {
-    let config = config().with_schedule(stages(&[(2, 4), (3, 8)], 7));
-    let mut apollo = Apollo::new(Net::new(7), config).unwrap();
-    apollo = step(apollo, &mut adamw(), 0.01);
+    let plan = plan().with_schedule(stages(&[(2, 4), (3, 8)], 7));
+    let mut apollo = Apollo::new(Net::new(7), plan).unwrap();
+    step(&mut apollo, &mut adamw(), 0.01);
     let before = outputs(&apollo);
-    let inner = apollo.into_inner().unwrap();
+    let inner = apollo.into_partly_trained().unwrap();
     assert_eq!(inner.blocks.depth(), 7);
-    assert_same(&before, &outputs(&inner), "2 → 3 → 7");
+    assert_same(&before, &outputs_of(&inner), "2 → 3 → 7");
 }
 
 /// The originals' gradients stay as they were; of a new layer, first the named parameters have one, then all.
 #[test]
 fn gradients_after_the_growth() {
-    let config = config().with_schedule(stages(&[(3, 4)], 7));
-    let (before, after, _, mut optim) = grown(config, 7, 4);
-    let (old, new) = (gradients(&before), gradients(&after));
+    let plan = plan().with_schedule(stages(&[(3, 4)], 7));
+    let Grown { before, mut after, mut optim, .. } = grown(plan, 7, 4);
+    let (old, new) = (gradients(before.model()), gradients(after.model()));
     for layer in &after.registry().stacks[0].layers {
         for param in &layer.params {
             let gradient = &new[&param.id];
@@ -203,14 +206,14 @@ fn gradients_after_the_growth() {
             }
         }
     }
-    let mut trained = step(after, &mut optim, 0.01);
-    let second = gradients(&trained);
-    for param in trained.registry().stacks[0].layers.iter().flat_map(|l| &l.params) {
+    step(&mut after, &mut optim, 0.01);
+    let second = gradients(after.model());
+    for param in after.registry().stacks[0].layers.iter().flat_map(|l| &l.params) {
         assert!(second[&param.id].iter().any(|g| *g != 0.0), "{} is trained", param.path);
     }
-    let before = bits(&trained);
-    trained = step(trained, &mut optim, 0.01);
-    for (path, values) in bits(&trained) {
+    let before = bits(after.model());
+    step(&mut after, &mut optim, 0.01);
+    for (path, values) in bits(after.model()) {
         assert_ne!(values, before[&path], "{path}");
     }
 }
@@ -238,11 +241,11 @@ fn gradients(model: &Net) -> HashMap<String, Vec<f32>> {
 #[test]
 fn optimizer_state_after_the_growth() {
     for policy in [MomentPolicy::FreshCopies, MomentPolicy::Copy, MomentPolicy::Scaled] {
-        let config = config().with_schedule(stages(&[(3, 4)], 7)).with_moments(policy);
-        let (before, after, mut control, optim) = grown(config, 7, 4);
+        let plan = plan().with_schedule(stages(&[(3, 4)], 7)).with_moments(policy);
+        let Grown { before, after, optim_before: mut control, optim, report } = grown(plan, 7, 4);
         // The same update without the growth.
-        let loss = before.loss(batch(before.step_count(), &device()));
-        let grads = GradientsParams::from_grads(loss.backward(), before.model());
+        let loss = before.model().loss(batch(before.step_count(), &device()));
+        let grads = grads_of(&loss, &before);
         let _ = control.step(0.0, before.model().clone(), grads);
         let (old, new) = (moments(&control), moments(&optim));
         for layer in &after.registry().stacks[0].layers {
@@ -254,7 +257,6 @@ fn optimizer_state_after_the_growth() {
             }
         }
         assert_eq!(old.len(), new.len(), "{policy:?}: the state of all other parameters is kept");
-        let report = after.growth().unwrap().unwrap();
         assert_eq!((report.state.params_inherited, report.stacks[0].zeroed), (0, 4 * 2));
     }
 }
@@ -275,14 +277,14 @@ fn moments(optim: &ModuleOptimizer) -> HashMap<String, Vec<Vec<u8>>> {
 
 /// Two growths, looked up: which parameters began as zero and where the others come from.
 #[test]
-fn registry_report_and_description_tell_of_it() {
-    let config = config().with_schedule(stages(&[(1, 2), (2, 4)], 4));
-    let start = Apollo::new(Net::new(4), config).unwrap();
-    assert_eq!(start.describe().new_layers, identities());
+fn registry_report_and_plan_tell_of_it() {
+    let plan = plan().with_schedule(stages(&[(1, 2), (2, 4)], 4));
+    let start = Apollo::new(Net::new(4), plan).unwrap();
+    assert_eq!(start.plan().new_layers, identities());
     let mut optim = adamw();
     let mut apollo = start.clone();
     for _ in 0..6 {
-        apollo = step(apollo, &mut optim, 0.01);
+        step(&mut apollo, &mut optim, 0.01);
     }
     let registry = apollo.registry();
     let layers = &registry.stacks[0].layers;
@@ -298,20 +300,21 @@ fn registry_report_and_description_tell_of_it() {
     let mut again = start;
     let mut reports = Vec::new();
     for _ in 0..4 {
-        again = step(again, &mut adamw(), 0.01);
-        reports.extend(again.growth().unwrap().map(|report| report.to_string()));
+        let growth = step(&mut again, &mut adamw(), 0.01);
+        reports.extend(growth.map(|report| report.to_string()));
     }
     assert!(reports[1].contains("2 → 4") && reports[1].contains("(4 parameters zero)"));
     // On another worker, and for a resumed run, the same.
     assert_eq!(again.registry(), registry);
     let loaded =
-        Apollo::new(Net::new(4), self::config().with_schedule(stages(&[(1, 2), (2, 4)], 4)));
-    let loaded = loaded.unwrap().load_record(apollo.clone().into_record());
-    assert_eq!((bits(&loaded), loaded.registry()), (bits(&apollo), registry));
+        Apollo::new(Net::new(4), self::plan().with_schedule(stages(&[(1, 2), (2, 4)], 4)));
+    let loaded = load_record(loaded.unwrap(), record(&apollo));
+    assert_eq!(bits(loaded.model()), bits(apollo.model()));
+    assert_eq!(loaded.registry(), registry);
 }
 
 /// First copies out of order.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 struct Reversed;
 
 impl Expander for Reversed {
@@ -321,14 +324,18 @@ impl Expander for Reversed {
     }
 }
 
+fn reversed() -> Expansion {
+    Expansion::custom("reversed", Reversed).unwrap()
+}
+
 #[test]
 fn what_cannot_begin_as_the_identity_is_refused_before_the_run() {
-    let refused = |config: ApolloConfig| {
-        let config = config.with_schedule(stages(&[(2, 4)], 4));
-        Apollo::new(Net::new(4), config).unwrap_err()
+    let refused = |plan: Plan| {
+        let plan = plan.with_schedule(stages(&[(2, 4)], 4));
+        Apollo::new(Net::new(4), plan).unwrap_err()
     };
     let named =
-        |names: &[&str]| refused(config().with_new_layers(NewLayers::zeroed(names.to_vec())));
+        |names: &[&str]| refused(plan().with_new_layers(NewLayers::zeroed(names.to_vec())));
     let error = named(&["c_proj", "attn.c_proj"]);
     let text = error.to_string();
     let ApolloError::Stack(StackError::UnknownName { name, known }) = error else {
@@ -342,13 +349,13 @@ fn what_cannot_begin_as_the_identity_is_refused_before_the_run() {
         ApolloError::Stack(StackError::NothingZeroed { stack: 0, layer: 0, .. })
     ));
     assert!(matches!(
-        refused(config().with_expander(Reversed)),
-        ApolloError::Expand(ExpandError::Order { layer: 0, found: 1, missing: 0 })
+        refused(plan().with_expander(reversed())),
+        ApolloError::Plan(PlanError::Expand(ExpandError::Order { layer: 0, found: 1, missing: 0 }))
     ));
     // Copies do not mind, and a run that never grows has no new layers.
-    let copies = config().with_new_layers(NewLayers::Copies).with_expander(Reversed);
+    let copies = plan().with_new_layers(NewLayers::Copies).with_expander(reversed());
     assert!(Apollo::new(Net::new(4), copies.with_schedule(stages(&[(2, 4)], 4))).is_ok());
-    let never = config().with_new_layers(NewLayers::zeroed(["nothing"]));
+    let never = plan().with_new_layers(NewLayers::zeroed(["nothing"]));
     let never = never.with_schedule(Schedule::from_scratch(&[4]));
     assert!(Apollo::new(Net::new(4), never).is_ok());
 }

@@ -1,17 +1,17 @@
 //! Kinds of models: several stacks, stacks in stacks, layers of several kinds; and what is refused.
 
-mod support;
-
 use burn::module::{Module, Param};
 use burn::nn::{BatchNorm, BatchNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use burn_apollo::depth::ConstantLow;
 use burn_apollo::expand::{Interpolation, NewLayers, Stacking};
 use burn_apollo::schedule::{Schedule, Stage, Until};
-use burn_apollo::stack::{Growable, GrowableStack, LayerStack, ParamKind, StackError};
-use burn_apollo::{Apollo, ApolloConfig, ApolloError};
-use support::{WIDTH, adamw, batch, bits, device, parameters, stages};
+use burn_apollo::stack::{Growable, GrowableStack, LayerStack, StackError};
+use burn_apollo::{Apollo, ApolloError, Plan, growable};
+
+use crate::support::{
+    WIDTH, adamw, batch, bits, device, grads_of, load_record, parameters, record, stages,
+};
 
 fn linear(device: &Device) -> Linear {
     LinearConfig::new(WIDTH, WIDTH).init(device)
@@ -28,8 +28,12 @@ struct Stages {
 }
 
 impl Growable for Stages {
-    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
-        self.stages.iter_mut().map(|stack| stack as &mut dyn GrowableStack).collect()
+    fn stacks(&self) -> Vec<&dyn GrowableStack> {
+        self.stages.iter().map(|stack| stack as _).collect()
+    }
+
+    fn stacks_mut(&mut self) -> Vec<&mut dyn GrowableStack> {
+        self.stages.iter_mut().map(|stack| stack as _).collect()
     }
 }
 
@@ -45,12 +49,12 @@ struct Floor {
 }
 
 impl Growable for Tower {
-    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
-        self.blocks
-            .layers_mut()
-            .iter_mut()
-            .map(|f| &mut f.inner as &mut dyn GrowableStack)
-            .collect()
+    fn stacks(&self) -> Vec<&dyn GrowableStack> {
+        self.blocks.layers().iter().map(|floor| &floor.inner as _).collect()
+    }
+
+    fn stacks_mut(&mut self) -> Vec<&mut dyn GrowableStack> {
+        self.blocks.iter_mut().map(|floor| &mut floor.inner as _).collect()
     }
 }
 
@@ -73,37 +77,37 @@ impl Run for Tower {
 fn trained<M: Run>(mut apollo: Apollo<M>, until: u64) -> Apollo<M> {
     let mut optim = adamw();
     while apollo.step_count() < until {
-        let loss = apollo.run(batch(apollo.step_count(), &device())).powi_scalar(2).mean();
-        let grads = GradientsParams::from_grads(loss.backward(), &apollo);
-        apollo = apollo.optimize(&mut optim, 0.01, grads);
-        apollo.growth().unwrap();
+        let x = batch(apollo.step_count(), &device());
+        let grads = grads_of(&apollo.model().run(x).powi_scalar(2).mean(), &apollo);
+        apollo.update(&mut optim, 0.01, grads).unwrap();
     }
     apollo
 }
 
 /// Three stacks that grow on schedules of their own.
-fn three() -> ApolloConfig {
+fn three() -> Plan {
     let stage = |layers: [usize; 3], until| Stage { layers: layers.to_vec(), until };
     let stages = vec![
         stage([1, 1, 2], Some(Until::Step(3))),
         stage([1, 3, 2], Some(Until::Step(6))),
         stage([2, 6, 4], None),
     ];
-    ApolloConfig::new(20).with_schedule(Schedule { stages })
+    Plan::new(20).with_schedule(Schedule { stages })
 }
 
 fn grows_and_resumes<M: Run>(build: impl Fn() -> M) {
     let start = || Apollo::new(build(), three()).unwrap();
     for until in [2, 4, 8] {
         let apollo = trained(start(), until);
-        let mut ids: Vec<_> = parameters(&apollo).into_values().map(|(id, _)| id).collect();
+        let mut ids: Vec<_> = parameters(apollo.model()).into_values().map(|(id, _)| id).collect();
         let count = ids.len();
         ids.sort_unstable();
         ids.dedup();
         assert_eq!(ids.len(), count, "every parameter has an id of its own");
-        let loaded = start().load_record(apollo.clone().into_record());
-        assert_eq!(parameters(&loaded), parameters(&apollo), "after {until} steps");
-        assert_eq!(bits(&trained(loaded, 10)).len(), 24);
+        let loaded = load_record(start(), record(&apollo));
+        let (found, expected) = (parameters(loaded.model()), parameters(apollo.model()));
+        assert_eq!(found, expected, "after {until} steps");
+        assert_eq!(bits(trained(loaded, 10).model()).len(), 24);
     }
     let full = trained(start(), 8);
     assert_eq!(
@@ -135,7 +139,14 @@ struct Fickle {
 }
 
 impl Growable for Fickle {
-    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
+    fn stacks(&self) -> Vec<&dyn GrowableStack> {
+        match self.blocks.unique_layers() {
+            1 => vec![&self.blocks],
+            _ => vec![&self.blocks, &self.more],
+        }
+    }
+
+    fn stacks_mut(&mut self) -> Vec<&mut dyn GrowableStack> {
         match self.blocks.unique_layers() {
             1 => vec![&mut self.blocks],
             _ => vec![&mut self.blocks, &mut self.more],
@@ -152,13 +163,14 @@ impl Run for Fickle {
 #[test]
 fn stacks_that_come_and_go_are_an_error() {
     let stack = || (0..2).map(|_| linear(&device())).collect();
-    let config = ApolloConfig::new(20).with_schedule(Schedule {
+    let plan = Plan::new(20).with_schedule(Schedule {
         stages: vec![
             Stage { layers: vec![1, 1], until: Some(Until::Step(2)) },
             Stage { layers: vec![2, 2], until: None },
         ],
     });
-    let error = Apollo::new(Fickle { blocks: stack(), more: stack() }, config).unwrap_err();
+    let fickle = Fickle { blocks: stack(), more: stack() };
+    let error = Apollo::new(fickle, plan).unwrap_err();
     assert!(matches!(error, ApolloError::Stack(StackError::StacksChanged { before: 2, now: 1 })));
 }
 
@@ -174,11 +186,7 @@ struct Turns {
     blocks: LayerStack<Kind>,
 }
 
-impl Growable for Turns {
-    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
-        vec![&mut self.blocks]
-    }
-}
+growable!(Turns { blocks });
 
 #[test]
 fn copies_go_where_their_kind_belongs_or_nowhere() {
@@ -190,10 +198,10 @@ fn copies_go_where_their_kind_belongs_or_nowhere() {
             })
             .collect(),
     };
-    let config =
-        || ApolloConfig::new(20).with_sampler(ConstantLow).with_schedule(stages(&[(2, 5)], 6));
-    assert!(Apollo::new(turns(), config().with_expander(Stacking)).is_ok());
-    let error = Apollo::new(turns(), config().with_expander(Interpolation)).unwrap_err();
+    let plan =
+        || Plan::new(20).with_sampler(ConstantLow).with_schedule(stages(&[(2, 5)], 6));
+    assert!(Apollo::new(turns(), plan().with_expander(Stacking)).is_ok());
+    let error = Apollo::new(turns(), plan().with_expander(Interpolation)).unwrap_err();
     let text = error.to_string();
     let ApolloError::Stack(StackError::Unlike { stack, layer, source_layer, built, copied }) =
         error
@@ -207,12 +215,12 @@ fn copies_go_where_their_kind_belongs_or_nowhere() {
     let mut wide: Vec<_> = (0..4).map(|_| linear(&device())).collect();
     wide[3] = LinearConfig::new(WIDTH, 2 * WIDTH).init(&device());
     let stages = Stages { stages: vec![wide.into()] };
-    let error = Apollo::new(stages, config_of_four()).unwrap_err();
+    let error = Apollo::new(stages, plan_of_four()).unwrap_err();
     assert!(error.to_string().contains("[6, 12]"), "{error}");
 }
 
-fn config_of_four() -> ApolloConfig {
-    ApolloConfig::new(20).with_schedule(stages(&[(2, 5)], 4))
+fn plan_of_four() -> Plan {
+    Plan::new(20).with_schedule(stages(&[(2, 5)], 4))
 }
 
 /// A batch norm ends the branch: its scale becomes zero, its statistics do not.
@@ -227,11 +235,7 @@ struct NormedNet {
     blocks: LayerStack<Normed>,
 }
 
-impl Growable for NormedNet {
-    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
-        vec![&mut self.blocks]
-    }
-}
+growable!(NormedNet { blocks });
 
 impl Run for NormedNet {
     fn run(&self, x: Tensor<2>) -> Tensor<2> {
@@ -246,25 +250,25 @@ fn statistics_are_never_zeroed() {
     let block =
         |_| Normed { linear: linear(&device), norm: BatchNormConfig::new(WIDTH).init(&device) };
     let net = NormedNet { blocks: (0..3).map(block).collect() };
-    let kinds = |stack: &LayerStack<Normed>| -> Vec<_> {
-        stack.layer_params()[0].iter().map(|p| (p.path.clone(), p.kind)).collect()
-    };
-    assert!(kinds(&net.blocks).contains(&("norm.running_var".into(), ParamKind::Statistic)));
-    let config = |names: &[&str]| {
-        ApolloConfig::new(20)
+    let plan = |names: &[&str]| {
+        Plan::new(20)
             .with_sampler(ConstantLow)
             .with_new_layers(NewLayers::zeroed(names.to_vec()))
             .with_schedule(stages(&[(1, 4)], 3))
     };
-    let error = Apollo::new(net.clone(), config(&["norm.running_var"])).unwrap_err();
-    assert!(matches!(error, ApolloError::Stack(StackError::UnknownName { .. })), "{error}");
-    let before = trained(Apollo::new(net, config(&["norm"])).unwrap(), 3);
+    let error = Apollo::new(net.clone(), plan(&["norm.running_var"])).unwrap_err();
+    let ApolloError::Stack(StackError::UnknownName { known, .. }) = error else {
+        panic!("{error}")
+    };
+    // A statistic is no parameter that could be named.
+    assert_eq!(known, ["linear.weight", "linear.bias", "norm.gamma", "norm.beta"]);
+    let before = trained(Apollo::new(net, plan(&["norm"])).unwrap(), 3);
     let outputs = |apollo: &Apollo<NormedNet>| {
-        let x = apollo.valid().run(batch(9, &device.clone().inner()));
+        let x = apollo.model().valid().run(batch(9, &device.clone().inner()));
         x.into_data().iter::<f32>().collect::<Vec<f32>>()
     };
     let expected = outputs(&before);
-    let inner = before.clone().into_inner().unwrap();
+    let inner = before.into_partly_trained().unwrap();
     let (first, copy) = (&inner.blocks.layers()[0].norm, &inner.blocks.layers()[2].norm);
     let zero = |param: &Param<Tensor<1>>| param.val().abs().max().into_scalar::<f32>() == 0.0;
     assert!(zero(&copy.gamma) && zero(&copy.beta) && !zero(&first.gamma));

@@ -1,16 +1,14 @@
 //! Parameters in two places, and what a layer keeps beside its parameters.
 
-mod support;
-
 use std::sync::{Arc, Mutex};
 
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
-use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor};
-use burn_apollo::stack::{Growable, GrowableStack, LayerStack, StackError};
-use burn_apollo::{Apollo, ApolloConfig, ApolloError};
-use support::{WIDTH, adamw, batch, bits, device, stages};
+use burn_apollo::stack::{LayerStack, StackError};
+use burn_apollo::{Apollo, ApolloError, Plan, growable};
+
+use crate::support::{WIDTH, adamw, batch, bits, device, grads_of, load_record, record, stages};
 
 fn linear(device: &Device) -> Linear {
     LinearConfig::new(WIDTH, WIDTH).init(device)
@@ -20,8 +18,8 @@ fn residual(x: Tensor<2>, layer: &Linear) -> Tensor<2> {
     x.clone() + layer.forward(x).tanh()
 }
 
-fn config_of_four() -> ApolloConfig {
-    ApolloConfig::new(20).with_schedule(stages(&[(2, 5)], 4))
+fn plan_of_four() -> Plan {
+    Plan::new(20).with_schedule(stages(&[(2, 5)], 4))
 }
 
 /// A text model whose layers and head may share parameters.
@@ -32,11 +30,7 @@ struct Text {
     head: Option<Linear>,
 }
 
-impl Growable for Text {
-    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
-        vec![&mut self.blocks]
-    }
-}
+growable!(Text { blocks });
 
 impl Text {
     fn new() -> Self {
@@ -59,27 +53,27 @@ impl Text {
 
 #[test]
 fn a_weight_that_is_passed_along_stays_tied() {
-    let mut apollo = Apollo::new(Text::new(), config_of_four()).unwrap();
-    let (mut optim, mut weight) = (adamw(), apollo.embedding.weight.val().into_data());
+    let mut apollo = Apollo::new(Text::new(), plan_of_four()).unwrap();
+    let weight_of = |apollo: &Apollo<Text>| apollo.model().embedding.weight.val().into_data();
+    let (mut optim, mut weight) = (adamw(), weight_of(&apollo));
     for step in 0..8 {
         let tokens = Tensor::from_ints([[0, step % 6, 2], [3, 4, 5]], &device());
-        let grads = GradientsParams::from_grads(apollo.loss(tokens).backward(), &apollo);
-        apollo = apollo.optimize(&mut optim, 0.01, grads);
-        apollo.growth().unwrap();
-        let now = apollo.embedding.weight.val().into_data();
+        let grads = grads_of(&apollo.model().loss(tokens), &apollo);
+        apollo.update(&mut optim, 0.01, grads).unwrap();
+        let now = weight_of(&apollo);
         assert_ne!(weight, now);
         weight = now;
     }
     assert_eq!(apollo.unique_layers(), 4);
-    let loaded = Apollo::new(Text::new(), config_of_four()).unwrap();
-    assert_eq!(bits(&loaded.load_record(apollo.clone().into_record())), bits(&apollo));
+    let loaded = Apollo::new(Text::new(), plan_of_four()).unwrap();
+    assert_eq!(bits(load_record(loaded, record(&apollo)).model()), bits(apollo.model()));
 }
 
 /// Burn's optimizers update only the first holder of an id, so such parameters are not tied.
 #[test]
 fn one_parameter_in_two_places_is_refused() {
     let refused = |model: Text, first: &str, second: &str| {
-        let error = Apollo::new(model, config_of_four()).unwrap_err();
+        let error = Apollo::new(model, plan_of_four()).unwrap_err();
         let ApolloError::Stack(StackError::Tied { first: a, second: b }) = error else {
             panic!("{error}")
         };
@@ -97,13 +91,13 @@ fn one_parameter_in_two_places_is_refused() {
     let mut head = Text::new();
     head.head = Some(linear(&device()));
     head.head.as_mut().unwrap().weight = head.embedding.weight.clone();
-    assert!(Apollo::new(head, config_of_four()).is_ok());
+    assert!(Apollo::new(head, plan_of_four()).is_ok());
     let mut frozen = Text::new();
     let shared = frozen.blocks.layers()[0].weight.clone().set_require_grad(false);
     for block in frozen.blocks.layers_mut() {
         block.weight = shared.clone();
     }
-    let inner = Apollo::new(frozen, config_of_four()).unwrap().into_inner().unwrap();
+    let inner = Apollo::new(frozen, plan_of_four()).unwrap().into_partly_trained().unwrap();
     for block in inner.blocks.layers() {
         assert_eq!(block.weight.val().into_data(), shared.val().into_data());
     }
@@ -114,7 +108,7 @@ fn one_parameter_in_two_places_is_refused() {
 #[test]
 fn caches_go_with_virtual_layers() {
     let model = Text::new();
-    let mut apollo = Apollo::new(model, config_of_four()).unwrap();
+    let mut apollo = Apollo::new(model, plan_of_four()).unwrap();
     apollo.set_depth(4).unwrap();
     let cached = |layers: Vec<&Linear>| {
         let mut caches: Vec<Option<Tensor<2>>> = vec![None; layers.len()];
@@ -130,10 +124,10 @@ fn caches_go_with_virtual_layers() {
         }
         outputs
     };
-    let plain: Vec<Linear> =
-        apollo.blocks.order().iter().map(|i| apollo.blocks.layers()[*i].clone()).collect();
-    let shared: Vec<&Linear> = apollo.blocks.iter().collect();
-    assert_eq!(shared.len(), apollo.blocks.depth());
+    let blocks = &apollo.model().blocks;
+    let plain: Vec<Linear> = blocks.order().iter().map(|i| blocks.layers()[*i].clone()).collect();
+    let shared: Vec<&Linear> = blocks.iter().collect();
+    assert_eq!(shared.len(), blocks.depth());
     assert_eq!(cached(shared), cached(plain.iter().collect()));
 }
 
@@ -150,17 +144,13 @@ struct Counted {
     blocks: LayerStack<Counting>,
 }
 
-impl Growable for Counted {
-    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
-        vec![&mut self.blocks]
-    }
-}
+growable!(Counted { blocks });
 
 #[test]
 fn skipped_fields_are_cloned() {
     let block = |i: usize| Counting { linear: linear(&device()), calls: Arc::new(Mutex::new(i)) };
     let counted = Counted { blocks: (0..4).map(block).collect() };
-    let inner = Apollo::new(counted, config_of_four()).unwrap().into_inner().unwrap();
+    let inner = Apollo::new(counted, plan_of_four()).unwrap().into_partly_trained().unwrap();
     let counts = || inner.blocks.layers().iter().map(|b| *b.calls.lock().unwrap());
     assert_eq!(counts().collect::<Vec<_>>(), [0, 0, 1, 1]);
     *inner.blocks.layers()[0].calls.lock().unwrap() += 10;

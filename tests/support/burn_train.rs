@@ -27,8 +27,8 @@ impl TrainStep for Net {
 
     fn step(&self, x: Tensor<2>) -> TrainOutput<Loss> {
         let loss = self.loss(x);
-        if self.losses.recorded() > 0 {
-            self.losses.push(loss.clone().into_scalar::<f64>()); // only where a test listens
+        if let Some(losses) = &self.losses {
+            losses.record(loss.clone().into_scalar::<f64>()); // only where a test listens
         }
         TrainOutput::new(self, loss.backward(), Loss(loss.detach()))
     }

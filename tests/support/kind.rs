@@ -7,14 +7,18 @@ use burn::module::{Module, ModuleDisplay, ModuleVisitor, Param, ParamId};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::store::ModuleRecord;
-use burn::tensor::{Device, FloatDType, Tensor, TensorData};
+use burn::tensor::{Bool, Device, FloatDType, Int, Tensor, TensorData};
+use burn::train::Interrupter;
 use burn_apollo::expand::Stacking;
 use burn_apollo::optim::MomentPolicy;
-use burn_apollo::stack::{Growable, GrowableStack, LayerStack, ParamKind};
-use burn_apollo::{Apollo, ApolloConfig, InferenceDepth};
+use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
+use burn_apollo::train::Trainable;
+use burn_apollo::{Apollo, GrowthReport, InferenceDepth, Plan};
 use burn_pack::Reader;
 
-use crate::support::{self, WIDTH, adamw, batch, device, stages};
+use crate::support::{
+    WIDTH, adamw, batch, device, grads_of, load_record, record, record_bytes, stages,
+};
 
 /// A kind of layer.
 pub trait Kind: Module + ModuleDisplay {
@@ -34,7 +38,11 @@ pub struct Model<L: Module> {
 }
 
 impl<L: Kind> Growable for Model<L> {
-    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
+    fn stacks(&self) -> Vec<&dyn GrowableStack> {
+        vec![&self.blocks]
+    }
+
+    fn stacks_mut(&mut self) -> Vec<&mut dyn GrowableStack> {
         vec![&mut self.blocks]
     }
 }
@@ -79,8 +87,8 @@ pub fn turn() -> MutexGuard<'static, ()> {
 
 const LAYERS: usize = 6;
 
-fn config() -> ApolloConfig {
-    ApolloConfig::new(20)
+fn plan() -> Plan {
+    Plan::new(20)
         .with_schedule(stages(&[(2, 4), (4, 8)], LAYERS))
         .with_expander(Stacking)
         .with_moments(MomentPolicy::Copy)
@@ -92,20 +100,20 @@ pub fn contract<L: Kind>() {
     let _turn = turn();
     device().seed(1);
     let mut optim = adamw();
-    let mut apollo = Apollo::new(Model::<L>::new(LAYERS, &device()), config()).unwrap();
+    let mut apollo = Apollo::new(Model::<L>::new(LAYERS, &device()), plan()).unwrap();
     let mut growths = 0;
     for step in 0..12 {
         runs_as_tied_copies(&apollo);
         let before = apollo.clone();
-        apollo = step_of(apollo, &mut optim);
-        if apollo.growth().unwrap().is_some() {
+        let growth = step_of(&mut apollo, &mut optim);
+        if growth.is_some() {
             growths += 1;
             copies_are_right(&apollo, &optim);
             gradients_arrive(&apollo);
-            let back = apollo.clone().load_record(before.clone().into_record());
-            assert_eq!(held(&back), held(&before), "an earlier stage's record");
+            let back = load_record(apollo.clone(), record(&before));
+            assert_eq!(held(back.model()), held(before.model()), "an earlier stage's record");
         }
-        if step % 3 == 0 || apollo.growth().unwrap().is_some() {
+        if step % 3 == 0 || growth.is_some() {
             record_restores(&apollo, &optim);
         }
     }
@@ -115,10 +123,14 @@ pub fn contract<L: Kind>() {
     assert_eq!(held(&plain), held(&inner), "the plain model's record");
 }
 
-pub fn step_of<L: Kind>(apollo: Apollo<Model<L>>, optim: &mut ModuleOptimizer) -> Apollo<Model<L>> {
-    let loss = apollo.loss(batch(apollo.step_count(), &device()));
-    let grads = GradientsParams::from_grads(loss.backward(), &apollo);
-    apollo.optimize(optim, 0.01, grads)
+/// A step, which must succeed; gives the growth that followed.
+pub fn step_of<L: Kind>(
+    apollo: &mut Apollo<Model<L>>,
+    optim: &mut ModuleOptimizer,
+) -> Option<GrowthReport> {
+    let loss = apollo.model().loss(batch(apollo.step_count(), &device()));
+    let grads = grads_of(&loss, apollo);
+    apollo.update(optim, 0.01, grads).unwrap().growth
 }
 
 /// At every depth, in training and in inference, a stack runs as a plain one of tied copies, bit for bit.
@@ -127,6 +139,7 @@ fn runs_as_tied_copies<L: Kind>(apollo: &Apollo<Model<L>>) {
     for depth in apollo.unique_layers()..=LAYERS {
         let mut deep = apollo.clone();
         deep.set_depth(depth).unwrap();
+        let deep = deep.model();
         let plain = deep.tied(deep.blocks.order(), &training);
         assert_eq!(plain.blocks.depth(), depth);
         let x = batch(70, &training);
@@ -143,8 +156,8 @@ fn runs_as_tied_copies<L: Kind>(apollo: &Apollo<Model<L>>) {
 fn copies_are_right<L: Kind>(apollo: &Apollo<Model<L>>, optim: &ModuleOptimizer) {
     let (registry, states) = (apollo.registry(), states(optim));
     let layers = &registry.stacks[0].layers;
-    let trained = Trained::of(apollo);
-    let values = held(apollo);
+    let trained = Trained::of(apollo.model());
+    let values = held(apollo.model());
     for (place, layer) in layers.iter().enumerate() {
         for param in &layer.params {
             let what = format!("layer {place} {}", param.path);
@@ -161,10 +174,11 @@ fn copies_are_right<L: Kind>(apollo: &Apollo<Model<L>>, optim: &ModuleOptimizer)
             assert_eq!(bits(place), bits(source), "{what}: value");
         }
     }
-    let mut ids = HashSet::new();
-    for param in apollo.blocks.layer_params().into_iter().flatten() {
-        let own = param.kind == ParamKind::Statistic || ids.insert(param.id);
-        assert!(own, "{}: an id of its own", param.path);
+    let (mut all, mut ids) = (Ids::default(), HashSet::new());
+    apollo.model().blocks.visit(&mut all);
+    for (path, id) in all.found {
+        // Burn keeps the ids of running statistics.
+        assert!(path.contains("running_") || ids.insert(id), "{path}: an id of its own");
     }
 }
 
@@ -172,34 +186,35 @@ fn copies_are_right<L: Kind>(apollo: &Apollo<Model<L>>, optim: &ModuleOptimizer)
 fn gradients_arrive<L: Kind>(apollo: &Apollo<Model<L>>) {
     let mut apollo = apollo.clone();
     apollo.set_depth(apollo.unique_layers()).unwrap();
-    let loss = apollo.loss(batch(72, &device()));
-    let grads = GradientsParams::from_grads(loss.backward(), &apollo);
-    apollo.visit(&mut Arrives { grads: &grads, path: Vec::new() });
-    assert_eq!(grads.len(), Trained::of(&apollo).0.len());
+    let grads = grads_of(&apollo.model().loss(batch(72, &device())), &apollo);
+    apollo.model().visit(&mut Arrives { grads: &grads, path: Vec::new() });
+    assert_eq!(grads.len(), Trained::of(apollo.model()).0.len());
 }
 
 /// A freshly built model of the first stage takes the record up and goes on bit for bit.
 fn record_restores<L: Kind>(apollo: &Apollo<Model<L>>, optim: &ModuleOptimizer) {
     // Burn's running statistics write down the value before the last update until they are looked at.
-    let _ = apollo.valid();
-    let bytes = apollo.clone().into_record().into_bytes().unwrap();
-    let fresh = Apollo::new(Model::<L>::new(LAYERS, &device()), config()).unwrap();
-    let restored = fresh.load_record(ModuleRecord::from_bytes(bytes).unwrap());
-    assert_eq!(held(&restored), held(apollo), "restored at {}", apollo.step_count());
-    let next = |apollo: Apollo<Model<L>>| {
+    drop(apollo.model().valid());
+    let bytes = record_bytes(apollo);
+    let fresh = Apollo::new(Model::<L>::new(LAYERS, &device()), plan()).unwrap();
+    let restored = load_record(fresh, ModuleRecord::from_bytes(bytes).unwrap());
+    let (found, expected) = (held(restored.model()), held(apollo.model()));
+    assert_eq!(found, expected, "restored at {}", apollo.step_count());
+    let next = |mut apollo: Apollo<Model<L>>| {
         device().seed(7);
-        let apollo = step_of(apollo, &mut optim.clone());
-        let _ = apollo.valid();
-        held(&apollo)
+        step_of(&mut apollo, &mut optim.clone());
+        drop(apollo.model().valid());
+        held(apollo.model())
     };
     // The running run is stepped on a copy of its own: running statistics are shared by clones.
-    let running = apollo.valid().train();
+    let running = Trainable::new(apollo.clone(), Interrupter::new()).valid().train();
+    let running = running.into_apollo().unwrap();
     assert_eq!(next(restored), next(running), "after {} steps", apollo.step_count());
 }
 
 /// Values by path, with ids where Burn keeps them: running statistics have ids that no record restores.
 fn held(module: &impl Module) -> BTreeMap<String, (Option<ParamId>, Vec<u32>)> {
-    let params = support::parameters(module).into_iter();
+    let params = crate::support::parameters(module).into_iter();
     params
         .map(|(path, (id, bits))| {
             let id = (!path.contains("running_")).then_some(id);
@@ -239,6 +254,41 @@ impl ModuleVisitor for Trained {
         if param.base().is_require_grad() {
             self.0.insert(param.id);
         }
+    }
+}
+
+/// Path and id of every parameter of any type.
+#[derive(Default)]
+struct Ids {
+    path: Vec<String>,
+    found: Vec<(String, ParamId)>,
+}
+
+impl Ids {
+    fn add(&mut self, id: ParamId) {
+        self.found.push((self.path.join("."), id));
+    }
+}
+
+impl ModuleVisitor for Ids {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.add(param.id);
+    }
+
+    fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
+        self.add(param.id);
+    }
+
+    fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
+        self.add(param.id);
     }
 }
 

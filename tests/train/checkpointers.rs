@@ -1,7 +1,5 @@
 //! burn-train's three records as one set.
 
-mod support;
-
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,9 +13,9 @@ use burn::train::metric::LossMetric;
 use burn::train::{Learner, LearningResult, SupervisedTraining};
 use burn_apollo::checkpoint::{CheckpointStore, Retention, SetCheckpointers};
 use burn_apollo::data::{DataPosition, ShuffledLoader};
-use burn_apollo::{Apollo, ApolloConfig};
-use support::burn_train::Rows;
-use support::{Net, adamw, bits, device, stages};
+use burn_apollo::{Apollo, Plan};
+use crate::support::burn_train::Rows;
+use crate::support::{Net, adamw, bits, device, stages};
 
 fn loader(epochs_done: usize) -> Arc<dyn DataLoader<Tensor<2>>> {
     let rows = InMemDataset::new((0..20).collect());
@@ -27,8 +25,8 @@ fn loader(epochs_done: usize) -> Arc<dyn DataLoader<Tensor<2>>> {
 
 /// 20 optimizer steps in 4 epochs, growths before steps 6 and 12.
 fn apollo() -> Apollo<Net> {
-    let config = ApolloConfig::new(20).with_schedule(stages(&[(1, 6), (3, 12)], 6)).with_seed(2);
-    Apollo::new(Net::new(6, &device()), config).unwrap()
+    let plan = Plan::new(20).with_schedule(stages(&[(1, 6), (3, 12)], 6)).with_seed(2);
+    Apollo::new(Net::new(6, &device()), plan).unwrap()
 }
 
 fn scheduler() -> ModuleLrScheduler {
@@ -157,7 +155,7 @@ fn store_error(
     model: &Apollo<Net>,
 ) -> String {
     let (mut optim, lr) = (adamw(), scheduler());
-    let (model, _) = support::train_step(model.clone(), &mut optim, f64::NAN);
+    let (model, _) = crate::support::train_step(model.clone(), &mut optim, f64::NAN);
     m.save(5, burn::module::Module::into_record(model)).unwrap();
     o.save(5, optim.to_record()).unwrap();
     s.save(5, lr.to_record()).unwrap_err().to_string()

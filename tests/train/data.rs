@@ -1,7 +1,5 @@
 //! [`ShuffledLoader`] inside burn-train: a resumed run sees the items that it would have seen.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -15,9 +13,9 @@ use burn::train::{
     ExecutionStrategy, Learner, MultiDeviceOptim, SupervisedTraining, TrainingStrategy,
 };
 use burn_apollo::data::{DataPosition, ShuffledLoader, permutation};
-use burn_apollo::{Apollo, ApolloConfig};
-use support::burn_train::Rows;
-use support::{Net, bits, stages};
+use burn_apollo::{Apollo, Plan};
+use crate::support::burn_train::Rows;
+use crate::support::{Net, bits, stages};
 
 const ITEMS: usize = 42;
 const BATCH: usize = 4;
@@ -49,8 +47,8 @@ fn shuffled(position: DataPosition, seen: &Seen) -> Loader {
 }
 
 fn learner() -> Learner<Apollo<Net>> {
-    let config = ApolloConfig::new(44).with_schedule(stages(&[(1, 12), (3, 25)], 6));
-    let model = Apollo::new(Net::new(6, &Device::flex().autodiff()), config).unwrap();
+    let plan = Plan::new(44).with_schedule(stages(&[(1, 12), (3, 25)], 6));
+    let model = Apollo::new(Net::new(6, &Device::flex().autodiff()), plan).unwrap();
     let scheduler = CosineAnnealingLrSchedulerConfig::new(0.01, 44).init().unwrap();
     Learner::new(model, AdamWConfig::new().init(), scheduler)
 }

@@ -1,7 +1,5 @@
 //! [`Apollo`] inside burn-train: every strategy, its checkpoints, metrics and interrupter.
 
-mod support;
-
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,9 +18,9 @@ use burn_apollo::depth::DrawPer;
 use burn_apollo::metric::StepMetric;
 use burn_apollo::optim::{MomentOrders, MomentPolicy};
 use burn_apollo::schedule::LossPlateau;
-use burn_apollo::{Apollo, ApolloConfig, ApolloError};
-use support::burn_train::Rows;
-use support::{Net, bits, stages};
+use burn_apollo::{Apollo, Plan, ApolloError};
+use crate::support::burn_train::Rows;
+use crate::support::{Net, bits, stages};
 
 /// 10 batches of 4 rows, always in the same order.
 fn loader() -> Arc<dyn DataLoader<Tensor<2>>> {
@@ -34,12 +32,12 @@ fn device() -> Device {
 }
 
 /// 40 optimizer steps: 1 layer until step 12, 3 until 25, then 6.
-fn config() -> ApolloConfig {
-    ApolloConfig::new(40).with_schedule(stages(&[(1, 12), (3, 25)], 6)).with_seed(2)
+fn plan() -> Plan {
+    Plan::new(40).with_schedule(stages(&[(1, 12), (3, 25)], 6)).with_seed(2)
 }
 
-fn apollo(config: ApolloConfig) -> Apollo<Net> {
-    Apollo::new(Net::new(6, &device().autodiff()), config).unwrap()
+fn apollo(plan: Plan) -> Apollo<Net> {
+    Apollo::new(Net::new(6, &device().autodiff()), plan).unwrap()
 }
 
 fn learner(apollo: Apollo<Net>) -> Learner<Apollo<Net>> {
@@ -63,7 +61,7 @@ fn growths(result: &LearningResult<Apollo<Net>>) -> (u64, Vec<u64>, usize) {
 #[test]
 fn a_single_device_grows_and_tells_its_depths() {
     let dir = tempfile::tempdir().unwrap();
-    let model = apollo(config());
+    let model = apollo(plan());
     let log = model.step_log();
     let result = training(dir.path())
         .metric_train_numeric(StepMetric::virtual_depth(&model))
@@ -107,18 +105,18 @@ fn a_single_device_grows_and_tells_its_depths() {
 #[test]
 fn checkpoints_of_burn_train_resume_at_the_right_stage_and_step() {
     let whole_dir = tempfile::tempdir().unwrap();
-    let whole = training(whole_dir.path()).launch(learner(apollo(config())));
+    let whole = training(whole_dir.path()).launch(learner(apollo(plan())));
     for stopped_after in [1, 2, 3] {
         let dir = tempfile::tempdir().unwrap();
         let first = training(dir.path())
             .num_epochs(stopped_after)
             .with_default_checkpointers()
-            .launch(learner(apollo(config())));
+            .launch(learner(apollo(plan())));
         assert_eq!(first.model.step_count(), 10 * stopped_after as u64);
         let resumed = training(dir.path())
             .with_default_checkpointers()
             .checkpoint(stopped_after)
-            .launch(learner(apollo(config())));
+            .launch(learner(apollo(plan())));
         assert_eq!(growths(&resumed), growths(&whole));
         assert_eq!(bits(&resumed.model), bits(&whole.model), "stopped after epoch {stopped_after}");
     }
@@ -128,9 +126,9 @@ fn checkpoints_of_burn_train_resume_at_the_right_stage_and_step() {
 fn gradient_accumulation_counts_optimizer_steps() {
     let run = |per: DrawPer| {
         let dir = tempfile::tempdir().unwrap();
-        let config =
-            ApolloConfig::new(20).with_schedule(stages(&[(1, 8), (3, 12)], 6)).with_draw_per(per);
-        let model = apollo(config);
+        let plan =
+            Plan::new(20).with_schedule(stages(&[(1, 8), (3, 12)], 6)).with_draw_per(per);
+        let model = apollo(plan);
         let log = model.step_log();
         let result = training(dir.path()).grads_accumulation(2).launch(learner(model));
         assert_eq!(growths(&result), (20, vec![8, 12], 6));
@@ -147,12 +145,12 @@ fn gradient_accumulation_counts_optimizer_steps() {
 fn several_devices_train_one_model() {
     let run = |optim| {
         let dir = tempfile::tempdir().unwrap();
-        let config = ApolloConfig::new(20).with_schedule(stages(&[(1, 6), (3, 12)], 6));
+        let plan = Plan::new(20).with_schedule(stages(&[(1, 6), (3, 12)], 6));
         let devices = vec![device(), device()];
         let strategy = ExecutionStrategy::MultiDevice(devices, optim);
         let result = training(dir.path())
             .with_training_strategy(TrainingStrategy::Default(strategy))
-            .launch(learner(apollo(config)));
+            .launch(learner(apollo(plan)));
         assert_eq!(growths(&result), (20, vec![6, 12], 6));
         bits(&result.model)
     };
@@ -174,11 +172,11 @@ fn a_plateau_grows_inside_burn_train() {
         let dir = tempfile::tempdir().unwrap();
         let net = Net::new(6, &device().autodiff());
         net.losses.record(0, f64::NAN);
-        let config = ApolloConfig::new(40)
+        let plan = Plan::new(40)
             .with_schedule(stages(&[(1, 38)], 6))
             .with_policy(LossPlateau::new(5).unwrap().with_threshold(0.2).unwrap())
             .with_losses(net.losses.clone());
-        let result = training(dir.path()).launch(learner(Apollo::new(net, config).unwrap()));
+        let result = training(dir.path()).launch(learner(Apollo::new(net, plan).unwrap()));
         result.model.growth_steps().to_vec()
     };
     let grown = run();
@@ -188,15 +186,15 @@ fn a_plateau_grows_inside_burn_train() {
 
 #[test]
 fn micro_batches_run_at_the_depth_that_is_told() {
-    let config = ApolloConfig::new(90)
+    let plan = Plan::new(90)
         .with_schedule(stages(&[(1, 80)], 12))
         .with_draw_per(DrawPer::MicroBatch);
-    let model = Apollo::new(Net::new(12, &device().autodiff()), config).unwrap();
+    let model = Apollo::new(Net::new(12, &device().autodiff()), plan).unwrap();
     let log = model.step_log();
     let mut seen = Vec::new();
     for _ in 0..24 {
         model.calls.take();
-        TrainStep::step(&model, support::batch(0, &device().autodiff()));
+        TrainStep::step(&model, crate::support::batch(0, &device().autodiff()));
         let told = log.next_step().unwrap().depth;
         assert_eq!(model.calls.take(), told);
         seen.push(told);
@@ -217,17 +215,17 @@ impl EarlyStoppingStrategy for AfterEpoch {
 fn early_stopping_stops_a_growing_run() {
     let dir = tempfile::tempdir().unwrap();
     let result =
-        training(dir.path()).early_stopping(AfterEpoch(2)).launch(learner(apollo(config())));
+        training(dir.path()).early_stopping(AfterEpoch(2)).launch(learner(apollo(plan())));
     assert_eq!(growths(&result), (20, vec![12], 3));
 }
 
 #[test]
 fn a_failed_growth_stops_the_training_with_its_cause() {
     let dir = tempfile::tempdir().unwrap();
-    let config =
-        config().with_moments(MomentPolicy::Scaled).with_moment_orders(MomentOrders::none());
+    let plan =
+        plan().with_moments(MomentPolicy::Scaled).with_moment_orders(MomentOrders::none());
     let training = training(dir.path());
-    let model = apollo(config).with_interrupter(training.interrupter());
+    let model = apollo(plan).with_interrupter(training.interrupter());
     let result = training.launch(learner(model));
     let cause = result.error.expect("the run stops on an error").to_string();
     assert!(cause.contains("growth to stage 1") && cause.contains("moment_1"), "{cause}");

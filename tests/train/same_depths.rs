@@ -1,7 +1,5 @@
 //! One seed and plan give one sequence of depths: on every backend, with any number of devices, under every strategy.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,9 +10,9 @@ use burn::tensor::{Device, Tensor};
 use burn::train::{
     ExecutionStrategy, Learner, MultiDeviceOptim, SupervisedTraining, TrainingStrategy,
 };
-use burn_apollo::{Apollo, ApolloConfig};
-use support::burn_train::Rows;
-use support::{Net, adamw, stages};
+use burn_apollo::{Apollo, Plan};
+use crate::support::burn_train::Rows;
+use crate::support::{Net, adamw, stages};
 
 /// Depths of 20 steps of 12 layers by seed 2: 1 layer until step 6, 3 until step 12, then 6. A change is
 /// value-breaking.
@@ -22,8 +20,8 @@ const DEPTHS: [usize; 20] = [2, 1, 1, 1, 1, 1, 3, 3, 5, 3, 3, 3, 6, 6, 6, 6, 6, 
 
 fn apollo(device: &Device) -> Apollo<Net> {
     let schedule = stages(&[(1, 6), (3, 12), (6, 19)], 12);
-    let config = ApolloConfig::new(20).with_schedule(schedule).with_seed(2);
-    Apollo::new(Net::new(12, &device.clone().autodiff()), config).unwrap()
+    let plan = Plan::new(20).with_schedule(schedule).with_seed(2);
+    Apollo::new(Net::new(12, &device.clone().autodiff()), plan).unwrap()
 }
 
 fn loader(batches: usize) -> Arc<dyn DataLoader<Tensor<2>>> {
