@@ -184,6 +184,7 @@ impl<P: GrowthPolicy + Clone> Run<P> {
             Decision::Stay => return Ok(self.stage),
             Decision::Grow => self.stage + 1,
             Decision::GrowTo(stage) => stage,
+            Decision::Missing(name) => return Err(broken(format!("`measure` gives no {name}"))),
         };
         if stage <= self.stage || stage >= stages {
             return Err(broken(format!("grows to stage {stage} from {} of {stages}", self.stage)));

@@ -27,6 +27,7 @@
 //! | [`schedule`] | stages as data, the learning rate over the run and at a growth |
 //! | [`policy`] | when to grow, and what a policy sees |
 //! | [`plan`] | [`Plan`]: all of the above as one serialisable value |
+//! | [`cost`] | operations of a model by depth, of a plan before a run, of a run as it goes |
 //! | [`stack`] | [`LayerStack`](stack::LayerStack), the growable drop-in for `Vec`, and [`Growable`](stack::Growable) |
 //! | [`registry`] | which weights are shared and where every parameter comes from |
 //! | [`optim`] | optimizer state through a growth, Burn's schedulers of a plan |
@@ -43,7 +44,7 @@
 )]
 //! | [`contract`] | a test kit for samplers, expanders and policies of your own |
 //!
-//! Rooms further down use those above them. The first five know no tensor.
+//! Rooms further down use those above them. The first six know no tensor.
 //!
 //! # Published methods as plans
 //!
@@ -82,6 +83,7 @@ pub mod apollo;
 pub mod branch;
 pub mod checkpoint;
 pub mod contract;
+pub mod cost;
 mod custom;
 #[cfg(feature = "train")]
 pub mod data;

@@ -32,6 +32,19 @@ pub enum ApolloError {
         #[source]
         cause: Box<ApolloError>,
     },
+    /// The growth policy needs numbers that the training loop never recorded. The update before it was done and counted.
+    #[error(
+        "the growth policy `{policy}` needs the {name} to decide about the end of stage {stage}, and none was recorded: \
+         call `Apollo::record_loss` or `record`, in burn-train `LossRecorder::record`"
+    )]
+    Missing {
+        /// The stage that should end.
+        stage: usize,
+        /// The policy's name.
+        policy: String,
+        /// What was not recorded.
+        name: &'static str,
+    },
     /// A growth was asked for to a stage that is no later stage of the schedule.
     #[error(
         "a growth to stage {stage} was asked for in stage {current} of a schedule with {stages} stages, from 0"

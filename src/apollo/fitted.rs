@@ -8,7 +8,6 @@ use burn::tensor::{Bool, Int, Tensor};
 use super::ApolloError;
 use crate::expand::{LayerMap, NewLayers};
 use crate::optim::{MomentPolicy, check_precision};
-use crate::panic::caught;
 use crate::plan::Plan;
 use crate::policy::PolicyObject;
 use crate::schedule::Timeline;
@@ -34,13 +33,8 @@ impl FittedPlan {
         let targets = stack_targets(model)?;
         let schedule = plan.schedule_for(&targets);
         let plan = Plan { schedule: Some(schedule), ..plan };
-        let checked = caught(|| {
-            plan.check(&targets)?;
-            Ok::<_, ApolloError>((plan.timeline(&targets)?, plan.policy.build()?))
-        });
-        let what = "a sampler, expander or policy of the plan";
-        let (timeline, policy) =
-            checked.map_err(|message| ApolloError::Panicked { what, message })??;
+        plan.check(&targets)?;
+        let (timeline, policy) = (plan.timeline(&targets)?, plan.policy.build()?);
         let built = stacks(model).iter().map(|stack| stack.layer_params()).collect();
         let fitted = Self { plan, targets, timeline, built };
         fitted.check_layers(model)?;

@@ -141,7 +141,9 @@ impl<M: Growable> Apollo<M> {
             let map = match from {
                 0 => None,
                 _ => {
-                    let map = expander.map(from, to)?;
+                    let map = caught(|| expander.map(from, to)).map_err(|message| {
+                        ApolloError::Panicked { what: "the expander", message }
+                    })??;
                     plan.check_growth(i, &map)?;
                     Some(map)
                 }

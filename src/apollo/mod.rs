@@ -16,6 +16,7 @@ pub use error::ApolloError;
 pub use gradients::NonFiniteGradients;
 pub use growth::GrowthRequest;
 pub use inference::InferenceDepth;
+pub(crate) use record::SavedProgress;
 pub use report::{GrowthReport, StackGrowth, StepReport};
 pub(crate) use step::Ask;
 

@@ -102,6 +102,30 @@ impl Position {
         Ok((progress, state))
     }
 
+    /// The same position in another schedule, whose stages hold the layers that the run grew through.
+    ///
+    /// # Errors
+    ///
+    /// [`ApolloError::Progress`] naming the layers that no stage of `to` holds.
+    pub(super) fn moved(&self, from: &Timeline, to: &Timeline) -> Result<Self, ApolloError> {
+        let none = |layers: &[usize], which: &str| {
+            ApolloError::Progress(format!(
+                "the saved run had {layers:?} layers, and {which} of this plan's schedule has as many"
+            ))
+        };
+        if from.layers(0) != to.layers(0) {
+            return Err(none(from.layers(0), "not the first stage"));
+        }
+        let mut moved = self.clone();
+        for made in &mut moved.made {
+            let layers = from.layers(made.stage);
+            made.stage = (0..to.stages())
+                .find(|stage| to.layers(*stage) == layers)
+                .ok_or_else(|| none(layers, "no stage"))?;
+        }
+        Ok(moved)
+    }
+
     /// `stage` if the run went through it, and the first otherwise.
     pub(super) fn stage_passed(&self, stage: usize) -> usize {
         let passed = self.made.iter().any(|made| made.stage == stage);

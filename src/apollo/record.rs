@@ -7,8 +7,26 @@ use super::position::Position;
 use super::{Apollo, ApolloError};
 use crate::expand::NewLayers;
 use crate::panic::caught;
+use crate::schedule::Timeline;
 use crate::stack::{Growable, LayerSource};
 use crate::wire::{ProgressRecord, WithProgress};
+
+/// The progress of a run, as a record holds it.
+#[derive(Debug)]
+pub(crate) struct SavedProgress {
+    pub(crate) words: Vec<u64>,
+    /// The stages of the run that wrote it, where they may be others than this run's.
+    pub(crate) timeline: Option<Timeline>,
+    /// The growth policy is another, and begins anew.
+    pub(crate) other_policy: bool,
+}
+
+impl SavedProgress {
+    /// Of a run by the same plan.
+    pub(crate) fn same_plan(words: Vec<u64>) -> Self {
+        Self { words, timeline: None, other_policy: false }
+    }
+}
 
 impl<M: Growable> Apollo<M> {
     /// The model and the run's progress as a module.
@@ -31,17 +49,17 @@ impl<M: Growable> Apollo<M> {
         Ok(self.position.to_words(&self.plan.timeline, &state))
     }
 
-    /// Loads a record of any stage, whose progress `words` are: first the layers of its stage are made, then the
+    /// Loads a record of any stage, whose progress is `saved`: first the layers of its stage are made, then the
     /// parameters are loaded. `check` sees the model before that.
     pub(crate) fn loaded<E: From<ApolloError>>(
         self,
-        words: Vec<u64>,
+        saved: SavedProgress,
         record: ModuleRecord,
         check: impl FnOnce(&WithProgress<M>) -> Result<(), E>,
         misfit: impl FnOnce(String) -> E,
     ) -> Result<Self, E> {
-        let mut apollo = self.restored(&words)?;
-        let progress = ProgressRecord::new(words, &apollo.device);
+        let mut apollo = self.restored(&saved)?;
+        let progress = ProgressRecord::new(saved.words, &apollo.device);
         if let Some(model) = apollo.model.take() {
             let module = WithProgress { model, progress };
             check(&module)?;
@@ -63,12 +81,23 @@ impl<M: Growable> Apollo<M> {
         self.measurements = measurements;
     }
 
-    /// At the step and with the layers that `words` say, whatever the layers hold.
-    fn restored(mut self, words: &[u64]) -> Result<Self, ApolloError> {
-        let (position, policy_state) = Position::from_words(words, &self.plan.timeline)?;
+    /// At the step and with the layers that `saved` says, whatever the layers hold.
+    fn restored(mut self, saved: &SavedProgress) -> Result<Self, ApolloError> {
+        let SavedProgress { words, timeline, other_policy } = saved;
+        let own = &self.plan.timeline;
+        let (position, policy_state) = match timeline {
+            None => Position::from_words(words, own)?,
+            Some(timeline) => {
+                let (position, policy_state) = Position::from_words(words, timeline)?;
+                (position.moved(timeline, own)?, policy_state)
+            }
+        };
         self.policy = self.plan.plan.policy.build()?;
-        caught(|| self.policy.restore(&policy_state))
-            .map_err(|message| ApolloError::Panicked { what: "the growth policy", message })??;
+        if !other_policy {
+            caught(|| self.policy.restore(&policy_state)).map_err(|message| {
+                ApolloError::Panicked { what: "the growth policy", message }
+            })??;
+        }
         let before = self.stage();
         self.position = position;
         (self.measurements, self.skipped) = (Vec::new(), 0);

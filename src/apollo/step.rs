@@ -133,6 +133,10 @@ impl<M: Growable> Apollo<M> {
             Decision::Stay => None,
             Decision::Grow => Some(stage + 1),
             Decision::GrowTo(stage) => Some(stage),
+            Decision::Missing(name) => {
+                let policy = self.plan.plan.policy.name().to_owned();
+                return Err(ApolloError::Missing { stage, policy, name });
+            }
         })
     }
 }

@@ -170,7 +170,7 @@ impl CheckpointError {
     }
 
     /// Whether a set can be stepped over because of this error.
-    pub(super) fn is_damage(&self) -> bool {
+    pub(crate) fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged { .. })
     }
 }

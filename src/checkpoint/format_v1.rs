@@ -7,8 +7,9 @@ use crate::apollo::Apollo;
 use crate::depth::DrawPer;
 use crate::expand::NewLayers;
 use crate::optim::MomentPolicy;
+use crate::plan::PlanError;
 use crate::policy::{Measurement, number};
-use crate::schedule::LrAtGrowth;
+use crate::schedule::{LrAtGrowth, Schedule, Stage, Timeline, Until};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,6 +51,22 @@ impl PlanV1 {
             draw_per: plan.draw_per,
             step_seeds: plan.step_seeds,
         }
+    }
+}
+
+impl PlanV1 {
+    /// The stages of the run.
+    pub(super) fn timeline(&self) -> Result<Timeline, PlanError> {
+        let stage = |(layers, end): (&Vec<usize>, &u64)| Stage {
+            layers: layers.clone(),
+            until: Some(Until::Step(*end)),
+        };
+        let schedule = Schedule { stages: self.layers.iter().zip(&self.ends).map(stage).collect() };
+        Ok(schedule.timeline(self.steps, &self.targets)?)
+    }
+
+    pub(super) fn has_other_policy<M>(&self, apollo: &Apollo<M>) -> bool {
+        self.policy != apollo.plan().policy.debug()
     }
 }
 

@@ -9,6 +9,7 @@ use super::format_v1::{LossV1, PlanV1};
 use super::{CheckpointError, Damage};
 use crate::plan::Plan;
 use crate::policy::Measurement;
+use crate::wire::Frozen;
 
 /// What a set is, beside its records.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -30,6 +31,9 @@ pub(crate) struct Manifest {
     pub(super) targets: Vec<usize>,
     /// Losses and other numbers that the growth policy has yet to see.
     pub(super) measurements: Vec<Measurement>,
+    /// What of the model is not trained, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) frozen: Option<Frozen>,
     /// The user's own: data position, configuration, random streams.
     pub(super) state: BTreeMap<String, Value>,
 }
@@ -77,6 +81,8 @@ struct Written {
     /// Of version 1.
     #[serde(default)]
     measured: Vec<Measurement>,
+    #[serde(default)]
+    frozen: Option<Frozen>,
     state: BTreeMap<String, Value>,
 }
 
@@ -93,7 +99,7 @@ impl TryFrom<Written> for Manifest {
         let mut measurements = written.measurements;
         measurements.extend(written.losses.into_iter().map(Measurement::from));
         measurements.extend(written.measured);
-        let targets = written.targets;
+        let (targets, frozen) = (written.targets, written.frozen);
         Ok(Self {
             format,
             version,
@@ -105,6 +111,7 @@ impl TryFrom<Written> for Manifest {
             plan,
             targets,
             measurements,
+            frozen,
             state,
         })
     }
@@ -124,6 +131,7 @@ impl Default for Manifest {
             plan: SavedPlan::Plan(Box::new(Plan::new(0))),
             targets: Vec::new(),
             measurements: Vec::new(),
+            frozen: None,
             state: BTreeMap::new(),
         }
     }

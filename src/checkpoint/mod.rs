@@ -63,7 +63,7 @@
 //! # Looking at a run
 //!
 //! [`latest_good`] finds the newest set in a folder that another process may be writing to,
-//! [`CheckpointStore::best_good`] the one with the best metric, and [`CheckpointSet::load_model`] takes the model alone.
+//! [`best_good`] the one with the best metric, and [`CheckpointSet::load_model`] takes the model alone.
 #![cfg_attr(
     feature = "train",
     doc = r#"
@@ -81,6 +81,7 @@ burn-train's own checkpointers write three files one by one; [`SetCheckpointers`
 
 mod error;
 mod files;
+mod finite;
 mod format_v1;
 mod manifest;
 mod retention;
@@ -93,7 +94,7 @@ pub use error::{CheckpointError, Damage};
 pub use retention::Retention;
 pub use set::{CheckpointSet, Restored};
 pub use snapshot::Snapshot;
-pub use store::{CheckpointStore, FoundSet, SaveReport, latest_good};
+pub use store::{CheckpointStore, FoundSet, SaveReport, best_good, latest_good};
 #[cfg(feature = "train")]
 pub(crate) use {
     files::{MODEL, OPTIM, SCHEDULER},

@@ -15,9 +15,9 @@ use super::files::{self, MANIFEST, MODEL, OPTIM, SCHEDULER};
 use super::format_v1::PlanV1;
 use super::manifest::{self, Manifest, SavedPlan};
 use super::sums::Sums;
-use crate::apollo::Apollo;
+use crate::apollo::{Apollo, SavedProgress};
 use crate::panic::caught;
-use crate::plan::Plan;
+use crate::plan::{MomentOrders, Plan};
 use crate::stack::Growable;
 use crate::wire::Pack;
 
@@ -93,7 +93,9 @@ impl CheckpointSet {
     }
 
     /// Loads under another plan than the one the set was written under: for a run that changes its rules on purpose.
-    /// The stages must still fit the layers of the set.
+    ///
+    /// Another policy begins anew. A schedule may have other ends, and more or fewer stages, as long as it has the first
+    /// stage and a stage for each number of layers that the run grew through.
     pub fn allow_other_plan(self) -> Self {
         Self { other_plan: true, ..self }
     }
@@ -129,9 +131,29 @@ impl CheckpointSet {
         if !self.other_plan {
             same_plan(&self.manifest, &apollo)?;
         }
-        let mut apollo = load_model(apollo, self.read(MODEL)?)?;
+        let mut apollo =
+            load_model(apollo, self.read(MODEL)?, |words, apollo| self.progress(words, apollo))?;
         apollo.set_measurements(self.manifest.measurements.clone());
+        if let (Some(frozen), true) = (&self.manifest.frozen, apollo.device().is_autodiff()) {
+            let device = apollo.device().clone();
+            apollo = apollo.with_model(device, |model| frozen.set(model));
+        }
         Ok(apollo)
+    }
+
+    /// The progress that `words` are, with what of the plan they were written by.
+    fn progress<M>(&self, words: Vec<u64>, apollo: &Apollo<M>) -> Result<SavedProgress, String> {
+        if !self.other_plan {
+            return Ok(SavedProgress::same_plan(words));
+        }
+        let (timeline, other_policy) = match &self.manifest.plan {
+            SavedPlan::Plan(plan) => {
+                (plan.timeline(&self.manifest.targets), plan.policy != apollo.plan().policy)
+            }
+            SavedPlan::V1(plan) => (plan.timeline(), plan.has_other_policy(apollo)),
+        };
+        let timeline = Some(timeline.map_err(|e| format!("its plan: {e}"))?);
+        Ok(SavedProgress { words, timeline, other_policy })
     }
 
     /// A record's bytes, checked once more.
@@ -143,16 +165,21 @@ impl CheckpointSet {
 }
 
 /// Loads a model's record, of any stage.
-fn load_model<M: Growable>(apollo: Apollo<M>, bytes: Bytes) -> Result<Apollo<M>, CheckpointError> {
+fn load_model<M: Growable>(
+    apollo: Apollo<M>,
+    bytes: Bytes,
+    progress: impl FnOnce(Vec<u64>, &Apollo<M>) -> Result<SavedProgress, String>,
+) -> Result<Apollo<M>, CheckpointError> {
     let misfit = misfit(MODEL);
     apollo.sync_buffers();
     let pack = Pack::read(&bytes).map_err(&misfit)?;
     let words = pack.progress_words().map_err(&misfit)?;
+    let saved = progress(words, &apollo).map_err(&misfit)?;
     without_panic(&misfit, || {
         let record = ModuleRecord::from_bytes(bytes).map_err(|e| misfit(e.to_string()))?;
         // The layers of the record's stage, whatever they hold, know what kinds of numbers belong into them.
         let check = |model: &_| pack.check_model(model).map_err(&misfit);
-        apollo.loaded(words, record, check, &misfit)
+        apollo.loaded(saved, record, check, &misfit)
     })
 }
 
@@ -164,7 +191,8 @@ fn load_optim(
 ) -> Result<ModuleOptimizer, CheckpointError> {
     let misfit = misfit(OPTIM);
     let pack = Pack::read(&bytes).map_err(&misfit)?;
-    pack.check_optim(model).map_err(&misfit)?;
+    let known = MomentOrders::default();
+    pack.check_optim(model, |field| known.order(field).is_some()).map_err(&misfit)?;
     without_panic(&misfit, || {
         let record = OptimizerRecord::from_bytes(bytes).map_err(|e| misfit(e.to_string()))?;
         let optim = optim.load_record(record);

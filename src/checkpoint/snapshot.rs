@@ -10,11 +10,13 @@ use serde_json::Value;
 
 use super::CheckpointError;
 use super::files::{MODEL, OPTIM, SCHEDULER};
+use super::finite;
 use crate::apollo::Apollo;
+use crate::optim::check_precision;
 use crate::plan::Plan;
 use crate::policy::Measurement;
 use crate::stack::Growable;
-use crate::wire::Pack;
+use crate::wire::{Frozen, Pack};
 
 /// All that a run needs to go on, at one moment: what a [`CheckpointStore`](super::CheckpointStore) saves as a set.
 ///
@@ -27,6 +29,8 @@ pub struct Snapshot {
     pub(super) plan: Plan,
     pub(super) targets: Vec<usize>,
     pub(super) measurements: Vec<Measurement>,
+    /// What of the model is not trained, if it is known.
+    pub(super) frozen: Option<Frozen>,
     pub(super) state: BTreeMap<String, Value>,
     pub(super) files: [(&'static str, Bytes); 3],
 }
@@ -55,7 +59,8 @@ impl Snapshot {
         ];
         let (plan, targets) = (apollo.plan().clone(), apollo.targets().to_vec());
         let snapshot = Self::of_files(apollo.step_count(), plan, targets, files);
-        Ok(Self { measurements: apollo.measurements().to_vec(), ..snapshot })
+        let (measurements, frozen) = (apollo.measurements().to_vec(), Frozen::of(apollo.model()));
+        Ok(Self { measurements, frozen: Some(frozen), ..snapshot })
     }
 
     pub(crate) fn of_files(
@@ -64,8 +69,9 @@ impl Snapshot {
         targets: Vec<usize>,
         files: [(&'static str, Bytes); 3],
     ) -> Self {
-        let (measurements, state) = (Vec::new(), BTreeMap::new());
-        Self { step, epoch: None, metric: None, plan, targets, measurements, state, files }
+        let (measurements, frozen, state) = (Vec::new(), None, BTreeMap::new());
+        let (epoch, metric) = (None, None);
+        Self { step, epoch, metric, plan, targets, measurements, frozen, state, files }
     }
 
     /// With these states alone.
@@ -75,8 +81,8 @@ impl Snapshot {
     }
 
     /// Adds a state of your own under a name: the position in the data, the configuration, whatever the run goes by
-    /// beside what Burn and this crate know. It is stored as JSON: finite floating-point numbers keep all their bits, but
-    /// NaN and infinities become `null`, which few types read back.
+    /// beside what Burn and this crate know. It is stored as JSON: finite floating-point numbers keep all their bits; NaN
+    /// and infinities are refused.
     ///
     /// # Errors
     ///
@@ -114,7 +120,10 @@ impl Snapshot {
             let encode = |message| CheckpointError::Encode { file, message };
             let pack = Pack::read(bytes).map_err(encode)?;
             if *file == OPTIM {
-                pack.check_precision().map_err(encode)?;
+                // Burn takes all numbers to the default device's precision when it loads them.
+                let mut floats = pack.floats();
+                let checked = floats.try_for_each(|(name, dtype)| check_precision(name, dtype));
+                checked.map_err(|e| encode(e.to_string()))?;
             }
             if let (false, Some(tensor)) = (not_finite, pack.not_finite()) {
                 return Err(CheckpointError::NotFinite { what: format!("`{tensor}` of {file}") });
@@ -129,8 +138,13 @@ pub(crate) fn to_value(
     name: &str,
     state: &(impl Serialize + ?Sized),
 ) -> Result<Value, CheckpointError> {
-    serde_json::to_value(state)
-        .map_err(|e| CheckpointError::State { name: name.to_owned(), message: e.to_string() })
+    let error = |message: String| CheckpointError::State { name: name.to_owned(), message };
+    finite::check(state).map_err(error)?;
+    let value = serde_json::to_value(state).map_err(|e| error(e.to_string()))?;
+    // What is nested too deeply could be written, but not read.
+    let text = serde_json::to_vec(&value).map_err(|e| error(e.to_string()))?;
+    serde_json::from_slice::<Value>(&text).map_err(|e| error(e.to_string()))?;
+    Ok(value)
 }
 
 /// A record as the bytes of a file.

@@ -142,12 +142,7 @@ impl CheckpointStore {
     /// As [`latest_good`](Self::latest_good).
     pub fn best_good(&self) -> Result<Option<FoundSet>, CheckpointError> {
         let mut damaged = self.damaged();
-        let sets = self.sets()?;
-        let metric = |path: &PathBuf| read_manifest(path).ok().and_then(|m| m.metric);
-        let rated: Vec<_> = sets.iter().map(|(number, path)| (*number, metric(path))).collect();
-        let of = |number| sets.iter().find(|(n, _)| *n == number).cloned();
-        let best = self.retention.best_first(&rated).into_iter().filter_map(of);
-        first_good(&self.path, best, |number| {
+        best_in(&self.path, self.retention, |number| {
             damaged.insert(number);
         })
     }
@@ -235,6 +230,49 @@ pub fn latest_good(path: impl AsRef<Path>) -> Result<Option<FoundSet>, Checkpoin
     first_good(path, sets_in(path)?.into_iter().rev(), |_| {})
 }
 
+/// The good set with the best metric, by what `retention` takes for best, in a folder that another process may be writing
+/// to or that is read-only. The set may be removed by that process at any time.
+///
+/// # Errors
+///
+/// As [`CheckpointStore::best_good`].
+pub fn best_good(
+    path: impl AsRef<Path>,
+    retention: Retention,
+) -> Result<Option<FoundSet>, CheckpointError> {
+    best_in(path.as_ref(), retention, |_| {})
+}
+
+fn best_in(
+    folder: &Path,
+    retention: Retention,
+    mut damaged: impl FnMut(u64),
+) -> Result<Option<FoundSet>, CheckpointError> {
+    let sets = sets_in(folder)?;
+    let (mut rated, mut unreadable) = (Vec::new(), Vec::new());
+    for (number, path) in &sets {
+        match read_manifest(path) {
+            Ok(manifest) => rated.push((*number, manifest.metric)),
+            Err(error) if error.is_damage() => {
+                damaged(*number);
+                unreadable.push(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let of = |number| sets.iter().find(|(n, _)| *n == number).cloned();
+    let best: Vec<_> = retention.best_first(&rated).into_iter().filter_map(of).collect();
+    if best.is_empty() && !unreadable.is_empty() {
+        // Any of them may have had a metric.
+        return Err(CheckpointError::NoneGood { path: folder.to_owned(), damaged: unreadable });
+    }
+    let found = first_good(folder, best.into_iter(), damaged)?;
+    Ok(found.map(|mut found| {
+        found.stepped_over.extend(unreadable);
+        found
+    }))
+}
+
 /// The first good one of `sets`; `damaged` gets the numbers of the damaged ones before it.
 fn first_good(
     folder: &Path,
@@ -263,7 +301,8 @@ fn sets_in(folder: &Path) -> Result<Vec<(u64, PathBuf)>, CheckpointError> {
     let number = |name: &str| {
         let (number, step) = name.split_once("-step-")?;
         step.parse::<u64>().ok()?;
-        number.parse().ok()
+        // The greatest number would leave none for the next set; this crate never comes to it.
+        number.parse().ok().filter(|number| *number < u64::MAX)
     };
     let entries = entries(folder)?.into_iter();
     let mut sets: Vec<_> =
@@ -281,7 +320,8 @@ fn make_dir(path: &Path) -> Result<(), CheckpointError> {
 
 /// Writes all files of a set into the new folder `dir` and waits until they are on the disk.
 fn write_set(dir: &Path, snapshot: Snapshot) -> Result<u64, CheckpointError> {
-    let Snapshot { step, epoch, metric, plan, targets, measurements, state, files } = snapshot;
+    let Snapshot { step, epoch, metric, plan, targets, measurements, frozen, state, files } =
+        snapshot;
     fs::create_dir(dir).map_err(CheckpointError::io("made", dir))?;
     let (mut sums, mut lengths) = (Vec::new(), BTreeMap::new());
     for (name, bytes) in &files {
@@ -297,6 +337,7 @@ fn write_set(dir: &Path, snapshot: Snapshot) -> Result<u64, CheckpointError> {
         plan: SavedPlan::Plan(Box::new(plan)),
         targets,
         measurements,
+        frozen,
         state,
         ..Manifest::default()
     };

@@ -5,31 +5,9 @@ use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::tensor::{DType, Device, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::{MomentOrders, OptimError};
+use super::{MomentOrders, MomentPolicy, OptimError};
 use crate::stack::ParamOrigin;
 use crate::wire::{OptimizerState, StateTensor};
-
-/// What the optimizer state of copied layers becomes at a growth.
-///
-/// Layers that begin as the identity ([`NewLayers::zeroed`](crate::expand::NewLayers::zeroed)) are no copies in this
-/// sense: they start without state under every policy, and what they were made from keeps its state unscaled.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MomentPolicy {
-    /// The whole optimizer starts afresh (StackBERT's default).
-    Reset,
-    /// First copies keep the state of their source, further copies start without (Apollo's code leaves
-    /// it so by accident, MSG on purpose).
-    FreshCopies,
-    /// Every copy gets the state of its source, step count included (MIDAS, staged training).
-    Copy,
-    /// As [`Copy`](Self::Copy), but for a layer that becomes `k` layers, first moments are divided by
-    /// `k` and second ones by `k²`: the gradient of a shared layer is the sum over its uses, so each
-    /// copy sees about `1/k` of it. [`MomentOrders`] says what counts as a first or second moment. The
-    /// default, by measurement: see `docs/choices.md`.
-    #[default]
-    Scaled,
-}
 
 /// What a growth did to the optimizer's state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

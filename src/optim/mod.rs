@@ -15,12 +15,11 @@
 
 mod error;
 mod inherit;
-mod orders;
 mod rates;
 mod scheduler;
 
+pub use crate::plan::{MomentOrders, MomentPolicy};
 pub use error::OptimError;
-pub use inherit::{MomentPolicy, StateReport};
+pub use inherit::StateReport;
 pub(crate) use inherit::{check_precision, inherit};
-pub use orders::MomentOrders;
 pub(crate) use rates::{not_finite as rate_not_finite, scaled as scaled_rates};

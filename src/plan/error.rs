@@ -18,6 +18,16 @@ pub enum PlanError {
     /// The growth policy.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// A user's sampler, expander or policy panicked.
+    #[error("`{field}` {name:?} panicked: {message}")]
+    Panicked {
+        /// The field of the plan.
+        field: &'static str,
+        /// The part's name.
+        name: String,
+        /// What the panic said.
+        message: String,
+    },
     /// The schedule, or what the learning rate does.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),

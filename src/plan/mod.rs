@@ -5,15 +5,19 @@
 //! parameters in it: a plan that names one is refused where the program does not supply it.
 
 mod error;
+mod moments;
 
 pub use crate::custom::{Custom, ParametersError};
 pub use error::PlanError;
+pub use moments::{MomentOrders, MomentPolicy};
+
+use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::depth::{DepthPmf, DepthSampler, DrawPer, Sampler};
 use crate::expand::{Expander, Expansion, LayerMap, NewLayers};
-use crate::optim::{MomentOrders, MomentPolicy};
+use crate::panic::caught;
 use crate::policy::Policy;
 use crate::schedule::{LrAtGrowth, LrShape, Schedule, Timeline};
 
@@ -100,6 +104,29 @@ pub struct Plan {
     /// The stages; [`Schedule::paper`] for the model's depth if there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
+}
+
+/// Something that a plan says and that may not be what was meant; [`Plan::cautions`] finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Caution {
+    /// New layers begin as the identity, but steps also run at virtual depths at which that changes the output.
+    NotPreserving {
+        /// The sampler that draws them.
+        sampler: String,
+    },
+}
+
+impl fmt::Display for Caution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotPreserving { sampler } => write!(
+                f,
+                "`new_layers` that begin as the identity keep the output at the unique layers alone, but `sampler` \
+                 {sampler:?} also draws greater depths: a growth changes the output there; \"constant_low\" draws none"
+            ),
+        }
+    }
 }
 
 const fn yes() -> bool {
@@ -246,6 +273,23 @@ impl Plan {
         Ok(())
     }
 
+    /// What of the plan works, but may not be what was meant.
+    ///
+    /// ```
+    /// use burn_apollo::{Plan, expand::NewLayers, plan::Caution};
+    ///
+    /// let plan = Plan::new(100).with_new_layers(NewLayers::zeroed(["proj"]));
+    /// assert_eq!(plan.cautions(), [Caution::NotPreserving { sampler: "lvps".to_owned() }]);
+    /// ```
+    pub fn cautions(&self) -> Vec<Caution> {
+        let mut cautions = Vec::new();
+        if self.new_layers != NewLayers::Copies && self.sampler != Sampler::ConstantLow {
+            let sampler = self.sampler.name().to_owned();
+            cautions.push(Caution::NotPreserving { sampler });
+        }
+        cautions
+    }
+
     /// The distribution of the depth of a stack that holds `unique` layers of `target`.
     ///
     /// # Errors
@@ -254,11 +298,17 @@ impl Plan {
     pub fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, PlanError> {
         match unique {
             0 => Ok(DepthPmf::always(0)),
-            _ => Ok(self.sampler.pmf(unique, target)?),
+            _ => Ok(asked("sampler", self.sampler.name(), || self.sampler.pmf(unique, target))??),
         }
     }
 
     pub(crate) fn map(&self, unique: usize, depth: usize) -> Result<LayerMap, PlanError> {
-        Ok(self.expander.map(unique, depth)?)
+        Ok(asked("expander", self.expander.name(), || self.expander.map(unique, depth))??)
     }
+}
+
+/// What a part of a plan answers; a panic of it is an error.
+fn asked<T>(field: &'static str, name: &str, ask: impl FnOnce() -> T) -> Result<T, PlanError> {
+    let panicked = |message| PlanError::Panicked { field, name: name.to_owned(), message };
+    caught(ask).map_err(panicked)
 }

@@ -49,6 +49,9 @@ pub enum Decision {
     /// have: one with a stage for every number of layers lets the policy choose freely. A stage that is not later
     /// than the current one, or that the schedule does not have, is an error of the run.
     GrowTo(usize),
+    /// Nothing can be decided, because numbers of this name that the policy needs were never recorded: an error of the
+    /// run.
+    Missing(&'static str),
 }
 
 /// When a run passes to the next stage of its schedule.

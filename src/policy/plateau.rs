@@ -2,14 +2,14 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, GrowthPolicy, Observation, PolicyError};
+use super::{Decision, GrowthPolicy, LOSS, Observation, PolicyError};
 
 /// Grows when the training loss stops falling, at the latest where the schedule ends the stage.
 ///
 /// The recorded losses are smoothed exponentially. Once the smoothed loss has not fallen by the share
 /// `threshold` of its size for `patience` optimizer steps whose losses are known, the policy grows. It needs losses
-/// ([`Apollo::record_loss`](crate::Apollo::record_loss)); losses that are not finite count as none. Without any it grows
-/// as [`FixedPolicy`](super::FixedPolicy) does.
+/// ([`Apollo::record_loss`](crate::Apollo::record_loss)); losses that are not finite count as none. A
+/// stage longer than `patience` that ends without any is [`Decision::Missing`].
 ///
 /// ```
 /// use burn_apollo::policy::{Decision, GrowthPolicy, LossPlateau, Measurement, Observation};
@@ -157,9 +157,15 @@ impl GrowthPolicy for LossPlateau {
         }
         let tracked = self.tracked.filter(|t| t.stage == now.stage);
         let flat = tracked.is_some_and(|t| t.latest.saturating_sub(t.best_step) >= self.patience);
-        match flat || now.step >= now.stage_end {
-            true => Decision::Grow,
-            false => Decision::Stay,
+        match now.step >= now.stage_end {
+            // Without losses it would be the fixed schedule by another name; a short stage has no plateau in any case.
+            true if tracked.is_none()
+                && now.step.saturating_sub(now.stage_start) > self.patience =>
+            {
+                Decision::Missing(LOSS)
+            }
+            end if end || flat => Decision::Grow,
+            _ => Decision::Stay,
         }
     }
 
@@ -261,10 +267,19 @@ mod tests {
 
     #[test]
     fn losses_that_are_not_finite_are_no_plateau() {
-        for first in [3.0, f64::NAN] {
-            let mut policy = LossPlateau::new(10).unwrap();
-            let losses = std::iter::once(first).chain(std::iter::repeat(f64::NAN));
-            assert_eq!(run(&mut policy, losses), Some(200));
+        let mut policy = LossPlateau::new(10).unwrap();
+        let losses = std::iter::once(3.0).chain(std::iter::repeat(f64::NAN));
+        assert_eq!(run(&mut policy, losses), Some(200));
+    }
+
+    #[test]
+    fn a_stage_without_losses_is_an_error() {
+        let mut policy = LossPlateau::new(10).unwrap();
+        let nan = [Measurement::loss(3, f64::NAN, 1)];
+        for (step, measurements) in [(4, &nan[..]), (200, &[])] {
+            let now = Observation { step, stage_end: 200, measurements, ..Default::default() };
+            let expected = if step < 200 { Decision::Stay } else { Decision::Missing(LOSS) };
+            assert_eq!(policy.decide(&now), expected);
         }
     }
 

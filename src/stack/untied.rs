@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use burn::module::{ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
@@ -75,7 +75,8 @@ impl<M: Growable> Untied<M> {
     /// The gradient of every virtual layer, stack by stack: that of its parameters in the layer's own order, in one
     /// row. A parameter without gradient counts as zeros.
     pub fn gradients(&self, grads: &GradientsParams) -> Vec<Vec<Tensor<1>>> {
-        let mut flat = Flat { grads, found: HashMap::new() };
+        let wanted = self.layers.iter().flatten().flatten().map(|param| param.id).collect();
+        let mut flat = Flat { grads, wanted, found: HashMap::new() };
         self.model.visit(&mut flat);
         let device = self.model.devices().into_iter().next().unwrap_or_default().inner();
         let layer = |params: &Vec<ParamOrigin>| {
@@ -104,11 +105,15 @@ impl<M: Growable> Untied<M> {
 
 struct Flat<'a> {
     grads: &'a GradientsParams,
+    wanted: HashSet<ParamId>,
     found: HashMap<ParamId, Tensor<1>>,
 }
 
 impl ModuleVisitor for Flat<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !self.wanted.contains(&param.id) {
+            return;
+        }
         let grad = self.grads.get::<D>(param.id).unwrap_or_else(|| {
             let value = param.val();
             let value = if value.is_autodiff() { value.inner() } else { value };

@@ -1,3 +1,4 @@
+use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::path::PathBuf;
@@ -102,13 +103,22 @@ pub struct SetCheckpointers {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
+/// A state that follows from the epoch.
+type EpochState = Box<dyn Fn(usize) -> Result<Value, CheckpointError> + Send + Sync>;
+
 struct Shared {
     store: CheckpointStore,
     plan: Plan,
     targets: Vec<usize>,
     state: Mutex<BTreeMap<String, Value>>,
+    by_epoch: Mutex<BTreeMap<String, EpochState>>,
     epochs: Mutex<Epochs>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("store", &self.store).finish_non_exhaustive()
+    }
 }
 
 /// What burn-train asked for and is not done yet.
@@ -126,8 +136,8 @@ impl SetCheckpointers {
     /// Checkpointers that write into `store`, for a run of `apollo`.
     pub fn new<M: Growable>(store: CheckpointStore, apollo: &Apollo<M>) -> Self {
         let (plan, targets) = (apollo.plan().clone(), apollo.targets().to_vec());
-        let (state, epochs) = (Mutex::default(), Mutex::default());
-        Self { shared: Arc::new(Shared { store, plan, targets, state, epochs }) }
+        let (state, by_epoch, epochs) = Default::default();
+        Self { shared: Arc::new(Shared { store, plan, targets, state, by_epoch, epochs }) }
     }
 
     /// Adds a state of your own to every set from now on, as [`Snapshot::with_state`] does: the configuration, say.
@@ -145,6 +155,29 @@ impl SetCheckpointers {
         states.insert(name.to_owned(), value);
         drop(states);
         Ok(self)
+    }
+
+    /// Adds a state that follows from the epoch to every set from now on: the position in the data, say.
+    ///
+    /// ```
+    /// # use burn_apollo::{checkpoint::CheckpointError, train::SetCheckpointers};
+    /// use burn_apollo::data::DataPosition;
+    ///
+    /// # fn with_position(checkpointers: SetCheckpointers) -> SetCheckpointers {
+    /// checkpointers.with_epoch_state("data", |epoch| DataPosition::after_epoch(42, epoch))
+    /// # }
+    /// ```
+    pub fn with_epoch_state<T: Serialize>(
+        self,
+        name: &str,
+        state: impl Fn(usize) -> T + Send + Sync + 'static,
+    ) -> Self {
+        let key = name.to_owned();
+        let value = move |epoch| to_value(&key, &state(epoch));
+        let mut states = self.shared.by_epoch.lock().unwrap_or_else(PoisonError::into_inner);
+        states.insert(name.to_owned(), Box::new(value));
+        drop(states);
+        self
     }
 
     /// The checkpointer of the model's record.
@@ -237,7 +270,10 @@ impl Shared {
             Snapshot::of_files(step(&files[0].1)?, self.plan.clone(), self.targets.clone(), files);
         let removed: BTreeSet<u64> =
             self.sets_of(&epochs.to_remove)?.into_iter().map(|(number, ..)| number).collect();
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (name, value) in &*self.by_epoch.lock().unwrap_or_else(PoisonError::into_inner) {
+            state.insert(name.clone(), value(epoch)?);
+        }
         self.store.save_keeping(snapshot.with_states(state).with_epoch(epoch), |good| {
             good.iter().map(|(number, _)| *number).filter(|n| !removed.contains(n)).collect()
         })?;
@@ -279,10 +315,20 @@ impl Shared {
 
     /// The newest good set of an epoch.
     fn find(&self, epoch: usize) -> Result<CheckpointSet, CheckpointError> {
-        let sets = self.store.sets()?.into_iter().rev();
-        sets.filter_map(|(_, path)| CheckpointSet::open(&path).ok())
-            .find(|set| set.epoch() == Some(epoch))
-            .ok_or_else(|| CheckpointError::NoEpoch { path: self.store.path().to_owned(), epoch })
+        let mut damaged = Vec::new();
+        for (_, path) in self.store.sets()?.into_iter().rev() {
+            match CheckpointSet::open(&path) {
+                Ok(set) if set.epoch() == Some(epoch) => return Ok(set),
+                Ok(_) => {}
+                Err(error) if error.is_damage() => damaged.push(error),
+                Err(error) => return Err(error),
+            }
+        }
+        let path = self.store.path().to_owned();
+        Err(match damaged.is_empty() {
+            true => CheckpointError::NoEpoch { path, epoch },
+            false => CheckpointError::NoneGood { path, damaged },
+        })
     }
 }
 

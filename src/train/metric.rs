@@ -39,25 +39,39 @@ use crate::stack::Growable;
 #[derive(Clone)]
 pub struct StepMetric {
     name: MetricName,
+    unit: Option<&'static str>,
     log: StepLog,
-    read: fn(&StepInfo) -> usize,
+    read: fn(&StepInfo) -> f64,
     state: NumericMetricState,
 }
+
+/// The unit of depths.
+const LAYERS: Option<&str> = Some("layers");
 
 impl StepMetric {
     /// The virtual depth, over all stacks.
     pub fn virtual_depth<M: Growable>(model: &Trainable<M>) -> Self {
-        Self::new("Virtual Depth", model, |step| step.depth)
+        Self::new("Virtual Depth", model, LAYERS, |step| step.depth as f64)
     }
 
     /// The unique layers, over all stacks.
     pub fn unique_layers<M: Growable>(model: &Trainable<M>) -> Self {
-        Self::new("Unique Layers", model, |step| step.unique_layers)
+        Self::new("Unique Layers", model, LAYERS, |step| step.unique_layers as f64)
     }
 
-    fn new<M: Growable>(name: &str, model: &Trainable<M>, read: fn(&StepInfo) -> usize) -> Self {
+    /// The plan's factor on the learning rate.
+    pub fn lr_factor<M: Growable>(model: &Trainable<M>) -> Self {
+        Self::new("Learning Rate Factor", model, None, |step| step.lr_factor)
+    }
+
+    fn new<M: Growable>(
+        name: &str,
+        model: &Trainable<M>,
+        unit: Option<&'static str>,
+        read: fn(&StepInfo) -> f64,
+    ) -> Self {
         let (name, state) = (Arc::new(name.to_owned()), NumericMetricState::new());
-        Self { name, log: model.step_log(), read, state }
+        Self { name, unit, log: model.step_log(), read, state }
     }
 
     fn format(&self) -> FormatOptions {
@@ -73,7 +87,7 @@ impl Metric for StepMetric {
     }
 
     fn attributes(&self) -> MetricAttributes {
-        NumericAttributes { unit: Some("layers".to_owned()), higher_is_better: true }.into()
+        NumericAttributes { unit: self.unit.map(str::to_owned), higher_is_better: true }.into()
     }
 
     fn update(
@@ -83,10 +97,10 @@ impl Metric for StepMetric {
     ) -> Result<SerializedEntry, TensorReadError> {
         match self.log.next_step() {
             Some(step) => {
-                self.state.update((self.read)(&step) as f64, 1);
+                self.state.update((self.read)(&step), 1);
                 Ok(self.state.compute_update(self.format()))
             }
-            None => Ok(SerializedEntry::not_available(Some("layers"))),
+            None => Ok(SerializedEntry::not_available(self.unit)),
         }
     }
 

@@ -16,3 +16,18 @@ pub use checkpointers::{RecordCheckpointer, SetCheckpointers, SetRecord};
 pub use loss_recorder::LossRecorder;
 pub use metric::StepMetric;
 pub use trainable::Trainable;
+
+/// The optimizer steps that burn-train takes in `epochs` epochs of `items` items, in batches of `batch`, with gradients
+/// accumulated over `accumulation` batches (1 without): what [`Plan::new`](crate::Plan::new) wants to know.
+///
+/// burn-train takes a step at the end of an epoch in any case. With several devices, a batch is one of each.
+///
+/// ```
+/// // 10 epochs of 4 batches, the last of them smaller: a step after 3 and one after the last.
+/// assert_eq!(burn_apollo::train::optimizer_steps(10, 100, 32, 3), 20);
+/// ```
+#[must_use]
+pub fn optimizer_steps(epochs: usize, items: usize, batch: usize, accumulation: usize) -> u64 {
+    let steps = items.div_ceil(batch.max(1)).div_ceil(accumulation.max(1));
+    epochs as u64 * steps as u64
+}

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// What a training step ran at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct StepInfo {
     /// The optimizer step, from 0.
     pub(super) step: u64,
@@ -10,6 +10,8 @@ pub(super) struct StepInfo {
     pub(super) unique_layers: usize,
     /// Virtual depth, over all stacks.
     pub(super) depth: usize,
+    /// The plan's factor on the learning rate.
+    pub(super) lr_factor: f64,
 }
 
 /// The training steps that a [`Trainable`](super::Trainable) and its clones have run, oldest first, each taken

@@ -15,7 +15,7 @@ use burn::train::{InferenceStep, Interrupter, TrainOutput, TrainStep, TrainingEr
 use super::LossRecorder;
 use super::micro_batch::MicroBatches;
 use super::monitor::{Monitor, StepInfo, StepLog};
-use crate::apollo::{Apollo, ApolloError, Ask, GrowthReport, StepReport};
+use crate::apollo::{Apollo, ApolloError, Ask, GrowthReport, SavedProgress, StepReport};
 use crate::depth::DrawPer;
 use crate::stack::Growable;
 use crate::wire::Pack;
@@ -196,6 +196,7 @@ impl<M: Growable + TrainStep> TrainStep for Trainable<M> {
             step: apollo.step_count(),
             unique_layers: apollo.unique_layers(),
             depth: depths.iter().sum(),
+            lr_factor: apollo.lr_factor(),
         });
         if apollo.plan().draw_per == DrawPer::OptimizerStep {
             return apollo.model().step(item);
@@ -304,7 +305,8 @@ impl<M: Growable> Module for Trainable<M> {
         let invalid = RecordError::Validation;
         let bytes = record.clone().into_bytes()?.shared();
         let words = Pack::read(&bytes).and_then(|pack| pack.progress_words()).map_err(invalid)?;
-        let loaded = self.apollo.loaded(words, record, |_| Ok(()), LoadError::Record);
+        let saved = SavedProgress::same_plan(words);
+        let loaded = self.apollo.loaded(saved, record, |_| Ok(()), LoadError::Record);
         let apollo = loaded.map_err(|e| invalid(e.to_string()))?;
         Ok(Self { apollo, micro_batches: MicroBatches::default(), ..self })
     }

@@ -6,6 +6,7 @@ mod optimizer_state;
 mod pack;
 mod params;
 mod progress;
+mod training;
 mod walk;
 
 pub(crate) use ids::mix;
@@ -14,4 +15,5 @@ pub(crate) use pack::Pack;
 pub use params::ParamInfo;
 pub(crate) use params::{ParamKind, is_distributed, running_statistics};
 pub(crate) use progress::{ProgressRecord, WithProgress};
+pub(crate) use training::Frozen;
 pub(crate) use walk::{PathVisitor, walk};

@@ -10,8 +10,6 @@ use super::optimizer_state::RANK;
 use super::progress::{PROGRESS_PATH, join_halves};
 use super::{ParamInfo, ParamKind};
 
-use crate::optim::{MomentOrders, check_precision};
-
 /// The content of a burnpack.
 pub(crate) struct Pack {
     tensors: Vec<Entry>,
@@ -93,10 +91,14 @@ impl Pack {
     }
 
     /// Whether this is optimizer state of `model`'s parameters.
-    pub(crate) fn check_optim(&self, model: &impl Module) -> Result<(), String> {
+    /// `is_known` says which fields of Burn's optimizers must have the shape of the parameter, or of its rows or columns.
+    pub(crate) fn check_optim(
+        &self,
+        model: &impl Module,
+        is_known: impl Fn(&str) -> bool,
+    ) -> Result<(), String> {
         let shapes: HashMap<u64, Shape> =
             ParamInfo::all(model).into_iter().map(|p| (p.id.val(), p.shape)).collect();
-        let known = MomentOrders::default();
         for entry in &self.tensors {
             let name = &entry.name;
             let Some(id) = entry.id else { return Err(format!("`{name}` names no parameter")) };
@@ -107,7 +109,7 @@ impl Pack {
                 return Err(format!("`{name}` has no `{id}.{RANK}`"));
             }
             let field = &name[id.to_string().len() + 1..];
-            if let (Some(_), Some(shape)) = (known.order(field), shapes.get(&id)) {
+            if let Some(shape) = shapes.get(&id).filter(|_| is_known(field)) {
                 entry.check_state_of(shape)?;
             }
         }
@@ -128,13 +130,10 @@ impl Pack {
         Ok(())
     }
 
-    /// Whether Burn loads optimizer state as it was: it takes all numbers to the default device's precision.
-    pub(crate) fn check_precision(&self) -> Result<(), String> {
+    /// Name and type of the tensors of floating-point numbers.
+    pub(crate) fn floats(&self) -> impl Iterator<Item = (&str, DType)> {
         let floats = self.tensors.iter().filter(|e| kind(e.dtype) == Kind::Float);
-        floats
-            .map(|e| check_precision(&e.name, e.dtype))
-            .find_map(Result::err)
-            .map_or(Ok(()), |e| Err(e.to_string()))
+        floats.map(|e| (e.name.as_str(), e.dtype))
     }
 
     /// The first tensor or scalar of this pack that `other` does not hold in the same way.

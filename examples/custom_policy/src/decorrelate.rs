@@ -1,0 +1,84 @@
+//! Share, then unshare (SWE, Yang et al. 2021, arXiv 2110.03848): all layers are one at first, run at full depth, and
+//! part for good when the gradients of neighbours no longer point the same way.
+
+use std::cell::Cell;
+
+use burn::tensor::Tensor;
+use burn_apollo::schedule::{Decision, GrowthPolicy, Observation, ScheduleError};
+use burn_apollo_lab::{Progress, Result, Task};
+
+use crate::plan::Run;
+
+const ALIKE: &str = "cosine of neighbours";
+/// Neighbours with a lower cosine have parted.
+const THRESHOLD: f64 = 0.5;
+/// How often in a row some neighbours must have parted.
+const PATIENCE: u32 = 3;
+/// The loop measures every so many steps.
+const EVERY: u64 = 4;
+
+/// Grows when some neighbours have parted, several measurements in a row; at the latest where the schedule says.
+///
+/// The paper waits for most neighbours. In this small model only the first part in the time of a run: the cosine of
+/// the others stays above 0.85.
+#[derive(Debug, Clone, Default)]
+pub struct Decorrelate {
+    parted: u32,
+}
+
+impl GrowthPolicy for Decorrelate {
+    fn decide(&mut self, now: &Observation<'_>) -> Decision {
+        let alike = now.measured.iter().filter(|m| m.name == ALIKE);
+        if let Some(lowest) = alike.map(|m| m.value).reduce(f64::min) {
+            self.parted = if lowest < THRESHOLD { self.parted + 1 } else { 0 };
+        }
+        match self.parted >= PATIENCE || now.step >= now.stage_end {
+            true => Decision::Grow,
+            false => Decision::Stay,
+        }
+    }
+
+    // What a resumed run needs to decide alike.
+    fn state(&self) -> Vec<f64> {
+        vec![f64::from(self.parted)]
+    }
+
+    fn restore(&mut self, state: &[f64]) -> Result<(), ScheduleError> {
+        let [parted] = *state else {
+            let (policy, expected, found) = ("Decorrelate", 1, state.len());
+            return Err(ScheduleError::PolicyState { policy, expected, found });
+        };
+        self.parted = parted as u32;
+        Ok(())
+    }
+}
+
+/// A training step that, now and then, takes the gradient of every use of the layer apart before it adds them up.
+pub fn step<T: Task>(run: Run<T>, progress: &mut Progress) -> Result<Run<T>> {
+    if run.apollo.stage() > 0 || !run.apollo.step_count().is_multiple_of(EVERY) {
+        return run.step(progress);
+    }
+    let lowest = Cell::new(1.0_f64);
+    let run = run.step_with(progress, |run, _, batch| {
+        let untied = run.apollo.untied();
+        let (loss, grads) = run.backward(&untied, batch);
+        for stack in untied.gradients(&grads) {
+            for neighbours in stack.windows(2) {
+                let cosine = cosine(&neighbours[0], &neighbours[1])?;
+                run.losses.measure(ALIKE, cosine);
+                lowest.set(lowest.get().min(cosine));
+            }
+        }
+        Ok((loss, untied.tie(grads)))
+    })?;
+    if lowest.get() < THRESHOLD {
+        let step = run.apollo.step_count();
+        progress.line(&format!("step {step}: cosine of neighbours {:.2}", lowest.get()));
+    }
+    Ok(run)
+}
+
+fn cosine(a: &Tensor<1>, b: &Tensor<1>) -> Result<f64> {
+    let dot = |a: &Tensor<1>, b: &Tensor<1>| (a.clone() * b.clone()).sum();
+    Ok((dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()).try_into_scalar()?)
+}

@@ -1,0 +1,9 @@
+//! The program; `lib.rs` says what it does.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    apollo_examples::start(&custom_policy::DEFAULTS, |options| {
+        custom_policy::compare(&options, |task| task)
+    })
+}

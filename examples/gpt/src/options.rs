@@ -1,0 +1,64 @@
+use std::path::Path;
+
+use apollo_examples::options::plan::PlanOptions;
+use apollo_examples::options::preset;
+use apollo_examples::options::run::RunOptions;
+use apollo_examples::options::text::{Sizes, TextProgram};
+use apollo_examples::text::generate::Sampling;
+use apollo_examples::{Defaults, Failure, hf};
+use clap::{ArgMatches, Parser};
+
+use crate::preset::Published;
+
+/// What options are that are not given.
+pub const DEFAULTS: [(&str, &str); 5] = [
+    ("data", concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/shakespeare.txt")),
+    ("out", "runs/gpt"),
+    ("steps", "700"),
+    ("batch", "16"),
+    ("lr", "0.002"),
+];
+
+/// Trains a GPT on bytes or sub-words by progressive depth, then writes some text with it.
+#[derive(Parser, Debug)]
+#[command(name = "gpt", version, args_override_self = true)]
+pub struct Options {
+    /// A GPT-2 in its published size, trained as the Apollo paper does: other defaults, which --help then shows
+    #[arg(long, value_enum)]
+    pub preset: Option<Published>,
+    #[command(flatten)]
+    pub text: TextProgram,
+    #[command(flatten)]
+    pub run: RunOptions,
+    #[command(flatten)]
+    pub plan: PlanOptions,
+    /// Continue this text with the finished run in the output folder, and train nothing
+    #[arg(long, value_name = "PROMPT", group = "instead")]
+    pub generate: Option<String>,
+    /// Tokens to generate
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub length: u32,
+    /// Temperature of the sampled text; 0 takes the likeliest token
+    #[arg(long, default_value_t = 0.8, value_parser = temperature)]
+    pub temperature: f64,
+}
+
+/// The defaults that `--preset` and `--init-from` change.
+pub fn derived(matches: &ArgMatches) -> Result<Defaults, Failure> {
+    let sizes = |dir: &Path| Ok(Sizes::from(&hf::read_gpt2_config(dir)?));
+    preset::derived(matches, Published::preset, sizes)
+}
+
+impl Options {
+    /// How text is sampled.
+    pub fn sampling(&self) -> Sampling {
+        Sampling { length: self.length, temperature: self.temperature, seed: self.run.seed }
+    }
+}
+
+fn temperature(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(t) if (0.0..=100.0).contains(&t) => Ok(t),
+        _ => Err("must be a number from 0 to 100".to_owned()),
+    }
+}

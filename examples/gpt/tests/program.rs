@@ -1,0 +1,219 @@
+//! `gpt` as a user runs it: a program with files.
+
+use std::path::Path;
+use std::process::Output;
+
+use apollo_examples_testing::{Program, SHAKESPEARE, ok, read, refused, summary, table};
+
+/// 30 steps with two growths.
+const GPT: Program = Program {
+    path: env!("CARGO_BIN_EXE_gpt"),
+    tiny: "--layers 4 --width 16 --heads 2 --steps 30 --batch 2 --seq 8 --checkpoint-every 7",
+};
+
+fn gpt(args: &[&str]) -> Output {
+    GPT.run(args)
+}
+
+fn tiny(out: &Path, more: &[&str]) -> Output {
+    GPT.tiny(out, more)
+}
+
+#[test]
+fn a_run_writes_its_results_and_generates() {
+    let dir = tempfile::tempdir().unwrap();
+    let shown = ok(&tiny(dir.path(), &[]));
+    assert!(shown.contains("validation loss") && shown.contains("ROMEO:"), "{shown}");
+    assert!(shown.contains("layers 1 → 2") && shown.contains("layers 2 → 4"), "{shown}");
+
+    let (names, rows) = table(dir.path(), "steps.csv");
+    assert_eq!(names, "step,stage,unique_layers,virtual_depth,lr,train_loss,items");
+    assert_eq!(rows.len(), 30);
+    for (step, row) in rows.iter().enumerate() {
+        let [number, stage, unique, depth, lr, loss, tokens] = row[..] else { panic!("{row:?}") };
+        assert_eq!((number, tokens), (step as f64, 16.0));
+        assert!(unique <= depth && depth <= 4.0 && lr > 0.0 && loss.is_finite());
+        let expected = [(0, 1.0), (3, 2.0), (8, 4.0)].iter().rposition(|(first, _)| step >= *first);
+        assert_eq!(stage, expected.unwrap() as f64, "step {step}");
+    }
+
+    let summary = summary(dir.path());
+    assert_eq!(summary["config"]["layers"], 4);
+    let growths = serde_json::json!([
+        {"step": 3, "from": 1, "to": 2}, {"step": 8, "from": 2, "to": 4}
+    ]);
+    assert_eq!(summary["growths"], growths);
+    assert!(summary["val_loss"].as_f64().unwrap() > 0.0);
+    assert!(summary["items_per_second"].as_f64().unwrap() > 0.0);
+
+    let out = dir.path().to_str().unwrap();
+    let generate = |seed: &str| {
+        ok(&gpt(&["--out", out, "--generate", "HAMLET.", "--length", "40", "--seed", seed]))
+    };
+    assert!(generate("1").starts_with("HAMLET."));
+    assert_eq!(generate("1"), generate("1"));
+    assert_ne!(generate("1"), generate("2"));
+}
+
+#[test]
+fn equal_runs_give_equal_files_and_resumed_ones_too() {
+    for more in
+        [&[][..], &["--policy", "plateau"], &["--sampler", "uniform", "--expander", "stacking"]]
+    {
+        GPT.resumes_exactly(more);
+    }
+}
+
+#[test]
+fn a_run_begins_where_an_export_ended() {
+    GPT.begins_where_an_export_ended();
+}
+
+#[test]
+fn schedules_come_from_files_and_the_baseline_never_grows() {
+    let dir = tempfile::tempdir().unwrap();
+    let schedule = dir.path().join("schedule.toml");
+    std::fs::write(
+        &schedule,
+        "[[stages]]\nlayers = 0\nuntil = { step = 10 }\n[[stages]]\nlayers = 4\n",
+    )
+    .unwrap();
+    let out = dir.path().join("run");
+    let shown = ok(&tiny(&out, &["--schedule", schedule.to_str().unwrap()]));
+    assert!(shown.contains("layers 0 → 4: new"), "{shown}");
+    assert!(read(&out, "steps.csv").contains("\n9,0,0,0,"));
+
+    let out = dir.path().join("scratch");
+    ok(&tiny(&out, &["--from-scratch"]));
+    assert!(read(&out, "steps.csv").lines().skip(1).all(|l| l.contains(",0,4,4,")));
+}
+
+#[test]
+fn bad_input_is_one_line_and_exit_code_2_before_any_training() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (empty, short) = (file("empty.txt", ""), file("short.txt", "To be, or not to be"));
+    let gap = file("gap.toml", "[[stages]]\nlayers = 2\n[[stages]]\nlayers = 4\n");
+    let typo = file("typo.toml", "[[stages]]\nlayer = 2\n");
+    let deep = file("deep.json", r#"{"stages": [{"layers": 9}]}"#);
+    let in_file = file("file", "") + "/run";
+    let cases: &[(&[&str], &str)] = &[
+        (&["--data", "/no/such/file"], "/no/such/file"),
+        (&["--data", &empty], "too few"),
+        (&["--data", &short], "too few"),
+        (&["--steps", "0"], "--steps"),
+        (&["--steps", "-5"], "-5"),
+        (&["--steps", "many"], "--steps"),
+        (&["--steps", "2"], "`stages[1].until`"),
+        (&["--layers", "0"], "--layers"),
+        (&["--layers", "4000000000"], "--layers"),
+        (&["--width", "0"], "--width"),
+        (&["--width", "15"], "--width 15"),
+        (&["--batch", "0"], "--batch"),
+        (&["--seq", "1"], "--seq"),
+        (&["--lr", "0"], "--lr"),
+        (&["--lr", "nan"], "--lr"),
+        (&["--lr", "-1"], "-1"),
+        (&["--lr", "1e300"], "--lr"),
+        (&["--policy", "magic"], "--policy"),
+        (&["--sampler", "gauss"], "--sampler"),
+        (&["--device", "abacus"], "abacus"),
+        (&["--device", "rocm"], "feature `rocm`"),
+        (&["--schedule", "/no/such/file"], "--schedule"),
+        (&["--schedule", &gap], "`stages[0].until`"),
+        (&["--schedule", &typo], "layer"),
+        (&["--schedule", &deep], "`stages[0].layers`"),
+        (&["--out", &in_file], "--out"),
+        (&["--out", "/proc/none"], "--out"),
+        (&["--generate", "x"], "holds no run"),
+        (&["--frobnicate"], "--frobnicate"),
+    ];
+    GPT.refuses(cases);
+}
+
+#[test]
+fn an_existing_run_is_never_lost_by_accident() {
+    let dir = tempfile::tempdir().unwrap();
+    ok(&tiny(dir.path(), &[]));
+    let before = read(dir.path(), "steps.csv");
+    let refused_here = |more: &[&str], words: &str| {
+        let line = refused(&tiny(dir.path(), more));
+        assert!(line.contains(words), "{line}");
+        assert_eq!(read(dir.path(), "steps.csv"), before);
+    };
+    refused_here(&[], "--resume");
+    refused_here(&["--resume", "--seed", "9"], "other options");
+    refused_here(&["--resume", "--moments", "reset"], "other options");
+    let other_text = dir.path().join("other.txt");
+    std::fs::write(&other_text, "Words, words, words. ".repeat(100)).unwrap();
+    refused_here(&["--resume", "--data", other_text.to_str().unwrap()], "other options");
+    let summary = read(dir.path(), "summary.json");
+    assert!(ok(&tiny(dir.path(), &["--resume"])).contains("is finished"));
+    assert_eq!(read(dir.path(), "summary.json"), summary, "a finished run stays as it is");
+    // The same text in another place is the same run.
+    let copy = dir.path().join("copy.txt");
+    std::fs::copy(SHAKESPEARE, &copy).unwrap();
+    ok(&tiny(dir.path(), &["--resume", "--data", copy.to_str().unwrap()]));
+
+    // Checkpoints without their configuration are not cleared either.
+    let config = dir.path().join("config.json");
+    let kept = std::fs::read(&config).unwrap();
+    std::fs::remove_file(&config).unwrap();
+    refused_here(&[], "holds checkpoints of a run, but not its config.json");
+    refused_here(&["--resume"], "holds checkpoints of a run, but not its config.json");
+    std::fs::write(&config, kept).unwrap();
+
+    let half = "checkpoints/.writing-000099-step-9"; // as a crash may leave it
+    std::fs::create_dir(dir.path().join(half)).unwrap();
+    ok(&tiny(dir.path(), &["--overwrite", "--seed", "9", "--stop-after", "3"]));
+    let old = "checkpoints/000005-step-30";
+    for gone in [half, old, "model.bpk", "summary.json"] {
+        assert!(!dir.path().join(gone).exists(), "{gone} is of the run before");
+    }
+    ok(&tiny(dir.path(), &["--overwrite", "--seed", "9"]));
+    assert_ne!(read(dir.path(), "steps.csv"), before);
+}
+
+/// The main job, as the README starts it.
+#[test]
+#[ignore = "trains the default model for some minutes"]
+fn the_default_run_beats_every_bigram_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let shown = ok(&gpt(&["--out", dir.path().to_str().unwrap()]));
+    println!("{shown}");
+    let summary = summary(dir.path());
+    let number = |key: &str| summary[key].as_f64().unwrap();
+    assert!(number("val_loss") < 0.9 * summary["baseline"]["value"].as_f64().unwrap(), "{summary}");
+    assert_eq!(summary["growths"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn help_tells_every_option() {
+    let shown = ok(&gpt(&["--help"]));
+    for option in [
+        "--data",
+        "--out",
+        "--device",
+        "--layers",
+        "--width",
+        "--steps",
+        "--batch",
+        "--seq",
+        "--lr",
+        "--seed",
+        "--policy",
+        "--sampler",
+        "--expander",
+        "--moments",
+        "--schedule",
+        "--from-scratch",
+        "--resume",
+        "--generate",
+    ] {
+        assert!(shown.contains(option), "{option}");
+    }
+}

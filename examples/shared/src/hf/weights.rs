@@ -1,0 +1,278 @@
+//! `model.safetensors`: names and layout of its tensors, by burn-store's key remapping and adapters.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::store::{
+    ApplyError, ApplyResult, BurnToPyTorchAdapter, FloatCastAdapter, KeyRemapper, ModuleAdapter,
+    ModuleSnapshot, ModuleStore, PathFilter, PyTorchToBurnAdapter, SafetensorsStore, bridge,
+};
+use burn::tensor::DType;
+
+use super::config::regular_file;
+use crate::{Failure, run_error, usage};
+
+/// How a model's tensors are named and laid out in its file.
+pub struct Layout {
+    kind: &'static str,
+    /// Patterns that lead from a file's names to the model's paths, and back.
+    import: &'static [(&'static str, &'static str)],
+    export: &'static [(&'static str, &'static str)],
+    /// Whether linear weights lie `[out, in]`, as PyTorch's `Linear` has them and Burn's has not.
+    pub transposed: bool,
+    /// The paths of the token and the position embedding, and the one that holds the numbered layers.
+    tokens: &'static str,
+    positions: &'static str,
+    layers: &'static str,
+    /// What released files hold that the model does not need: masks as buffers, other heads.
+    unneeded: &'static [&'static str],
+    /// Tensors that older files hold a second time, and the path of the first.
+    tied: &'static [(&'static str, &'static str)],
+}
+
+/// The sizes by which a configuration and a model are told to belong together.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    pub vocabulary: usize,
+    pub positions: usize,
+    pub width: usize,
+    pub layers: usize,
+}
+
+/// GPT-2. Its linear weights are `Conv1D`'s, which lie `[in, out]` as Burn's do.
+pub const GPT2: Layout = Layout {
+    kind: "gpt2",
+    import: &[
+        (r"^transformer\.", ""),
+        (r"\b(ln_[12f])\.weight$", "$1.gamma"),
+        (r"\b(ln_[12f])\.bias$", "$1.beta"),
+    ],
+    export: &[
+        (r"\.gamma$", ".weight"),
+        (r"\.beta$", ".bias"),
+        (r"^(wte|wpe|h|ln_f)\.", "transformer.$1."),
+    ],
+    transposed: false,
+    tokens: "wte.weight",
+    positions: "wpe.weight",
+    layers: "h",
+    unneeded: &[r"^h\.\d+\.attn\.(masked_)?bias$"],
+    tied: &[("lm_head.weight", "wte.weight")],
+};
+
+/// BERT for masked language modelling. Its oldest files call a norm's weight and bias gamma and beta.
+pub const BERT: Layout = Layout {
+    kind: "bert",
+    import: &[
+        (r"^bert\.(embeddings|pooler)\.", "$1."),
+        (r"^bert\.encoder\.", ""),
+        (r"^cls\.predictions\.", "head."),
+        (r"\.attention\.self\.", ".attention."),
+        (r"\.intermediate\.dense\.", ".intermediate."),
+        (r"\.LayerNorm\.(weight|gamma)$", ".layer_norm.gamma"),
+        (r"\.LayerNorm\.(bias|beta)$", ".layer_norm.beta"),
+    ],
+    export: &[
+        (r"\.layer_norm\.(weight|gamma)$", ".LayerNorm.weight"),
+        (r"\.layer_norm\.(bias|beta)$", ".LayerNorm.bias"),
+        (r"\.intermediate\.", ".intermediate.dense."),
+        (r"\.attention\.(query|key|value)\.", ".attention.self.$1."),
+        (r"^head\.", "cls.predictions."),
+        (r"^layer\.", "bert.encoder.layer."),
+        (r"^(embeddings|pooler)\.", "bert.$1."),
+    ],
+    transposed: true,
+    tokens: "embeddings.word_embeddings.weight",
+    positions: "embeddings.position_embeddings.weight",
+    layers: "layer",
+    unneeded: &[r"^pooler\.", r"^cls\.seq_relationship\.", r"^embeddings\.position_ids$"],
+    tied: &[
+        ("head.decoder.weight", "embeddings.word_embeddings.weight"),
+        ("head.decoder.bias", "head.bias"),
+    ],
+};
+
+fn remapper(patterns: &[(&str, &str)]) -> KeyRemapper {
+    KeyRemapper::from_patterns(patterns.to_vec()).expect("the layouts' patterns are valid")
+}
+
+impl Layout {
+    /// The store that reads such a file: the model's paths, Burn's layout, 32-bit floats.
+    pub fn store(&self, file: &Path) -> SafetensorsStore {
+        let store = SafetensorsStore::from_file(file).remap(remapper(self.import));
+        let cast = FloatCastAdapter::to(DType::F32);
+        match self.transposed {
+            true => store.with_from_adapter(PyTorchToBurnAdapter.chain(cast)),
+            false => store.with_from_adapter(cast),
+        }
+    }
+
+    /// A path in the model as the file names it, in one line whatever it holds.
+    pub fn file_name(&self, path: &str) -> String {
+        let patterns = remapper(self.export).patterns;
+        let name = patterns.iter().fold(path.to_owned(), |name, (pattern, to)| {
+            pattern.replace_all(&name, to.as_str()).into_owned()
+        });
+        name.escape_debug().to_string()
+    }
+
+    /// What tells that tensors of these paths and shapes are not those of a model of `sizes`.
+    fn mismatch(&self, found: &BTreeMap<String, Vec<usize>>, sizes: Sizes) -> Option<String> {
+        let Sizes { vocabulary, positions, width, layers } = sizes;
+        for (path, expected) in
+            [(self.tokens, [vocabulary, width]), (self.positions, [positions, width])]
+        {
+            let name = self.file_name(path);
+            match found.get(path) {
+                Some(found) if *found == expected => {}
+                Some(found) => {
+                    return Some(format!("{name} has shape {found:?}, expected {expected:?}"));
+                }
+                None => return Some(format!("there is no tensor {name}")),
+            }
+        }
+        let number = |path: &String| {
+            let rest = path.strip_prefix(self.layers)?.strip_prefix('.')?;
+            Some(rest.split('.').next()?.to_owned())
+        };
+        let found = found.keys().filter_map(number).collect::<BTreeSet<_>>().len();
+        (found != layers).then(|| format!("the number of layers is {found}, expected {layers}"))
+    }
+
+    /// Writes the tensors of `model`, which has these sizes. The file is marked as PyTorch's:
+    /// `transformers` 4 refuses the mark that burn-store makes.
+    pub fn save(&self, model: &impl Module, sizes: Sizes, dir: &Path) -> Result<(), Failure> {
+        let tensors = model.collect(None, None, false);
+        let shapes = tensors.into_iter().map(|t| (t.name, t.shape.to_vec())).collect();
+        if let Some(mismatch) = self.mismatch(&shapes, sizes) {
+            return Err(usage(format!("{}: the model to write: {mismatch}", dir.display())));
+        }
+        fs::create_dir_all(dir)
+            .map_err(|e| usage(format!("{}: cannot be made: {e}", dir.display())))?;
+        let file = dir.join("model.safetensors");
+        let mut store = SafetensorsStore::from_file(&file)
+            .clear_metadata()
+            .metadata("format", "pt")
+            .overwrite(true)
+            .remap(remapper(self.export));
+        if self.transposed {
+            store = store.with_to_adapter(BurnToPyTorchAdapter);
+        }
+        model
+            .save_into(&mut store)
+            .map_err(|e| run_error(format!("{}: {}", file.display(), one_line(&e))))
+    }
+}
+
+/// A `model.safetensors` that was opened.
+pub struct Weights<'a> {
+    layout: &'a Layout,
+    path: PathBuf,
+    store: SafetensorsStore,
+}
+
+impl<'a> Weights<'a> {
+    /// Opens a file, which must be whole, hold no tensor twice, and have these sizes: so a hostile
+    /// configuration builds no model that the file does not pay for.
+    pub fn open(layout: &'a Layout, dir: &Path, sizes: Sizes) -> Result<Self, Failure> {
+        let path = dir.join("model.safetensors");
+        regular_file(&path)?;
+        let mut store = layout.store(&path).allow_partial(true).validate(false);
+        let failed = |e| usage(format!("{}: {}", path.display(), one_line(&e)));
+        let in_file = SafetensorsStore::from_file(&path).keys().map_err(failed)?.len();
+        let tensors = store.get_all_tensors().map_err(failed)?.iter();
+        let shapes: BTreeMap<_, _> = tensors.map(|(k, t)| (k.clone(), t.shape.to_vec())).collect();
+        let weights = Self { layout, path, store };
+        if shapes.len() != in_file {
+            return Err(weights.failure("holds a tensor under two names"));
+        }
+        match layout.mismatch(&shapes, sizes) {
+            None => Ok(weights),
+            Some(mismatch) => Err(weights.unfit(&mismatch)),
+        }
+    }
+
+    fn failure(&self, message: impl std::fmt::Display) -> Failure {
+        usage(format!("{}: {message}", self.path.display()))
+    }
+
+    fn unfit(&self, mismatch: &str) -> Failure {
+        self.failure(format!("does not fit config.json: {mismatch}"))
+    }
+
+    /// Fills `model` from the file, which must hold all of it and nothing else.
+    pub fn load(mut self, model: &mut impl Module) -> Result<(), Failure> {
+        self.expect_tied()?;
+        let loaded = model.load_from(&mut self.store).map_err(|e| self.failure(one_line(&e)))?;
+        self.complete(&loaded)
+    }
+
+    /// A tensor that the file holds a second time must be the same one: the model has only the first.
+    fn expect_tied(&mut self) -> Result<(), Failure> {
+        for (second, first) in self.layout.tied {
+            let mut data = |path| {
+                let tensor = self.store.get_tensor(path).ok().flatten()?;
+                bridge::to_data(tensor).ok()
+            };
+            let (Some(found), expected) = (data(second), data(first)) else { continue };
+            if Some(found) != expected {
+                let [second, first] = [second, first].map(|path| self.layout.file_name(path));
+                return Err(self.failure(format!(
+                    "{second} differs from {first}, to which it is tied in this model"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn complete(&self, loaded: &ApplyResult) -> Result<(), Failure> {
+        let unneeded = PathFilter::new().with_regexes(self.layout.unneeded);
+        let tied = |name: &str| self.layout.tied.iter().any(|(second, _)| *second == name);
+        let mut unknown =
+            loaded.unused.iter().filter(|name| !unneeded.matches(name) && !tied(name));
+        if let Some(error) = loaded.errors.first() {
+            return Err(self.unfit(&self.describe(error)));
+        }
+        if let Some((path, _)) = loaded.missing.first() {
+            return Err(self.unfit(&format!("there is no tensor {}", self.layout.file_name(path))));
+        }
+        match unknown.next() {
+            None => Ok(()),
+            Some(name) => Err(self.failure(format!(
+                "holds {}, which is no part of this {} model",
+                self.layout.file_name(name),
+                self.layout.kind
+            ))),
+        }
+    }
+
+    fn describe(&self, error: &ApplyError) -> String {
+        match error {
+            ApplyError::ShapeMismatch { path, expected, found } => {
+                // Every other matrix is the weight of a linear layer.
+                let embedding = path.contains("embeddings.");
+                let swap = self.layout.transposed && !embedding && found.len() == 2;
+                let shape = |shape: &[usize]| match swap {
+                    true => shape.iter().rev().copied().collect(),
+                    false => shape.to_vec(),
+                };
+                let (expected, found) = (shape(expected), shape(found));
+                let name = self.layout.file_name(path);
+                format!("{name} has shape {found:?}, expected {expected:?}")
+            }
+            ApplyError::DTypeMismatch { path, found, .. } => {
+                format!("{} holds {found:?}, expected floats", self.layout.file_name(path))
+            }
+            ApplyError::AdapterError { path, message }
+            | ApplyError::LoadError { path, message } => {
+                format!("{}: {}", self.layout.file_name(path), one_line(message))
+            }
+        }
+    }
+}
+
+fn one_line(message: &impl ToString) -> String {
+    message.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}

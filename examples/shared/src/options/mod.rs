@@ -1,0 +1,7 @@
+//! Options that several examples share.
+
+pub mod optimizer;
+pub mod plan;
+pub mod preset;
+pub mod run;
+pub mod text;

@@ -1,0 +1,149 @@
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// An example's program, with options for a run that is small enough for a test: 30 steps.
+pub struct Program {
+    /// Where it lies: `env!("CARGO_BIN_EXE_…")`, which `cargo test` builds first.
+    pub path: &'static str,
+    pub tiny: &'static str,
+}
+
+impl Program {
+    /// A tiny run into `out`, not started yet: in the folder of the system's temporary files.
+    pub fn command(&self, out: &Path, more: &[&str]) -> Command {
+        let mut command = Command::new(self.path);
+        command.current_dir(std::env::temp_dir());
+        command.args(self.tiny.split_whitespace()).arg("--out").arg(out).args(more);
+        command
+    }
+
+    /// Runs it with these options in a folder that is empty, into one that is empty if they name none.
+    pub fn run(&self, args: &[&str]) -> Output {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = Command::new(self.path);
+        command.current_dir(dir.path()).arg("--out").arg(dir.path().join("out")).args(args);
+        command.output().unwrap()
+    }
+
+    /// A tiny run into `out`.
+    pub fn tiny(&self, out: &Path, more: &[&str]) -> Output {
+        self.command(out, more).output().unwrap()
+    }
+
+    /// A run that is stopped at some steps and resumed leaves the files and the model of one that is not.
+    pub fn resumes_exactly(&self, more: &[&str]) {
+        let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        ok(&self.tiny(whole.path(), more));
+        // Stopped inside a stage, just before a growth, at one, and beside a checkpoint.
+        for stop in ["2", "3", "4", "8", "14", "20"] {
+            let args = [more, &["--resume", "--stop-after", stop]].concat();
+            assert!(ok(&self.tiny(parts.path(), &args)).contains("stopped"));
+        }
+        ok(&self.tiny(parts.path(), &[more, &["--resume"]].concat()));
+        for file in ["steps.csv", "config.json"] {
+            assert_eq!(read(whole.path(), file), read(parts.path(), file), "{more:?}: {file}");
+        }
+        assert!(model(whole.path()) == model(parts.path()), "{more:?}: the model");
+    }
+
+    /// A finished run's model goes into a Hugging Face folder and out of it again, and scores as before; what does not
+    /// fit is refused.
+    pub fn begins_where_an_export_ended(&self) {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let folder = at("exported").to_str().unwrap().to_owned();
+        let line = refused(&self.tiny(&at("first"), &["--export", &folder]));
+        assert!(line.contains("holds no run"), "{line}");
+        ok(&self.tiny(&at("first"), &[]));
+        assert!(ok(&self.tiny(&at("first"), &["--export", &folder])).contains("written: "));
+
+        let still =
+            ["--init-from", &folder, "--steps", "1", "--lr", "0.000000001", "--from-scratch"];
+        ok(&self.tiny(&at("second"), &still));
+        let loss = |name: &str| summary(&at(name))["val_loss"].as_f64().unwrap();
+        let (first, second) = (loss("first"), loss("second"));
+        assert!((first - second).abs() < 1e-5 * first, "{first} against {second}");
+        assert!(
+            ok(&self.tiny(&at("second"), &[&still[..], &["--resume"]].concat()))
+                .contains("finished")
+        );
+
+        for (more, word) in [
+            (&["--init-from", &folder, "--width", "32"][..], "needs --layers 4 --width 16"),
+            (&["--init-from", "/no/such/folder"], "/no/such/folder"),
+        ] {
+            let line = refused(&self.tiny(&at("third"), more));
+            assert!(line.contains(word), "{line}");
+        }
+    }
+
+    /// Each command line ends with exit code 2 and one line that holds the word, before any training.
+    pub fn refuses(&self, cases: &[(&[&str], &str)]) {
+        let dir = tempfile::tempdir().unwrap();
+        for (args, word) in cases {
+            let out = dir.path().join("untouched");
+            let line = refused(&match args.contains(&"--out") {
+                true => self.run(args),
+                false => self.tiny(&out, args),
+            });
+            assert!(line.contains(word), "{args:?}: {line}");
+            assert!(!out.join("steps.csv").exists(), "{args:?}: training began");
+        }
+    }
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// What a program that succeeded printed.
+pub fn ok(output: &Output) -> String {
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// The one line that a program printed that refused its input.
+pub fn refused(output: &Output) -> String {
+    let line = text(&output.stderr);
+    assert_eq!((output.status.code(), line.lines().count()), (Some(2), 1), "{line}");
+    line
+}
+
+pub fn read(dir: &Path, file: &str) -> String {
+    let path = dir.join(file);
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+pub fn summary(dir: &Path) -> serde_json::Value {
+    serde_json::from_str(&read(dir, "summary.json")).unwrap()
+}
+
+/// A CSV file of numbers: its columns' names and its rows.
+pub fn table(dir: &Path, file: &str) -> (String, Vec<Vec<f64>>) {
+    let csv = read(dir, file);
+    let mut lines = csv.lines();
+    let names = lines.next().unwrap_or_default().to_owned();
+    (names, lines.map(|l| l.split(',').map(|x| x.parse().unwrap()).collect()).collect())
+}
+
+/// The tensors of a finished model by name; parameter ids are random and differ between runs.
+pub fn model(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let bytes = std::fs::read(dir.join("model.bpk")).unwrap();
+    let bytes = burn::tensor::Bytes::from_bytes_vec(bytes);
+    let tensors = burn_pack::Reader::from_bytes(bytes).unwrap().into_tensors().unwrap();
+    tensors
+        .into_iter()
+        .map(|t| {
+            let (name, _, _, _, bytes) = t.into_parts().unwrap();
+            (name, bytes.to_vec())
+        })
+        .collect()
+}
+
+/// Asserts that two runs are the same: every step, every validation, every bit of the model.
+pub fn same_run(one: &Path, other: &Path, what: &str) {
+    for file in ["steps.csv", "validation.csv", "config.json"] {
+        assert_eq!(read(one, file), read(other, file), "{what}: {file}");
+    }
+    assert!(model(one) == model(other), "{what}: the model");
+}

@@ -1,0 +1,234 @@
+//! The loop: every step in a table, a checkpoint every so many steps, and a resume that goes on as if nothing had
+//! happened.
+
+use std::error::Error;
+
+use burn::module::Module;
+use burn_apollo::checkpoint::{CheckpointError, CheckpointSet, Snapshot};
+use burn_apollo::schedule::LossPoint;
+use burn_apollo::{ApolloError, InferenceDepth};
+use serde::Serialize;
+
+use crate::config::OnNotFinite;
+use crate::error::{LabError, Result, RollBack};
+use crate::finish::finish;
+use crate::folder::RunFolder;
+use crate::options::Options;
+use crate::plan::Plan;
+use crate::progress::Progress;
+use crate::results::{STEPS, VALIDATION, ValidationRow};
+use crate::run::Run;
+use crate::signal::Signals;
+use crate::table::Table;
+use crate::task::{Score, Task};
+use crate::training::{End, Step};
+
+/// Losses are read every so many steps: reading one makes the device wait.
+const READ_EVERY: u64 = 10;
+/// How often in a row a run may roll back before it gives up.
+const ROLL_BACKS: u32 = 3;
+
+/// A run and what goes on around its steps.
+pub struct Cycle<T: Task, C, P> {
+    run: Run<T, C, P>,
+    step: Step<T, C, P>,
+    roll_backs: u32,
+    signals: &'static Signals,
+}
+
+/// What a run writes while it goes.
+struct Outputs<'a> {
+    dir: &'a RunFolder,
+    steps: Table,
+    validation: Table,
+    progress: Progress,
+    quiet: bool,
+}
+
+impl<T: Task, C: Clone + Serialize, P: Plan> Cycle<T, C, P> {
+    pub fn of(run: Run<T, C, P>, step: Step<T, C, P>) -> Result<Self> {
+        let signals = Signals::catch()?;
+        Ok(Self { run, step, roll_backs: 0, signals })
+    }
+
+    fn outputs<'a>(&self, dir: &'a RunFolder, quiet: bool) -> Result<Outputs<'a>> {
+        let first = self.run.apollo.step_count();
+        let (steps, validation) = match first {
+            0 => (Table::create(dir, STEPS)?, Table::create(dir, VALIDATION)?),
+            _ => (
+                Table::resume(dir, STEPS, |row| row < first, first)?,
+                Table::resume(dir, VALIDATION, |row| row <= first, 0)?,
+            ),
+        };
+        let Run { config, targets, .. } = &self.run;
+        let depths = config.plan.expected_depths(config.steps, targets)?;
+        let progress = Progress::new(first, config.steps, depths, T::ITEMS, quiet);
+        Ok(Outputs { dir, steps, validation, progress, quiet })
+    }
+
+    pub fn train(mut self, options: &Options, dir: &RunFolder) -> Result<End> {
+        let mut outputs = self.outputs(dir, options.quiet)?;
+        outputs.progress.line(&format!(
+            "{} of {} layers, {} parameters",
+            self.run.apollo.unique_layers(),
+            self.run.targets.iter().sum::<usize>(),
+            self.run.apollo.num_params()
+        ));
+        while self.run.left() > 0 {
+            let before = self.run.apollo.step_count();
+            if options.stop_after.is_some_and(|step| step <= before) {
+                outputs.progress.finish();
+                return Ok(End::Stopped { step: before });
+            }
+            self.run = (self.step)(self.run, &mut outputs.progress)?;
+            if let Err(error) = self.run.apollo.growth() {
+                let bad_step = matches!(&*error, ApolloError::NotFinite { .. })
+                    .then_some(self.run.apollo.step_count());
+                self = self.after_failure(error.into(), bad_step, &mut outputs)?;
+                continue;
+            }
+            let done = self.run.apollo.step_count();
+            // A step of one's own may be several.
+            let passed = |every: u64| done / every > before / every;
+            let stop = options.stop_after.is_some_and(|step| step <= done) && self.run.left() > 0;
+            let signal = self.signals.caught();
+            let due = passed(options.checkpoint_every) || done == self.run.config.steps;
+            let told = passed(READ_EVERY);
+            if due || stop || signal.is_some() {
+                if let Some(error) = self.save(due, told, &mut outputs)? {
+                    self = self.after_failure(error.into(), Some(done - 1), &mut outputs)?;
+                    continue;
+                }
+            } else if told {
+                self.read_losses(told, &mut outputs.steps)?;
+            }
+            if let Some(signal) = signal.filter(|_| done < self.run.config.steps) {
+                outputs.progress.finish();
+                return Ok(End::Signal { signal, step: done });
+            }
+        }
+        outputs.progress.finish();
+        let items_per_second = outputs.progress.items_per_second();
+        finish(self.run, dir, items_per_second, options)?;
+        Ok(End::Finished)
+    }
+
+    /// What becomes of a run that failed: back to the last good checkpoint if numbers went bad in `bad_step`, or an end.
+    fn after_failure(
+        self,
+        error: Box<dyn Error + Send + Sync>,
+        bad_step: Option<u64>,
+        outputs: &mut Outputs,
+    ) -> Result<Self> {
+        let latest = outputs.dir.checkpoints.latest_good().map_err(LabError::failed)?;
+        let kept = latest.as_ref().map(|latest| latest.set.step());
+        let asked = self.run.config.not_finite == OnNotFinite::RollBack;
+        let why = match (&latest, bad_step.filter(|_| asked)) {
+            (_, None) => RollBack::NotAsked,
+            (None, _) => RollBack::NoCheckpoint,
+            (Some(_), _) if self.roll_backs == ROLL_BACKS => RollBack::TooOften(ROLL_BACKS),
+            (Some(latest), Some(bad_step)) => {
+                return self.roll_back(&latest.set, bad_step, &*error, outputs);
+            }
+        };
+        Err(LabError::Ended { cause: error, roll_back: why, kept })
+    }
+
+    fn roll_back(
+        mut self,
+        set: &CheckpointSet,
+        bad_step: u64,
+        error: &(dyn Error + Send + Sync),
+        outputs: &mut Outputs,
+    ) -> Result<Self> {
+        let skipped = self.run.state.skipped;
+        self.run = self.run.restore(set).map_err(LabError::failed)?;
+        self.roll_backs += 1;
+        // The data up to the bad step is left out, beside what was left out before.
+        self.run.state.skipped = skipped + bad_step + 1 - self.run.apollo.step_count();
+        outputs.progress.finish();
+        *outputs = self.outputs(outputs.dir, outputs.quiet)?;
+        let step = self.run.apollo.step_count();
+        let line = format!("{error}; rolled back to step {step}, goes on with other data");
+        outputs.progress.line(&line);
+        self.run.observer.roll_back(step);
+        Ok(self)
+    }
+
+    /// Reads the losses of the waiting steps, writes their rows, and tells them to the growth policy if it is time: at the
+    /// same steps whether or not the run was interrupted.
+    fn read_losses(&mut self, told: bool, table: &mut Table) -> Result<()> {
+        for (mut row, loss) in self.run.waiting.drain(..) {
+            row.train_loss = loss.try_into_scalar::<f64>()?;
+            self.run.shown_loss = Some(row.train_loss);
+            self.run.state.untold.push(LossPoint { step: row.step, loss: row.train_loss });
+            table.write(&row)?;
+            self.run.observer.loss(&row);
+        }
+        if told {
+            self.run.state.untold.drain(..).for_each(|p| self.run.losses.record(p.step, p.loss));
+        }
+        Ok(())
+    }
+
+    /// Writes a checkpoint after the rows that belong to it, validated if it is due: one that a signal asks for has to
+    /// be quick. Gives the error of numbers that are not finite.
+    fn save(
+        &mut self,
+        due: bool,
+        told: bool,
+        outputs: &mut Outputs,
+    ) -> Result<Option<CheckpointError>> {
+        let step = self.run.apollo.step_count();
+        self.read_losses(told, &mut outputs.steps)?;
+        outputs.steps.sync()?;
+        let score = if due { Some(self.validate(outputs)?) } else { None };
+        outputs.validation.sync()?;
+        let save = || {
+            let snapshot = Snapshot::new(&self.run.apollo, &self.run.optim, &self.run.scheduler)?
+                .with_state("loop", &self.run.state)?
+                .with_state("config", &self.run.config)?;
+            let snapshot = match score {
+                Some(score) => snapshot.with_metric(score.loss)?,
+                None => snapshot,
+            };
+            outputs.dir.checkpoints.save(snapshot)
+        };
+        match save() {
+            Ok(report) => {
+                report.not_removed.iter().for_each(|e| outputs.progress.line(&e.to_string()));
+                self.roll_backs = 0;
+                self.run.observer.checkpoint(step);
+                Ok(None)
+            }
+            Err(error @ CheckpointError::NotFinite { .. }) => Ok(Some(error)),
+            Err(cause) => Err(LabError::Checkpoint { step, cause }),
+        }
+    }
+
+    /// Validates at the unique layers and at full depth; gives the score at the unique layers.
+    fn validate(&self, outputs: &mut Outputs) -> Result<Score> {
+        let (mut shown, mut scores) = (Vec::new(), Vec::new());
+        for inference in [InferenceDepth::Unique, InferenceDepth::Full] {
+            let (score, depth) = self.run.score(inference)?;
+            shown.push(format!("{:.4} at depth {depth}", score.loss));
+            let row = ValidationRow {
+                step: self.run.apollo.step_count(),
+                stage: self.run.apollo.stage(),
+                unique_layers: self.run.apollo.unique_layers(),
+                depth,
+                val_loss: score.loss,
+                val_accuracy: score.accuracy,
+            };
+            outputs.validation.write(&row)?;
+            self.run.observer.validation(&row);
+            scores.push(score);
+            if depth == self.run.targets.iter().sum::<usize>() {
+                break;
+            }
+        }
+        let step = self.run.apollo.step_count();
+        outputs.progress.line(&format!("step {step}: validation loss {}", shown.join(", ")));
+        Ok(scores[0])
+    }
+}

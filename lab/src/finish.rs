@@ -1,0 +1,84 @@
+//! The end of a run: its model without a trace of Apollo, and what it came to.
+
+use burn::module::Module;
+use serde::Serialize;
+
+use crate::error::{LabError, Result};
+use crate::folder::{RunFolder, to_json};
+use crate::options::Options;
+use crate::plan::Plan;
+use crate::results::{Growth, MODEL, SUMMARY, Summary};
+use crate::run::Run;
+use crate::task::Task;
+
+/// Writes model, files and summary of a run that has done all of its steps, and says what it came to.
+pub fn finish<T: Task, C: Clone + Serialize, P: Plan>(
+    run: Run<T, C, P>,
+    dir: &RunFolder,
+    items_per_second: f64,
+    options: &Options,
+) -> Result<()> {
+    let growths = growths(&run);
+    let Run { task, config, device, apollo, state, .. } = run;
+    let model = apollo.into_inner().map_err(LabError::Step)?;
+    let write = |name: &str, content: &str| {
+        dir.write(name, content).map_err(|e| failed(name, e.to_string()))
+    };
+    task.files().into_iter().try_for_each(|(name, content)| write(name, content))?;
+    let file = dir.file(MODEL);
+    model.clone().save_file(&file).map_err(|e| failed(MODEL, e.to_string()))?;
+
+    let model = model.valid();
+    let score = task.validate(&model, &device)?;
+    let summary = Summary {
+        config: &config,
+        growths,
+        val_loss: score.loss,
+        val_accuracy: score.accuracy,
+        measures: task.measures(&model, &device)?,
+        baseline: task.baseline(&device)?,
+        layer_passes: state.layer_passes,
+        parameters: model.num_params(),
+        items_per_second,
+    };
+    write(SUMMARY, &to_json(&summary))?;
+    options.say(&in_words(&summary, &task.unit(), T::ITEMS));
+    options.say(&format!("written: {}", dir.path().display()));
+    if let Some(shown) = task.show(&model, &device)? {
+        options.say(&format!("\n{shown}"));
+    }
+    Ok(())
+}
+
+fn failed(name: &str, cause: String) -> LabError {
+    LabError::Write { name: name.to_owned(), cause: cause.into() }
+}
+
+fn growths<T: Task, C: Clone, P: Plan>(run: &Run<T, C, P>) -> Vec<Growth> {
+    let layers = |stage: usize| run.apollo.layers_of_stage(stage).iter().sum::<usize>();
+    let mut from = layers(0);
+    let growths = run.apollo.growth_steps().iter().zip(run.apollo.growth_stages());
+    let growths = growths.map(|(step, stage)| {
+        let to = layers(stage);
+        Growth { step: *step, from: std::mem::replace(&mut from, to), to }
+    });
+    growths.collect()
+}
+
+/// The summary in a line.
+fn in_words<C>(summary: &Summary<'_, C>, unit: &str, items: &str) -> String {
+    let mut words = format!("validation loss {:.4}", summary.val_loss);
+    if !unit.is_empty() {
+        words += &format!(" {unit}");
+    }
+    if let Some(accuracy) = summary.val_accuracy {
+        words += &format!(", {:.2} % right", 100.0 * accuracy);
+    }
+    for (name, share) in &summary.measures {
+        words += &format!(", {:.2} % {}", 100.0 * share, name.replace('_', " "));
+    }
+    if let Some(baseline) = &summary.baseline {
+        words += &format!(" ({baseline})");
+    }
+    words + &format!("; {:.0} {items} per second", summary.items_per_second)
+}

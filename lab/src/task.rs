@@ -1,0 +1,169 @@
+//! What is trained: the part of a run that is its user's own.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::tensor::{Device, Int, Tensor};
+use burn_apollo::stack::Growable;
+use serde::Serialize;
+
+use crate::error::Result;
+
+/// A model, its data and its loss.
+///
+/// [`Training`](crate::Training) calls [`model`](Self::model) once and then, step by step, [`batch`](Self::batch) and
+/// [`loss`](Self::loss) for every micro-batch, and [`validate`](Self::validate) at every checkpoint. Errors that tell what
+/// the user gave and cannot be used are made by [`LabError::usage`](crate::LabError::usage), others by
+/// [`LabError::failed`](crate::LabError::failed); those of the device convert by `?`.
+///
+/// The crate's documentation shows [a whole task](crate#a-task-of-ones-own).
+pub trait Task {
+    /// The model.
+    type Model: Growable;
+    /// A part of the data, on a device.
+    type Batch;
+
+    /// What a batch is made of, for the speed of a run: tokens, images.
+    const ITEMS: &'static str = "items";
+
+    /// The names of all files that [`files`](Self::files) may give: what a run leaves that is to be replaced.
+    const FILES: &'static [&'static str] = &[];
+
+    /// The full model that training begins with, all of its layers unique. The device is seeded with the run's seed
+    /// before, so that equal seeds give equal weights.
+    ///
+    /// # Errors
+    ///
+    /// A model that cannot be made.
+    fn model(&self, device: &Device) -> Result<Self::Model>;
+
+    /// The micro-batch of a number. A function of the number alone: on that depends that a resumed run is the same.
+    ///
+    /// # Errors
+    ///
+    /// Data that cannot be read.
+    fn batch(&self, number: u64, device: &Device) -> Result<Self::Batch>;
+
+    /// How many items a batch has.
+    fn items(&self, batch: &Self::Batch) -> u64;
+
+    /// The mean loss on a batch, `[1]`.
+    fn loss(&self, model: &Self::Model, batch: Self::Batch) -> Tensor<1>;
+
+    /// The model on data that it is not trained on: the same at every call.
+    ///
+    /// # Errors
+    ///
+    /// Data that cannot be read, and what the device cannot do.
+    fn validate(&self, model: &Self::Model, device: &Device) -> Result<Score>;
+
+    /// What the loss is measured in, such as `nats per image`; nothing if it has no name.
+    fn unit(&self) -> String {
+        String::new()
+    }
+
+    /// Measures of the finished model beside loss and accuracy, by name.
+    ///
+    /// # Errors
+    ///
+    /// As [`validate`](Self::validate).
+    fn measures(&self, _model: &Self::Model, _device: &Device) -> Result<Measures> {
+        Ok(Measures::new())
+    }
+
+    /// What the finished model needs beside its weights: names of files and their contents.
+    fn files(&self) -> Vec<(&'static str, &str)> {
+        Vec::new()
+    }
+
+    /// A simple model to compare with.
+    ///
+    /// # Errors
+    ///
+    /// As [`validate`](Self::validate).
+    fn baseline(&self, _device: &Device) -> Result<Option<Baseline>> {
+        Ok(None)
+    }
+
+    /// Shows in words what the finished model can do.
+    ///
+    /// # Errors
+    ///
+    /// As [`validate`](Self::validate).
+    fn show(&self, _model: &Self::Model, _device: &Device) -> Result<Option<String>> {
+        Ok(None)
+    }
+}
+
+/// Shares, from 0 to 1, by name.
+pub type Measures = BTreeMap<&'static str, f64>;
+
+/// How good a simple model is on the validation data.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Baseline {
+    /// What the model is.
+    pub name: &'static str,
+    /// What was measured.
+    pub measure: Measure,
+    /// How good it is.
+    pub value: f64,
+}
+
+/// What a [`Baseline`] is measured by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// The loss.
+    Loss,
+    /// The share of right answers.
+    Accuracy,
+}
+
+impl fmt::Display for Baseline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.measure {
+            Measure::Loss => write!(f, "{}: {:.4}", self.name, self.value),
+            Measure::Accuracy => write!(f, "{}: {:.2} % right", self.name, 100.0 * self.value),
+        }
+    }
+}
+
+/// How good a model is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Score {
+    /// The mean loss.
+    pub loss: f64,
+    /// The share of right answers, where there are right ones.
+    pub accuracy: Option<f64>,
+}
+
+impl Score {
+    /// Of `logits` `[answers, classes]` against the right classes `[answers]`: the cross-entropy in nats.
+    ///
+    /// # Errors
+    ///
+    /// What the device cannot do.
+    pub fn of(logits: Tensor<2>, right: Tensor<1, Int>) -> Result<Self> {
+        let found = logits.clone().argmax(1).squeeze_dim::<1>(1);
+        let accuracy = found.equal(right.clone()).float().mean();
+        let loss = CrossEntropyLossConfig::new().init(&logits.device()).forward(logits, right);
+        Ok(Self { loss: loss.try_into_scalar()?, accuracy: Some(accuracy.try_into_scalar()?) })
+    }
+
+    /// The mean over batches, each with its number of answers; without an accuracy if one of them has none.
+    ///
+    /// # Errors
+    ///
+    /// The first error of the batches.
+    pub fn mean(parts: impl IntoIterator<Item = Result<(Score, f64)>>) -> Result<Self> {
+        let (mut loss, mut accuracy, mut count) = (0.0, Some(0.0), 0.0);
+        for part in parts {
+            let (score, answers) = part?;
+            loss += answers * score.loss;
+            accuracy = accuracy.zip(score.accuracy).map(|(sum, one)| sum + answers * one);
+            count += answers;
+        }
+        Ok(Self { loss: loss / count, accuracy: accuracy.map(|sum| sum / count) })
+    }
+}

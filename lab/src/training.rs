@@ -1,0 +1,129 @@
+//! A training from its task and configuration to its results.
+
+use std::rc::Rc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::config::RunConfig;
+use crate::cycle::Cycle;
+use crate::error::{LabError, Result};
+use crate::folder::RunFolder;
+use crate::observer::Observer;
+use crate::options::Options;
+use crate::plan::Plan;
+use crate::progress::Progress;
+use crate::results::SUMMARY;
+use crate::run::Run;
+use crate::signal::Signal;
+use crate::task::Task;
+
+/// How a training ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The run is finished, now or before.
+    Finished,
+    /// After a step, as [`Options::stop_after`] asks; a checkpoint is written.
+    Stopped {
+        /// Steps done.
+        step: u64,
+    },
+    /// After a step in which a signal came; a checkpoint is written.
+    Signal {
+        /// The signal.
+        signal: Signal,
+        /// Steps done.
+        step: u64,
+    },
+}
+
+/// A step of a run, which may be several optimizer steps: [`Run::step`], or one's own.
+pub type Step<T, C, P> = fn(Run<T, C, P>, &mut Progress) -> Result<Run<T, C, P>>;
+
+/// Whether a run, the first, is the same as another that is found in its folder.
+type SameRun<C, P> = fn(&RunConfig<C, P>, &RunConfig<C, P>) -> bool;
+
+/// A task that is to be trained.
+pub struct Training<T: Task, C, P> {
+    task: T,
+    config: RunConfig<C, P>,
+    same_run: SameRun<C, P>,
+    step: Step<T, C, P>,
+    observer: Rc<dyn Observer>,
+}
+
+impl<T, C, P> Training<T, C, P>
+where
+    T: Task,
+    C: Clone + PartialEq + Serialize + DeserializeOwned,
+    P: Plan,
+{
+    /// Of `task`, as `config` says.
+    pub fn new(task: T, config: RunConfig<C, P>) -> Self {
+        Self { task, config, same_run: RunConfig::eq, step: Run::step, observer: Rc::new(()) }
+    }
+
+    /// Tells by `same_run` whether the run that a folder holds is this one, in the place of equality: for configurations
+    /// with parts that may differ, such as where the data lie. This run's configuration is the first.
+    pub fn same_run(self, same_run: SameRun<C, P>) -> Self {
+        Self { same_run, ..self }
+    }
+
+    /// Trains by a step of one's own.
+    pub fn step(self, step: Step<T, C, P>) -> Self {
+        Self { step, ..self }
+    }
+
+    /// Tells `observer` of the run's moments.
+    pub fn observer(self, observer: impl Observer + 'static) -> Self {
+        Self { observer: Rc::new(observer), ..self }
+    }
+
+    /// Trains, or goes on where the run in the folder stands. From here on the process catches Ctrl-C and SIGTERM, on
+    /// Unix: the step is finished and a checkpoint written.
+    ///
+    /// Weights and dropout come from the device's own random numbers, which a process has once: train one run at a time.
+    ///
+    /// Weights and dropout come from the device's own random numbers, which a process has once: two runs at a time in
+    /// one process disturb each other.
+    ///
+    /// # Errors
+    ///
+    /// Those that [`LabError::is_usage`] names come before any training; the others leave a run that can be resumed.
+    pub fn run(self, options: &Options) -> Result<End> {
+        if options.checkpoint_every == 0 {
+            let (field, right) = ("checkpoint_every", "at least 1");
+            return Err(LabError::Setting { field, value: "0".to_owned(), right });
+        }
+        let Self { task, config, same_run, step, observer } = self;
+        let run = Run::new(task, config, options.device.clone(), observer)?;
+        let (dir, resumed) = RunFolder::open(
+            &options.folder,
+            &run.config,
+            options.existing,
+            |other| same_run(&run.config, other),
+            options.retention,
+            T::FILES,
+        )?;
+        let latest = match resumed {
+            true => dir.checkpoints.latest_good().map_err(LabError::NoneGood)?,
+            false => None,
+        };
+        let Some(latest) = latest else { return Cycle::of(run, step)?.train(options, &dir) };
+        for damage in &latest.stepped_over {
+            options.say(&format!("stepped over: {damage}"));
+        }
+        let saved = latest.set.state("config").map_err(LabError::NoneGood)?;
+        if !same_run(&run.config, &saved) {
+            return Err(LabError::OtherSet { set: latest.set.path().to_owned() });
+        }
+        let run = run.restore(&latest.set).map_err(LabError::Restore)?;
+        let step_count = run.apollo.step_count();
+        if step_count == run.config.steps && dir.file(SUMMARY).exists() {
+            options.say(&format!("the run in {} is finished", options.folder.display()));
+            return Ok(End::Finished);
+        }
+        options.say(&format!("resumed before step {step_count}"));
+        Cycle::of(run, step)?.train(options, &dir)
+    }
+}

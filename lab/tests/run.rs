@@ -1,0 +1,223 @@
+//! A run of a small task: its moments, its errors, its end.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::{Mutex, MutexGuard};
+
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Tensor};
+use burn_apollo::GrowthReport;
+use burn_apollo::schedule::Schedule;
+use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
+use burn_apollo_lab::results::{Row, ValidationRow};
+use burn_apollo_lab::{
+    End, Existing, LabError, Observer, OnNotFinite, Options, Result, RollBack, RunConfig, Score,
+    Task, Training,
+};
+use serde::{Deserialize, Serialize};
+
+#[derive(Module, Debug)]
+struct Net {
+    blocks: LayerStack<Linear>,
+}
+
+impl Growable for Net {
+    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
+        vec![&mut self.blocks]
+    }
+}
+
+/// Four layers learn to double; some batches hold bad numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Doubling {
+    bad: Vec<u64>,
+}
+
+/// The device's random numbers are the process's: one run at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static DEVICE: Mutex<()> = Mutex::new(());
+    DEVICE.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+type Config = RunConfig<Doubling, Schedule>;
+
+impl Task for Doubling {
+    type Model = Net;
+    type Batch = Tensor<2>;
+
+    fn model(&self, device: &Device) -> Result<Net> {
+        let on = device.clone();
+        Ok(Net { blocks: LayerStack::from_fn(4, move |_| LinearConfig::new(3, 3).init(&on)) })
+    }
+
+    fn batch(&self, number: u64, device: &Device) -> Result<Tensor<2>> {
+        let bad = if self.bad.contains(&number) { f32::NAN } else { 1.0 };
+        let values: Vec<f32> =
+            (0..12).map(|i| bad * ((number * 31 + i * 7) as f32).sin()).collect();
+        Ok(Tensor::<1>::from_floats(values.as_slice(), device).reshape([4, 3]))
+    }
+
+    fn items(&self, batch: &Tensor<2>) -> u64 {
+        batch.dims()[0] as u64
+    }
+
+    fn loss(&self, net: &Net, x: Tensor<2>) -> Tensor<1> {
+        let y = net.blocks.iter().fold(x.clone(), |x, block| x.clone() + block.forward(x).tanh());
+        (y - x.mul_scalar(2.0)).powi_scalar(2).mean()
+    }
+
+    fn validate(&self, net: &Net, device: &Device) -> Result<Score> {
+        let loss = self.loss(net, self.batch(1 << 20, device)?).try_into_scalar()?;
+        Ok(Score { loss, accuracy: None })
+    }
+}
+
+/// Two layers in the first half of eight steps, of two micro-batches each.
+fn config(bad: &[u64]) -> Config {
+    let plan = Schedule::one_hop(&[2], &[4], 0.5);
+    RunConfig { accumulate: 2, ..RunConfig::new(Doubling { bad: bad.to_vec() }, 8, plan) }
+}
+
+fn options(folder: &Path) -> Options {
+    let mut options = Options::new(folder, Device::flex());
+    options.quiet = true;
+    options.checkpoint_every = 3;
+    options
+}
+
+fn training(config: Config) -> Training<Doubling, Doubling, Schedule> {
+    Training::new(config.task.clone(), config)
+}
+
+/// A run's moments as words.
+#[derive(Clone, Default)]
+struct Heard(Rc<RefCell<Vec<String>>>);
+
+impl Heard {
+    fn add(&self, moment: String) {
+        self.0.borrow_mut().push(moment);
+    }
+}
+
+impl Observer for Heard {
+    fn micro_batch(&self, number: u64) {
+        self.add(format!("micro-batch {number}"));
+    }
+
+    fn growth(&self, report: &GrowthReport) {
+        self.add(format!("growth {}", report.step));
+    }
+
+    fn loss(&self, row: &Row) {
+        assert!(row.train_loss.is_finite());
+        self.add(format!("loss {}", row.step));
+    }
+
+    fn validation(&self, row: &ValidationRow) {
+        self.add(format!("validation {} at {}", row.step, row.depth));
+    }
+
+    fn checkpoint(&self, step: u64) {
+        self.add(format!("checkpoint {step}"));
+    }
+
+    fn roll_back(&self, step: u64) {
+        self.add(format!("roll back {step}"));
+    }
+}
+
+#[test]
+fn an_observer_hears_the_moments_in_their_order() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let heard = Heard::default();
+    let end = training(config(&[])).observer(heard.clone()).run(&options(dir.path())).unwrap();
+    assert_eq!(end, End::Finished);
+    let heard = heard.0.take();
+    let first: Vec<&str> = heard.iter().map(String::as_str).take(12).collect();
+    let batches = ["micro-batch 0", "micro-batch 1", "micro-batch 2"];
+    assert_eq!(first[..3], batches);
+    assert_eq!(
+        first[6..],
+        ["loss 0", "loss 1", "loss 2", "validation 3 at 2", "validation 3 at 4", "checkpoint 3"]
+    );
+    let place = |moment: &str| heard.iter().position(|m| m == moment).expect(moment);
+    assert!(
+        place("micro-batch 7") < place("growth 4") && place("growth 4") < place("micro-batch 8")
+    );
+    assert_eq!(heard.iter().filter(|m| m.starts_with("loss")).count(), 8);
+    assert_eq!(heard.last().unwrap(), "checkpoint 8");
+}
+
+#[test]
+fn a_stopped_run_goes_on_bit_for_bit_and_once() {
+    let _alone = alone();
+    let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    training(config(&[])).run(&options(whole.path())).unwrap();
+    let mut options = options(parts.path());
+    options.existing = Existing::Resume;
+    for step in 1..8 {
+        options.stop_after = Some(step);
+        assert_eq!(training(config(&[])).run(&options).unwrap(), End::Stopped { step });
+    }
+    options.stop_after = None;
+    for _ in 0..2 {
+        assert_eq!(training(config(&[])).run(&options).unwrap(), End::Finished);
+    }
+    let read = |dir: &Path, file| std::fs::read_to_string(dir.join(file)).unwrap();
+    for file in ["steps.csv", "config.json"] {
+        assert_eq!(read(whole.path(), file), read(parts.path(), file), "{file}");
+    }
+    // No accuracy, no baseline: nothing is made up for them.
+    assert!(read(whole.path(), "validation.csv").lines().skip(1).all(|row| row.ends_with(',')));
+    assert!(!read(whole.path(), "summary.json").contains("baseline"));
+}
+
+#[test]
+fn what_was_given_and_what_failed_are_told_apart() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let run = |config: Config, existing| {
+        let options = Options { existing, ..options(dir.path()) };
+        training(config).run(&options)
+    };
+    for (wrong, words) in [
+        (RunConfig { steps: 0, ..config(&[]) }, "`steps` is 0, must be at least 1"),
+        (RunConfig { lr: f64::NAN, ..config(&[]) }, "`lr` is NaN, must be above 0 and at most 1"),
+        (
+            RunConfig { plan: Schedule::one_hop(&[2], &[9], 0.5), ..config(&[]) },
+            "`stages[1].layers`",
+        ),
+    ] {
+        let error = run(wrong, Existing::Refuse).unwrap_err();
+        assert!(error.is_usage() && error.to_string().contains(words), "{error}");
+    }
+    run(config(&[]), Existing::Refuse).unwrap();
+    let error = run(config(&[]), Existing::Refuse).unwrap_err();
+    assert!(matches!(error, LabError::HoldsRun { .. }) && error.is_usage(), "{error}");
+    let other = RunConfig { seed: 7, ..config(&[]) };
+    let error = run(other, Existing::Resume).unwrap_err();
+    assert!(matches!(error, LabError::OtherRun { .. }) && error.is_usage(), "{error}");
+
+    // Bad numbers in step 4, after the checkpoint of step 3.
+    let error = run(config(&[9]), Existing::Overwrite).unwrap_err();
+    let LabError::Ended { roll_back: RollBack::NotAsked, kept: Some(3), .. } = error else {
+        panic!("{error}")
+    };
+    assert!(!error.is_usage() && error.to_string().contains("the checkpoint of step 3 is kept"));
+}
+
+#[test]
+fn a_run_rolls_back_and_goes_on_with_other_data() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let heard = Heard::default();
+    let config = RunConfig { not_finite: OnNotFinite::RollBack, ..config(&[9]) };
+    training(config).observer(heard.clone()).run(&options(dir.path())).unwrap();
+    let heard = heard.0.take();
+    let back = heard.iter().position(|moment| moment == "roll back 3").unwrap();
+    // Steps 3 and 4 took micro-batches 6 to 9.
+    assert_eq!(heard[back + 1], "micro-batch 10");
+}
