@@ -1,95 +1,17 @@
-//! Checkpoint sets: what is kept, what is noticed, what is refused.
+//! Checkpoint sets: what is kept, and what is refused.
 
-use std::path::{Path, PathBuf};
-
-use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::lr_scheduler::noam::NoamLrSchedulerConfig;
 use burn::optim::{ModuleOptimizer, SgdConfig};
 use burn_apollo::checkpoint::{
-    self, CheckpointError, CheckpointSet, CheckpointStore, Damage, LatestGood, Retention, Snapshot,
+    self, CheckpointError, CheckpointStore, FoundSet, Retention, Snapshot,
 };
-use burn_apollo::depth::{ConstantHigh, ConstantLow, Lvps, Sigmoid, Uniform};
-use burn_apollo::expand::{Interpolation, MiddleStacking, Stacking};
-use burn_apollo::schedule::{FixedPolicy, LossPlateau};
+use burn_apollo::depth::Uniform;
 use burn_apollo::{Apollo, Plan};
-use crate::support::{Net, adamw, bits, device, stages, train};
 
-fn plan() -> Plan {
-    Plan::new(40).with_schedule(stages(&[(1, 4), (3, 8)], 6)).with_seed(3)
-}
-
-fn scheduler() -> ModuleLrScheduler {
-    CosineAnnealingLrSchedulerConfig::new(0.01, 40).init().unwrap()
-}
-
-fn apollo() -> Apollo<Net> {
-    crate::support::apollo(6, plan())
-}
-
-/// A run after some steps.
-fn after(steps: u64) -> (Apollo<Net>, ModuleOptimizer, ModuleLrScheduler) {
-    let (mut optim, mut scheduler) = (adamw(), scheduler());
-    let apollo = train(apollo(), &mut optim, steps);
-    for _ in 0..steps {
-        let _ = scheduler.step();
-    }
-    (apollo, optim, scheduler)
-}
-
-fn snapshot(steps: u64) -> Snapshot {
-    let (apollo, optim, scheduler) = after(steps);
-    Snapshot::new(&apollo, &optim, &scheduler).unwrap()
-}
-
-struct Folder {
-    dir: tempfile::TempDir,
-    store: CheckpointStore,
-}
-
-impl Folder {
-    fn new(retention: Retention) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let store = CheckpointStore::open(dir.path(), retention).unwrap();
-        Self { dir, store }
-    }
-
-    /// With one set after each of these numbers of steps.
-    fn with(steps: &[u64]) -> Self {
-        let folder = Self::new(Retention::last(9));
-        steps.iter().for_each(|s| drop(folder.store.save(snapshot(*s)).unwrap()));
-        folder
-    }
-
-    fn sets(&self) -> Vec<String> {
-        let names = std::fs::read_dir(self.dir.path()).unwrap();
-        let mut names: Vec<String> =
-            names.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-        names.retain(|n| n != ".lock");
-        names.sort();
-        names
-    }
-
-    fn latest(&self) -> LatestGood {
-        self.store.latest_good().unwrap().unwrap()
-    }
-
-    fn file(&self, set: &str, name: &str) -> PathBuf {
-        self.dir.path().join(set).join(name)
-    }
-}
-
-fn flip(path: &Path, at: usize) {
-    let mut bytes = std::fs::read(path).unwrap();
-    bytes[at] ^= 1 << (at % 8);
-    std::fs::write(path, bytes).unwrap();
-}
-
-fn load(set: &CheckpointSet) -> Apollo<Net> {
-    set.load(Apollo::new(Net::random(6, &device()), plan()).unwrap(), adamw(), scheduler())
-        .unwrap()
-        .0
-}
+use crate::folder::{Folder, after, apollo, load, plan, scheduler, snapshot};
+use crate::support::{self, Net, adamw, bits, chain, device, spoil, stages};
+use crate::targets::Tiny;
 
 #[test]
 fn a_set_holds_the_whole_run() {
@@ -106,12 +28,12 @@ fn a_set_holds_the_whole_run() {
     let size = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().metadata().unwrap().len();
     assert_eq!(report.bytes, std::fs::read_dir(&report.path).unwrap().map(size).sum::<u64>());
 
-    let LatestGood { set, stepped_over } = folder.latest();
+    let FoundSet { set, stepped_over } = folder.latest();
     assert!(stepped_over.is_empty());
     assert_eq!((set.step(), set.epoch(), set.metric()), (6, Some(2), Some(1.0 / 3.0)));
     assert_eq!(set.state::<Vec<i32>>("order").unwrap(), [3, 1, 2]);
-    assert_eq!(set.plan(), &apollo.describe());
-    assert_eq!(bits(&load(&set)), bits(&apollo));
+    assert_eq!(set.plan(), Some(apollo.plan()));
+    assert_eq!(bits(load(&set).model()), bits(apollo.model()));
     for (name, words) in [("data", "has order"), ("order", "invalid type")] {
         let error = set.state::<String>(name).unwrap_err().to_string();
         assert!(error.contains(name) && error.contains(words), "{error}");
@@ -134,117 +56,12 @@ fn the_newest_and_the_best_are_kept() {
     assert_eq!((best.step(), best.metric()), (2, Some(1.0)));
     let looked = checkpoint::latest_good(folder.dir.path()).unwrap().unwrap().set;
     assert_eq!(looked.step(), 3);
-    assert_eq!(bits(&looked.load_model(apollo()).unwrap()), bits(&load(&looked)));
+    assert_eq!(bits(looked.load_model(apollo()).unwrap().model()), bits(load(&looked).model()));
     let metric = snapshot(1).with_metric(f64::NAN).unwrap_err();
     assert!(matches!(metric, CheckpointError::NotFinite { .. }));
     folder.store.clear().unwrap();
     assert!(folder.sets().is_empty() && folder.store.is_empty().unwrap());
     assert!(folder.store.best_good().unwrap().is_none());
-}
-
-#[test]
-fn damaged_sets_are_stepped_over_and_told() {
-    let folder = Folder::with(&[2, 5, 9]);
-    flip(&folder.file("000003-step-9", "optim.bpk"), 1000);
-    std::fs::remove_file(folder.file("000002-step-5", "model.bpk")).unwrap();
-    let LatestGood { set, stepped_over } = folder.latest();
-    assert_eq!(set.step(), 2);
-    let told: Vec<String> = stepped_over.iter().map(ToString::to_string).collect();
-    assert!(told[0].contains("000003-step-9") && told[0].contains("optim.bpk does not have its"));
-    assert!(told[1].contains("000002-step-5") && told[1].contains("model.bpk is missing"));
-
-    // Damaged sets are not what retention keeps, and a good one stays beside the new one.
-    drop(folder.store);
-    let store = CheckpointStore::open(folder.dir.path(), Retention::last(2)).unwrap();
-    store.latest_good().unwrap();
-    store.save(snapshot(3)).unwrap();
-    let folder = Folder { store, ..folder };
-    assert!(folder.sets().contains(&"000001-step-2".to_owned()), "{:?}", folder.sets());
-    folder.store.save(snapshot(4)).unwrap();
-    assert_eq!(folder.sets(), ["000004-step-3", "000005-step-4"]);
-
-    for set in folder.sets() {
-        flip(&folder.file(&set, "SHA256SUMS"), 5);
-    }
-    let error = folder.store.latest_good().unwrap_err();
-    let CheckpointError::NoneGood { damaged, .. } = &error else { panic!("{error}") };
-    assert_eq!(damaged.len(), 2);
-    assert!(error.to_string().contains("none of the 2 checkpoints is good"), "{error}");
-}
-
-/// Every flip is detected: each byte of the small files, and bytes spread over the records.
-#[test]
-fn a_flip_anywhere_is_detected() {
-    let folder = Folder::with(&[9]);
-    let set = folder.latest().set.path().to_owned();
-    let mut flips = 0;
-    for name in ["manifest.json", "SHA256SUMS", "scheduler.bpk", "model.bpk", "optim.bpk"] {
-        let (path, whole) = (set.join(name), std::fs::read(set.join(name)).unwrap());
-        let stride = whole.len().div_ceil(2500);
-        for at in (0..whole.len()).step_by(stride) {
-            flip(&path, at);
-            let error = CheckpointSet::open(&set).unwrap_err();
-            assert!(matches!(error, CheckpointError::Damaged { .. }), "{name} at {at}: {error}");
-            std::fs::write(&path, &whole).unwrap();
-            flips += 1;
-        }
-        for length in [0, 1, whole.len() / 2, whole.len() - 1] {
-            std::fs::write(&path, &whole[..length]).unwrap();
-            assert!(CheckpointSet::open(&set).is_err(), "{name} cut to {length}");
-        }
-        std::fs::write(&path, [&whole[..], b"\n"].concat()).unwrap();
-        assert!(CheckpointSet::open(&set).is_err(), "{name} with a byte more");
-        std::fs::write(&path, &whole).unwrap();
-    }
-    assert!(flips > 5000, "{flips}");
-    CheckpointSet::open(&set).unwrap();
-}
-
-#[test]
-fn what_is_no_regular_file_is_not_followed() {
-    let damage = |spoil: &dyn Fn(&Path)| {
-        let folder = Folder::with(&[3]);
-        let set = folder.latest().set.path().to_owned();
-        spoil(&set);
-        match CheckpointSet::open(&set).unwrap_err() {
-            CheckpointError::Damaged { file, damage, .. } => (file, damage),
-            other => panic!("{other}"),
-        }
-    };
-    let not_a_file = |name: &str| (name.to_owned(), Damage::NotAFile);
-    #[cfg(unix)]
-    assert_eq!(
-        damage(&|set| {
-            std::fs::rename(set.join("model.bpk"), set.join("elsewhere")).unwrap();
-            std::os::unix::fs::symlink(set.join("elsewhere"), set.join("model.bpk")).unwrap();
-        }),
-        not_a_file("model.bpk")
-    );
-    assert_eq!(
-        damage(&|set| {
-            std::fs::remove_file(set.join("SHA256SUMS")).unwrap();
-            std::fs::create_dir(set.join("SHA256SUMS")).unwrap();
-        }),
-        not_a_file("SHA256SUMS")
-    );
-    let (file, wrong) = damage(&|set| {
-        let sums = std::fs::read_to_string(set.join("SHA256SUMS")).unwrap();
-        std::fs::write(set.join("SHA256SUMS"), sums.replace("model.bpk", "../../etc/passwd"))
-            .unwrap();
-    });
-    assert_eq!(file, "SHA256SUMS");
-    assert!(wrong.to_string().contains("unknown file"), "{wrong}");
-    // A file that claims to be enormous takes no memory: its length is compared first.
-    let (file, wrong) = damage(&|set| {
-        let model = std::fs::File::options().write(true).open(set.join("model.bpk")).unwrap();
-        model.set_len(1 << 40).unwrap();
-    });
-    assert_eq!((file.as_str(), matches!(wrong, Damage::Length { .. })), ("model.bpk", true));
-    let (file, wrong) = damage(&|set| {
-        let sums = std::fs::File::options().write(true).open(set.join("SHA256SUMS")).unwrap();
-        sums.set_len(1 << 40).unwrap();
-    });
-    assert_eq!((file.as_str(), matches!(wrong, Damage::TooLarge { .. })), ("SHA256SUMS", true));
 }
 
 #[test]
@@ -256,12 +73,12 @@ fn sets_of_other_runs_are_refused_by_name() {
             let error = set.load(apollo, optim, lr).map(|_| ()).unwrap_err().to_string();
             assert!(error.contains(words), "{error} should contain {words}");
         };
-    let with = |plan: Plan| crate::support::apollo(6, plan);
+    let with = |plan: Plan| support::apollo(6, plan);
     refused(with(plan().with_seed(4)), adamw(), scheduler(), "`seed` 3, this run has 4");
-    refused(with(plan().with_sampler(Uniform)), adamw(), scheduler(), "`sampler` \"Lvps");
+    refused(with(plan().with_sampler(Uniform)), adamw(), scheduler(), "`sampler` \"lvps\", this run has \"uniform\"");
     let longer = Plan::new(50).with_schedule(stages(&[(1, 4), (3, 8)], 6)).with_seed(3);
-    refused(with(longer.clone()), adamw(), scheduler(), "`ends`");
-    refused(crate::support::apollo(7, Plan::new(40)), adamw(), scheduler(), "this run has");
+    refused(with(longer.clone()), adamw(), scheduler(), "`steps` 40, this run has 50");
+    refused(support::apollo(7, Plan::new(40)), adamw(), scheduler(), "this run has");
     refused(apollo(), SgdConfig::new().init(), scheduler(), "optim.bpk does not fit");
     let noam = NoamLrSchedulerConfig::new(0.1).init().unwrap();
     refused(apollo(), adamw(), noam, "scheduler.bpk does not fit");
@@ -270,47 +87,18 @@ fn sets_of_other_runs_are_refused_by_name() {
     let (longer, ..) =
         set.clone().allow_other_plan().load(with(longer), adamw(), scheduler()).unwrap();
     assert_eq!((longer.step_count(), longer.total_steps()), (5, 50));
-    // Another number of layers never fits.
-    let other =
-        crate::support::apollo(7, Plan::new(40).with_schedule(stages(&[(2, 4), (4, 8)], 7)));
-    let error = set.clone().allow_other_plan().load(other, adamw(), scheduler()).map(|_| ());
-    assert!(error.unwrap_err().to_string().contains("model.bpk does not fit"));
-}
-
-/// Plans are told apart by what samplers, expanders and policies print: a change makes every checkpoint another plan's.
-#[test]
-fn descriptions_are_kept() {
-    let found = [
-        format!("{:?}", Lvps::default()),
-        format!("{:?} {:?} {:?} {:?}", Uniform, Sigmoid, ConstantHigh, ConstantLow),
-        format!("{:?} {:?} {:?}", Interpolation, Stacking, MiddleStacking::new(2).unwrap()),
-        format!("{:?} {:?}", FixedPolicy, LossPlateau::new(7).unwrap()),
-    ];
-    let expected = [
-        "Lvps { excess: 0.4, end: 0.6, x_min: 1e-6 }",
-        "Uniform Sigmoid ConstantHigh ConstantLow",
-        "Interpolation Stacking MiddleStacking { block: 2 }",
-        "FixedPolicy LossPlateau { patience: 7, threshold: 0.005, smoothing: 0.9 }",
-    ];
-    assert_eq!(found, expected);
-}
-
-#[test]
-fn a_later_version_is_an_error_and_not_a_damage() {
-    let folder = Folder::with(&[2, 5]);
-    let manifest = folder.file("000002-step-5", "manifest.json");
-    let text = std::fs::read_to_string(&manifest).unwrap();
-    std::fs::write(&manifest, text.replace("\"version\": 1", "\"version\": 2")).unwrap();
-    assert!(folder.store.latest_good().unwrap().unwrap().set.step() == 2, "its checksum is wrong");
-    let status = std::process::Command::new("sh")
-        .args(["-c", "sha256sum model.bpk optim.bpk scheduler.bpk manifest.json > SHA256SUMS"])
-        .current_dir(manifest.parent().unwrap())
-        .status()
-        .unwrap();
-    assert!(status.success());
-    let error = folder.store.latest_good().unwrap_err();
-    assert!(matches!(error, CheckpointError::Version { found: 2, known: 1, .. }));
-    assert!(error.to_string().contains("use a newer burn-apollo"), "{error}");
+    // Other layers never fit, nor do other parameters.
+    let misfit = |error: CheckpointError, words: &str| {
+        let error = chain(&error);
+        assert!(error.contains(words), "{error} should contain {words}");
+    };
+    let other = Plan::new(40).with_schedule(stages(&[(2, 4), (4, 8)], 7));
+    let error = set.clone().allow_other_plan().load_model(support::apollo(7, other)).unwrap_err();
+    misfit(error, "the saved run had [1] layers");
+    let tiny = Plan::new(40).with_schedule(stages(&[(1, 4), (3, 8)], 4));
+    let tiny = Apollo::new(Tiny::new(&device()), tiny).unwrap();
+    let error = set.clone().allow_other_plan().load_model(tiny).unwrap_err();
+    misfit(error, "model.bpk does not fit");
 }
 
 #[test]
@@ -318,7 +106,7 @@ fn weights_that_are_not_finite_never_replace_good_ones() {
     let folder = Folder::new(Retention::last(1));
     let (mut apollo, mut optim, scheduler) = after(5);
     folder.store.save(Snapshot::new(&apollo, &optim, &scheduler).unwrap()).unwrap();
-    (apollo, _) = crate::support::train_step(apollo, &mut optim, f64::NAN);
+    spoil(&mut apollo, &mut optim);
     let broken = Snapshot::new(&apollo, &optim, &scheduler).unwrap();
     let error = folder.store.save(broken.clone()).unwrap_err();
     assert!(matches!(error, CheckpointError::NotFinite { .. }), "{error}");

@@ -277,6 +277,13 @@ pub fn grads_of<M: Growable>(loss: &Tensor<1>, apollo: &Apollo<M>) -> GradientsP
     GradientsParams::from_grads(loss.backward(), apollo.model())
 }
 
+/// A step whose gradients are not finite, and so the weights after it.
+pub fn spoil(apollo: &mut Apollo<Net>, optim: &mut ModuleOptimizer) {
+    let loss = apollo.model().loss(batch(apollo.step_count(), &device())).mul_scalar(f32::NAN);
+    let grads = grads_of(&loss, apollo);
+    apollo.update(optim, 0.01, grads).unwrap();
+}
+
 /// The record of a run as burn-train's own checkpointers write it.
 pub fn record<M: Growable>(apollo: &Apollo<M>) -> ModuleRecord {
     Trainable::new(apollo.clone(), Interrupter::new()).into_record()
