@@ -5,7 +5,7 @@ pub mod burn_train;
 pub mod measured;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
@@ -36,6 +36,24 @@ pub struct Calls(pub Arc<AtomicUsize>);
 impl Calls {
     pub fn take(&self) -> usize {
         self.0.swap(0, Ordering::SeqCst)
+    }
+}
+
+/// Depth and unique layers of every training step inside burn-train, in the order in which they ran.
+#[derive(Debug, Clone, Default)]
+pub struct Ran(Arc<Mutex<Vec<(usize, usize)>>>);
+
+impl Ran {
+    pub fn push(&self, blocks: &LayerStack<Block>) {
+        self.0.lock().unwrap().push((blocks.depth(), blocks.layers().len()));
+    }
+
+    pub fn depths(&self) -> Vec<usize> {
+        self.0.lock().unwrap().iter().map(|(depth, _)| *depth).collect()
+    }
+
+    pub fn unique_layers(&self) -> Vec<usize> {
+        self.0.lock().unwrap().iter().map(|(_, layers)| *layers).collect()
     }
 }
 
@@ -78,6 +96,8 @@ pub struct Net {
     /// Where a test hears the losses of burn-train's steps.
     #[module(skip)]
     pub losses: Option<LossRecorder>,
+    #[module(skip)]
+    pub ran: Ran,
 }
 
 growable!(Net { blocks });
@@ -96,6 +116,7 @@ impl Net {
             head: linear(1, 2, device),
             calls,
             losses: None,
+            ran: Ran::default(),
         }
     }
 

@@ -13,9 +13,11 @@ use burn::train::{
     ExecutionStrategy, Learner, MultiDeviceOptim, SupervisedTraining, TrainingStrategy,
 };
 use burn_apollo::data::{DataPosition, ShuffledLoader, permutation};
+use burn_apollo::train::optimizer_steps;
 use burn_apollo::{Apollo, Plan};
-use crate::support::burn_train::Rows;
-use crate::support::{Net, bits, stages};
+
+use crate::support::burn_train::{Model, Rows, model, trained};
+use crate::support::{Net, bits, device, stages};
 
 const ITEMS: usize = 42;
 const BATCH: usize = 4;
@@ -36,7 +38,7 @@ impl Batcher<usize, Tensor<2>> for Watched {
 }
 
 type Loader = Arc<dyn DataLoader<Tensor<2>>>;
-type Training = SupervisedTraining<Apollo<Net>>;
+type Training = SupervisedTraining<Model>;
 
 fn dataset() -> InMemDataset<usize> {
     InMemDataset::new((0..ITEMS).collect())
@@ -46,11 +48,11 @@ fn shuffled(position: DataPosition, seen: &Seen) -> Loader {
     Arc::new(ShuffledLoader::new(dataset(), Watched(seen.clone()), BATCH, position).unwrap())
 }
 
-fn learner() -> Learner<Apollo<Net>> {
+fn learner(training: &Training) -> Learner<Model> {
     let plan = Plan::new(44).with_schedule(stages(&[(1, 12), (3, 25)], 6));
-    let model = Apollo::new(Net::new(6, &Device::flex().autodiff()), plan).unwrap();
+    let apollo = Apollo::new(Net::new(6, &device()), plan).unwrap();
     let scheduler = CosineAnnealingLrSchedulerConfig::new(0.01, 44).init().unwrap();
-    Learner::new(model, AdamWConfig::new().init(), scheduler)
+    Learner::new(model(apollo, training), AdamWConfig::new().init(), scheduler)
 }
 
 fn training(dir: &Path, train: Loader) -> Training {
@@ -69,10 +71,11 @@ struct Run {
 
 fn run(training: impl FnOnce(Loader) -> Training, position: DataPosition) -> Run {
     let seen = Seen::default();
-    let result = training(shuffled(position, &seen)).launch(learner());
-    assert!(result.error.is_none(), "{:?}", result.error);
+    let training = training(shuffled(position, &seen));
+    let learner = learner(&training);
+    let apollo = trained(training.launch(learner));
     let seen = seen.lock().unwrap().clone();
-    Run { seen, steps: result.model.step_count(), bits: bits(&result.model) }
+    Run { seen, steps: apollo.step_count(), bits: bits(apollo.model()) }
 }
 
 fn whole(strategy: fn(Training) -> Training) -> Run {
@@ -126,6 +129,7 @@ fn a_run_that_sees_the_first_order_again_is_another_run() {
 fn gradient_accumulation_ends_with_the_epoch() {
     let run = whole(|training| training.grads_accumulation(3));
     assert_eq!(run.steps, 16, "3, 3, 3 and 2 of the 11 batches of an epoch");
+    assert_eq!(run.steps, optimizer_steps(EPOCHS, ITEMS, BATCH, 3));
 }
 
 #[test]
