@@ -1,15 +1,12 @@
 //! Files in Hugging Face's layout, from anywhere.
 
-#[path = "common.rs"]
-mod common;
-
 use std::fs;
 
+use apollo_examples::hf;
 use burn::tensor::Device;
-use common::hf;
 
 /// A GPT-2 of the smallest shape: one layer of width 2, 3 tokens, 2 positions.
-pub const CONFIG: &str = r#"{
+const CONFIG: &str = r#"{
     "model_type": "gpt2", "vocab_size": 3, "n_positions": 2, "n_embd": 2, "n_head": 1, "n_layer": 1,
     "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5
 }"#;
@@ -25,22 +22,4 @@ pub fn safetensors(data: &[u8]) -> bool {
     fs::write(dir.path().join("config.json"), config).expect("room");
     fs::write(dir.path().join("model.safetensors"), weights).expect("room");
     hf::import_gpt2(dir.path(), &Device::flex()).is_ok()
-}
-
-/// The file of such a model, as the fuzzer begins with it.
-pub fn sample() -> Vec<u8> {
-    let device = Device::flex();
-    let config = common::gpt::GptConfig {
-        vocabulary: 3,
-        positions: 2,
-        width: 2,
-        heads: 1,
-        layers: 1,
-        embedding_std: 0.1,
-        linear_std: 0.1,
-        dropout: 0.0,
-    };
-    let dir = tempfile::tempdir().expect("a folder");
-    hf::export_gpt2(&config, &config.init(&device), dir.path()).expect("a whole model");
-    fs::read(dir.path().join("model.safetensors")).expect("it was written")
 }

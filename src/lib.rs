@@ -27,6 +27,7 @@
 //! | [`schedule`] | stages as data, the learning rate over the run and at a growth |
 //! | [`policy`] | when to grow, and what a policy sees |
 //! | [`plan`] | [`Plan`]: all of the above as one serialisable value |
+//! | [`recipe`] | published methods by name, each a plan for any depth |
 //! | [`cost`] | operations of a model by depth, of a plan before a run, of a run as it goes |
 //! | [`stack`] | [`LayerStack`](stack::LayerStack), the growable drop-in for `Vec`, and [`Growable`](stack::Growable) |
 //! | [`registry`] | which weights are shared and where every parameter comes from |
@@ -44,7 +45,7 @@
 )]
 //! | [`contract`] | a test kit for samplers, expanders and policies of your own |
 //!
-//! Rooms further down use those above them. The first six know no tensor.
+//! Rooms further down use those above them. The first seven know no tensor.
 //!
 //! # Published methods as plans
 //!
@@ -93,6 +94,7 @@ pub mod optim;
 mod panic;
 pub mod plan;
 pub mod policy;
+pub mod recipe;
 pub mod registry;
 pub mod schedule;
 pub mod stack;

@@ -5,16 +5,17 @@ use std::error::Error;
 
 use burn::module::Module;
 use burn_apollo::checkpoint::{CheckpointError, CheckpointSet, Snapshot};
-use burn_apollo::schedule::LossPoint;
+use burn_apollo::cost::{ModelCost, PlanCost};
+use burn_apollo::policy::Measurement;
+use burn_apollo::stack::Growable;
 use burn_apollo::{ApolloError, InferenceDepth};
 use serde::Serialize;
 
 use crate::config::OnNotFinite;
-use crate::error::{LabError, Result, RollBack};
+use crate::error::{LabError, Result, RollBack, chain};
 use crate::finish::finish;
 use crate::folder::RunFolder;
 use crate::options::Options;
-use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::results::{STEPS, VALIDATION, ValidationRow};
 use crate::run::Run;
@@ -29,9 +30,9 @@ const READ_EVERY: u64 = 10;
 const ROLL_BACKS: u32 = 3;
 
 /// A run and what goes on around its steps.
-pub struct Cycle<T: Task, C, P> {
-    run: Run<T, C, P>,
-    step: Step<T, C, P>,
+pub struct Cycle<T: Task, C> {
+    run: Run<T, C>,
+    step: Step<T, C>,
     roll_backs: u32,
     signals: &'static Signals,
 }
@@ -45,8 +46,8 @@ struct Outputs<'a> {
     quiet: bool,
 }
 
-impl<T: Task, C: Clone + Serialize, P: Plan> Cycle<T, C, P> {
-    pub fn of(run: Run<T, C, P>, step: Step<T, C, P>) -> Result<Self> {
+impl<T: Task, C: Serialize> Cycle<T, C> {
+    pub fn of(run: Run<T, C>, step: Step<T, C>) -> Result<Self> {
         let signals = Signals::catch()?;
         Ok(Self { run, step, roll_backs: 0, signals })
     }
@@ -60,10 +61,22 @@ impl<T: Task, C: Clone + Serialize, P: Plan> Cycle<T, C, P> {
                 Table::resume(dir, VALIDATION, |row| row <= first, 0)?,
             ),
         };
-        let Run { config, targets, .. } = &self.run;
-        let depths = config.plan.expected_depths(config.steps, targets)?;
-        let progress = Progress::new(first, config.steps, depths, T::ITEMS, quiet);
+        let (plan, depths) = (self.run.apollo.plan(), self.expected_depths()?);
+        let progress = Progress::new(first, plan.steps, depths, T::ITEMS, quiet);
         Ok(Outputs { dir, steps, validation, progress, quiet })
+    }
+
+    /// End and expected depth, over all stacks, of each stage.
+    fn expected_depths(&self) -> Result<Vec<(u64, f64)>> {
+        let layers_alone = ModelCost::of_layer(1.0, 0.0);
+        let apollo = &self.run.apollo;
+        let cost = PlanCost::of(apollo.plan(), &self.targets(), &layers_alone, 1)?;
+        Ok(cost.stages.iter().map(|stage| (stage.end, stage.depths.iter().sum())).collect())
+    }
+
+    /// The full model's layers, stack by stack.
+    fn targets(&self) -> Vec<usize> {
+        self.run.apollo.model().stacks().iter().map(|stack| stack.target_depth()).collect()
     }
 
     pub fn train(mut self, options: &Options, dir: &RunFolder) -> Result<End> {
@@ -71,38 +84,44 @@ impl<T: Task, C: Clone + Serialize, P: Plan> Cycle<T, C, P> {
         outputs.progress.line(&format!(
             "{} of {} layers, {} parameters",
             self.run.apollo.unique_layers(),
-            self.run.targets.iter().sum::<usize>(),
-            self.run.apollo.num_params()
+            self.targets().iter().sum::<usize>(),
+            self.run.apollo.model().num_params()
         ));
+        for caution in self.run.apollo.plan().cautions() {
+            outputs.progress.line(&format!("note: {caution}"));
+        }
         while self.run.left() > 0 {
             let before = self.run.apollo.step_count();
             if options.stop_after.is_some_and(|step| step <= before) {
                 outputs.progress.finish();
                 return Ok(End::Stopped { step: before });
             }
-            self.run = (self.step)(self.run, &mut outputs.progress)?;
-            if let Err(error) = self.run.apollo.growth() {
-                let bad_step = matches!(&*error, ApolloError::NotFinite { .. })
-                    .then_some(self.run.apollo.step_count());
-                self = self.after_failure(error.into(), bad_step, &mut outputs)?;
-                continue;
+            match (self.step)(&mut self.run, &mut outputs.progress) {
+                Ok(()) => {}
+                Err(LabError::Step(error)) => {
+                    let bad_step = matches!(error, ApolloError::Gradient { .. })
+                        .then_some(self.run.apollo.step_count());
+                    self = self.after_failure(error.into(), bad_step, &mut outputs)?;
+                    continue;
+                }
+                Err(error) => return Err(error),
             }
             let done = self.run.apollo.step_count();
             // A step of one's own may be several.
             let passed = |every: u64| done / every > before / every;
             let stop = options.stop_after.is_some_and(|step| step <= done) && self.run.left() > 0;
             let signal = self.signals.caught();
-            let due = passed(options.checkpoint_every) || done == self.run.config.steps;
-            let told = passed(READ_EVERY);
+            let due = passed(options.checkpoint_every) || self.run.left() == 0;
+            let record = passed(READ_EVERY);
             if due || stop || signal.is_some() {
-                if let Some(error) = self.save(due, told, &mut outputs)? {
+                if let Some(error) = self.save(due, record, &mut outputs)? {
                     self = self.after_failure(error.into(), Some(done - 1), &mut outputs)?;
                     continue;
                 }
-            } else if told {
-                self.read_losses(told, &mut outputs.steps)?;
+            } else if record {
+                self.read_losses(record, &mut outputs.steps)?;
             }
-            if let Some(signal) = signal.filter(|_| done < self.run.config.steps) {
+            if let Some(signal) = signal.filter(|_| self.run.left() > 0) {
                 outputs.progress.finish();
                 return Ok(End::Signal { signal, step: done });
             }
@@ -122,7 +141,7 @@ impl<T: Task, C: Clone + Serialize, P: Plan> Cycle<T, C, P> {
     ) -> Result<Self> {
         let latest = outputs.dir.checkpoints.latest_good().map_err(LabError::failed)?;
         let kept = latest.as_ref().map(|latest| latest.set.step());
-        let asked = self.run.config.not_finite == OnNotFinite::RollBack;
+        let asked = self.run.config().not_finite == OnNotFinite::RollBack;
         let why = match (&latest, bad_step.filter(|_| asked)) {
             (_, None) => RollBack::NotAsked,
             (None, _) => RollBack::NoCheckpoint,
@@ -149,24 +168,26 @@ impl<T: Task, C: Clone + Serialize, P: Plan> Cycle<T, C, P> {
         outputs.progress.finish();
         *outputs = self.outputs(outputs.dir, outputs.quiet)?;
         let step = self.run.apollo.step_count();
-        let line = format!("{error}; rolled back to step {step}, goes on with other data");
+        let line = format!("{}; rolled back to step {step}, goes on with other data", chain(error));
         outputs.progress.line(&line);
-        self.run.observer.roll_back(step);
+        self.run.shared.observer.roll_back(step);
         Ok(self)
     }
 
-    /// Reads the losses of the waiting steps, writes their rows, and tells them to the growth policy if it is time: at the
-    /// same steps whether or not the run was interrupted.
-    fn read_losses(&mut self, told: bool, table: &mut Table) -> Result<()> {
+    /// Reads the losses of the waiting steps, writes their rows, and records them for the growth policy if it is time: at
+    /// the same steps whether or not the run was interrupted.
+    fn read_losses(&mut self, record: bool, table: &mut Table) -> Result<()> {
         for (mut row, loss) in self.run.waiting.drain(..) {
             row.train_loss = loss.try_into_scalar::<f64>()?;
             self.run.shown_loss = Some(row.train_loss);
-            self.run.state.untold.push(LossPoint { step: row.step, loss: row.train_loss });
+            self.run.state.losses.push(Measurement::loss(row.step, row.train_loss, 0));
             table.write(&row)?;
-            self.run.observer.loss(&row);
+            self.run.shared.observer.loss(&row);
         }
-        if told {
-            self.run.state.untold.drain(..).for_each(|p| self.run.losses.record(p.step, p.loss));
+        if record {
+            for loss in self.run.state.losses.drain(..) {
+                self.run.apollo.record_loss(loss.step, loss.value);
+            }
         }
         Ok(())
     }
@@ -176,18 +197,18 @@ impl<T: Task, C: Clone + Serialize, P: Plan> Cycle<T, C, P> {
     fn save(
         &mut self,
         due: bool,
-        told: bool,
+        record: bool,
         outputs: &mut Outputs,
     ) -> Result<Option<CheckpointError>> {
         let step = self.run.apollo.step_count();
-        self.read_losses(told, &mut outputs.steps)?;
+        self.read_losses(record, &mut outputs.steps)?;
         outputs.steps.sync()?;
         let score = if due { Some(self.validate(outputs)?) } else { None };
         outputs.validation.sync()?;
         let save = || {
             let snapshot = Snapshot::new(&self.run.apollo, &self.run.optim, &self.run.scheduler)?
                 .with_state("loop", &self.run.state)?
-                .with_state("config", &self.run.config)?;
+                .with_state("config", self.run.config())?;
             let snapshot = match score {
                 Some(score) => snapshot.with_metric(score.loss)?,
                 None => snapshot,
@@ -196,9 +217,9 @@ impl<T: Task, C: Clone + Serialize, P: Plan> Cycle<T, C, P> {
         };
         match save() {
             Ok(report) => {
-                report.not_removed.iter().for_each(|e| outputs.progress.line(&e.to_string()));
+                report.not_removed.iter().for_each(|e| outputs.progress.line(&chain(e)));
                 self.roll_backs = 0;
-                self.run.observer.checkpoint(step);
+                self.run.shared.observer.checkpoint(step);
                 Ok(None)
             }
             Err(error @ CheckpointError::NotFinite { .. }) => Ok(Some(error)),
@@ -221,9 +242,9 @@ impl<T: Task, C: Clone + Serialize, P: Plan> Cycle<T, C, P> {
                 val_accuracy: score.accuracy,
             };
             outputs.validation.write(&row)?;
-            self.run.observer.validation(&row);
+            self.run.shared.observer.validation(&row);
             scores.push(score);
-            if depth == self.run.targets.iter().sum::<usize>() {
+            if depth == self.targets().iter().sum::<usize>() {
                 break;
             }
         }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use burn::tensor::{ExecutionError, TensorReadError};
 use burn_apollo::ApolloError;
 use burn_apollo::checkpoint::CheckpointError;
-use burn_apollo::schedule::ScheduleError;
+use burn_apollo::plan::PlanError;
 use thiserror::Error;
 
 /// The result of something that a run needs.
@@ -65,21 +65,23 @@ pub enum LabError {
         name: String,
     },
     /// A folder that cannot be used for a run.
-    #[error("{}: cannot be {action}: {cause}", folder.display())]
+    #[error("{}: cannot be {action}", folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,
         /// What was tried: `made`, `written to`, `cleared`.
         action: &'static str,
         /// What the system says.
+        #[source]
         cause: Any,
     },
     /// The checkpoints in a run's folder cannot be opened: another process has them, for one.
-    #[error("{}: {cause}", folder.display())]
+    #[error("{}: its checkpoints cannot be opened", folder.display())]
     Checkpoints {
         /// The run's folder.
         folder: PathBuf,
         /// What is wrong with them.
+        #[source]
         cause: CheckpointError,
     },
     /// None of a run's checkpoints can be read.
@@ -89,11 +91,12 @@ pub enum LabError {
     #[error(transparent)]
     Restore(CheckpointError),
     /// A file of a run that cannot be read.
-    #[error("{}: {cause}", path.display())]
+    #[error("{} cannot be used", path.display())]
     File {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
+        #[source]
         cause: Any,
     },
     /// A table that has fewer rows than the checkpoint that a run goes on from.
@@ -105,10 +108,7 @@ pub enum LabError {
     /// The plan does not fit the model.
     #[error(transparent)]
     Plan(ApolloError),
-    /// The schedule does not fit the model or the run.
-    #[error(transparent)]
-    Schedule(#[from] ScheduleError),
-    /// Something else that was given and cannot be used, by a [`Task`](crate::Task) or a [`Plan`](crate::Plan).
+    /// Something else that was given and cannot be used, by a [`Task`](crate::Task).
     #[error(transparent)]
     Usage(Any),
 
@@ -122,25 +122,28 @@ pub enum LabError {
     #[error(transparent)]
     Read(#[from] TensorReadError),
     /// A result could not be written.
-    #[error("{name}: {cause}")]
+    #[error("{name} cannot be written")]
     Write {
         /// The file.
         name: String,
         /// What the system says.
+        #[source]
         cause: Any,
     },
     /// A checkpoint could not be written.
-    #[error("the checkpoint of step {step} was not written: {cause}")]
+    #[error("the checkpoint of step {step} was not written")]
     Checkpoint {
         /// The step.
         step: u64,
         /// What failed.
+        #[source]
         cause: CheckpointError,
     },
     /// A growth failed or numbers went bad, and the run does not go on.
-    #[error("{cause}; {}", rest(*roll_back, *kept))]
+    #[error("the run ended early, {}", rest(*roll_back, *kept))]
     Ended {
         /// What failed.
+        #[source]
         cause: Any,
         /// Why the run did not roll back.
         roll_back: RollBack,
@@ -148,8 +151,8 @@ pub enum LabError {
         kept: Option<u64>,
     },
     /// Signals could not be caught.
-    #[error("signals cannot be caught: {0}")]
-    Signals(io::Error),
+    #[error("signals cannot be caught")]
+    Signals(#[source] io::Error),
     /// Something else that failed, in a [`Task`](crate::Task) or a [`Step`](crate::Step) of one's own.
     #[error(transparent)]
     Failed(Any),
@@ -198,7 +201,6 @@ impl LabError {
             | Self::File { .. }
             | Self::LacksRows { .. }
             | Self::Plan(_)
-            | Self::Schedule(_)
             | Self::Usage(_) => true,
             Self::Step(_)
             | Self::Device(_)
@@ -211,6 +213,11 @@ impl LabError {
         }
     }
 
+    /// The error and its causes in one line.
+    pub fn chain(&self) -> String {
+        chain(self)
+    }
+
     /// What was given and cannot be used.
     pub fn usage(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Usage(error.into())
@@ -220,4 +227,21 @@ impl LabError {
     pub fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Failed(error.into())
     }
+}
+
+impl From<PlanError> for LabError {
+    fn from(error: PlanError) -> Self {
+        Self::Plan(error.into())
+    }
+}
+
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
 }

@@ -6,20 +6,20 @@ use serde::Serialize;
 use crate::error::{LabError, Result};
 use crate::folder::{RunFolder, to_json};
 use crate::options::Options;
-use crate::plan::Plan;
 use crate::results::{Growth, MODEL, SUMMARY, Summary};
 use crate::run::Run;
+use crate::step::Shared;
 use crate::task::Task;
 
 /// Writes model, files and summary of a run that has done all of its steps, and says what it came to.
-pub fn finish<T: Task, C: Clone + Serialize, P: Plan>(
-    run: Run<T, C, P>,
+pub fn finish<T: Task, C: Serialize>(
+    run: Run<T, C>,
     dir: &RunFolder,
     items_per_second: f64,
     options: &Options,
 ) -> Result<()> {
     let growths = growths(&run);
-    let Run { task, config, device, apollo, state, .. } = run;
+    let Run { shared: Shared { task, config, device, .. }, apollo, state, .. } = run;
     let model = apollo.into_inner().map_err(LabError::Step)?;
     let write = |name: &str, content: &str| {
         dir.write(name, content).map_err(|e| failed(name, e.to_string()))
@@ -31,7 +31,7 @@ pub fn finish<T: Task, C: Clone + Serialize, P: Plan>(
     let model = model.valid();
     let score = task.validate(&model, &device)?;
     let summary = Summary {
-        config: &config,
+        config: config.as_ref(),
         growths,
         val_loss: score.loss,
         val_accuracy: score.accuracy,
@@ -54,13 +54,12 @@ fn failed(name: &str, cause: String) -> LabError {
     LabError::Write { name: name.to_owned(), cause: cause.into() }
 }
 
-fn growths<T: Task, C: Clone, P: Plan>(run: &Run<T, C, P>) -> Vec<Growth> {
-    let layers = |stage: usize| run.apollo.layers_of_stage(stage).iter().sum::<usize>();
+fn growths<T: Task, C>(run: &Run<T, C>) -> Vec<Growth> {
+    let layers = |stage: usize| run.apollo.timeline().layers(stage).iter().sum::<usize>();
     let mut from = layers(0);
-    let growths = run.apollo.growth_steps().iter().zip(run.apollo.growth_stages());
-    let growths = growths.map(|(step, stage)| {
+    let growths = run.apollo.growths().map(|(step, stage)| {
         let to = layers(stage);
-        Growth { step: *step, from: std::mem::replace(&mut from, to), to }
+        Growth { step, from: std::mem::replace(&mut from, to), to }
     });
     growths.collect()
 }

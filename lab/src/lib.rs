@@ -13,8 +13,7 @@
 //! use burn::module::Module;
 //! use burn::nn::{Linear, LinearConfig};
 //! use burn::tensor::{Device, Distribution, Tensor};
-//! use burn_apollo::schedule::Schedule;
-//! use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
+//! use burn_apollo::{Plan, growable, schedule::Schedule, stack::LayerStack};
 //! use burn_apollo_lab::{End, Existing, Options, Result, RunConfig, Score, Task, Training};
 //! use serde::{Deserialize, Serialize};
 //!
@@ -23,11 +22,7 @@
 //!     blocks: LayerStack<Linear>,
 //! }
 //!
-//! impl Growable for Net {
-//!     fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
-//!         vec![&mut self.blocks]
-//!     }
-//! }
+//! growable!(Net { blocks });
 //!
 //! /// What the run is made of beside its plan; `config.json` holds it.
 //! #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -78,8 +73,8 @@
 //! # let folder = dir.path().join("sums");
 //! let sums = Sums { width: 4 };
 //! // Two layers for the first half of the run, then all eight.
-//! let plan = Schedule::one_hop(&[2], &[8], 0.5);
-//! let config = RunConfig { lr: 0.003, ..RunConfig::new(sums.clone(), 40, plan) };
+//! let plan = Plan::new(40).with_schedule(Schedule::one_hop(&[2], &[8], 0.5));
+//! let config = RunConfig { lr: 0.003, ..RunConfig::new(sums.clone(), plan) };
 //! let mut options = Options::new(&folder, Device::flex());
 //! options.existing = Existing::Resume;
 //!
@@ -107,26 +102,29 @@ mod error;
 mod finish;
 pub mod folder;
 mod observer;
+mod optimizer;
 mod options;
-mod plan;
 mod progress;
-mod rate;
 pub mod results;
 mod run;
 mod signal;
+mod step;
 mod table;
 mod task;
 mod training;
+mod try_out;
 
-pub use config::{OnNotFinite, OptimConfig, RunConfig};
+pub use config::{OnNotFinite, RunConfig};
 pub use error::{LabError, Result, RollBack};
 pub use folder::{Existing, RunFolder};
 pub use observer::Observer;
+pub use optimizer::{OptimConfig, OptimizerKind};
 pub use options::Options;
-pub use plan::Plan;
 pub use progress::Progress;
-pub use run::{Gradients, MicroBatch, Run};
+pub use run::Run;
 pub use signal::{Signal, Signals};
+pub use step::{Gradients, MicroStep};
 pub use table::Table;
 pub use task::{Baseline, Measure, Measures, Score, Task};
 pub use training::{End, Step, Training};
+pub use try_out::{Branch, TryOut};

@@ -2,12 +2,12 @@ use burn_apollo::GrowthReport;
 
 use crate::results::{Row, ValidationRow};
 
-/// Someone who is told of a run's moments, to show them, to log them elsewhere or to stop the clock.
+/// What sees a run's moments, to show them, to log them elsewhere or to stop the clock.
 ///
 /// In a step, the moments come in this order: every [`micro_batch`](Self::micro_batch), the [`growth`](Self::growth)
 /// that the step's end brings, and where a checkpoint is due every [`loss`](Self::loss) that is not read yet, the
 /// [`validation`](Self::validation)s and the [`checkpoint`](Self::checkpoint). A run waits for its observer, and nothing
-/// that an observer does changes what it computes. [`Run::branch`](crate::Run::branch)es are observed too.
+/// that an observer does changes what it computes. Branches of a [try-out](crate::Run::try_out) are observed too.
 pub trait Observer {
     /// The gradients of a micro-batch are added up.
     fn micro_batch(&self, _number: u64) {}

@@ -1,49 +1,35 @@
-//! A run as it goes: a model in training, and its steps.
+//! A run as it goes: a model in training.
 
 use std::rc::Rc;
 
+use burn::optim::ModuleOptimizer;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
-use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use burn_apollo::checkpoint::{CheckpointError, CheckpointSet};
-use burn_apollo::schedule::{LossFeed, LossPoint};
-use burn_apollo::stack::Growable;
-use burn_apollo::{Apollo, InferenceDepth};
+use burn_apollo::policy::Measurement;
+use burn_apollo::{Apollo, InferenceDepth, StepReport};
 use serde::{Deserialize, Serialize};
 
 use crate::config::RunConfig;
 use crate::error::{LabError, Result};
 use crate::observer::Observer;
-use crate::plan::Plan;
 use crate::progress::Progress;
-use crate::rate::scheduler;
 use crate::results::Row;
+use crate::step::{Gradients, MicroStep, Shared, depth, take};
 use crate::task::{Score, Task};
 
 /// A run between two steps, as a [`Step`](crate::Step) of one's own gets it.
-pub struct Run<T: Task, C, P> {
-    /// What is trained.
-    pub task: Rc<T>,
-    /// What the run is a function of.
-    pub config: RunConfig<C, P>,
-    /// Where it computes.
-    pub device: Device,
+pub struct Run<T: Task, C> {
+    pub(crate) shared: Shared<T, C>,
     /// The model with its plan.
     pub apollo: Apollo<T::Model>,
-    /// The optimizer.
-    pub optim: ModuleOptimizer,
-    /// The learning rate.
-    pub scheduler: ModuleLrScheduler,
-    /// What the growth policy hears.
-    pub losses: LossFeed,
-    /// Layers of the full model, stack by stack.
-    pub(crate) targets: Vec<usize>,
+    pub(crate) optim: ModuleOptimizer,
+    pub(crate) scheduler: ModuleLrScheduler,
     pub(crate) state: LoopState,
     /// Steps whose loss is not read yet.
     pub(crate) waiting: Vec<(Row, Tensor<1>)>,
     /// The latest loss that was read.
     pub(crate) shown_loss: Option<f64>,
-    pub(crate) observer: Rc<dyn Observer>,
 }
 
 /// What the loop itself counts: its part of a checkpoint.
@@ -52,53 +38,37 @@ pub struct Run<T: Task, C, P> {
 pub(crate) struct LoopState {
     /// Steps whose data was left out after roll-backs: step `s` takes the micro-batches of step `s + skipped`.
     pub skipped: u64,
-    /// Losses that were read, but not told to the growth policy yet.
-    pub untold: Vec<LossPoint>,
+    /// Losses that were read, but not recorded for the growth policy yet.
+    pub losses: Vec<Measurement>,
     /// Layers run forward and backward so far, each use on each micro-batch, in branches that came to nothing too.
     pub layer_passes: u64,
 }
 
-/// A part of a step's data.
-#[derive(Debug, Clone)]
-pub struct MicroBatch<B> {
-    /// Its number in the run, of which it is a function.
-    pub number: u64,
-    /// What the task made of it.
-    pub data: B,
-}
-
-/// The loss of a micro-batch, `[1]`, as its part of the step's, and its gradients.
-pub type Gradients = (Tensor<1>, GradientsParams);
-
-impl<T: Task, C: Clone, P: Plan> Run<T, C, P> {
+impl<T: Task, C> Run<T, C> {
     pub(crate) fn new(
         task: T,
-        config: RunConfig<C, P>,
+        config: RunConfig<C>,
         device: Device,
         observer: Rc<dyn Observer>,
     ) -> Result<Self> {
         config.check()?;
-        let losses = LossFeed::default();
-        let plan = config.plan.apollo(config.steps, config.seed, losses.clone())?;
-        let plan = plan.with_not_finite(config.not_finite.into());
-        device.seed(config.seed);
-        let mut model = task.model(&device.clone().autodiff())?;
-        let targets = model.stacks().iter().map(|stack| stack.unique_layers()).collect();
+        let plan = config.plan.clone();
+        device.seed(plan.seed);
+        let model = task.model(&device.clone().autodiff())?;
         let apollo = Apollo::new(model, plan).map_err(LabError::Plan)?;
-        let min_lr = config.optimizer.min_lr(config.lr);
+        let plan = apollo.plan();
+        let scheduler = plan.lr.scheduler(config.lr, plan.steps).map_err(LabError::usage)?;
+        let apollo = apollo.with_non_finite_gradients(config.not_finite.into());
+        let optim = config.optimizer.build();
+        let (task, config) = (Rc::new(task), Rc::new(config));
         Ok(Self {
-            scheduler: scheduler(config.lr, min_lr, config.steps)?,
-            optim: config.optimizer.build(),
-            task: Rc::new(task),
-            config,
-            device,
+            shared: Shared { task, config, device, observer },
             apollo,
-            losses,
-            targets,
+            optim,
+            scheduler,
             state: LoopState::default(),
             waiting: Vec::new(),
             shown_loss: None,
-            observer,
         })
     }
 
@@ -109,18 +79,28 @@ impl<T: Task, C: Clone, P: Plan> Run<T, C, P> {
         Ok(Self { apollo, optim, scheduler, state, waiting: Vec::new(), ..self })
     }
 
+    /// What the run is a function of.
+    pub fn config(&self) -> &RunConfig<C> {
+        &self.shared.config
+    }
+
+    /// What is trained.
+    pub fn task(&self) -> &T {
+        &self.shared.task
+    }
+
     /// Steps that are left.
     pub fn left(&self) -> u64 {
-        self.config.steps - self.apollo.step_count()
+        self.apollo.total_steps() - self.apollo.step_count()
     }
 
     /// One optimizer step, over all of its micro-batches.
     ///
     /// # Errors
     ///
-    /// Of the task, and a depth that cannot be run at.
-    pub fn step(self, progress: &mut Progress) -> Result<Self> {
-        self.step_with(progress, |run, model, batch| Ok(run.backward(model, batch)))
+    /// Of the task, and of the step: see [`Apollo::update`].
+    pub fn step(&mut self, progress: &mut Progress) -> Result<StepReport> {
+        self.step_with(progress, |step, model, batch| Ok(step.backward(model, batch)))
     }
 
     /// [`step`](Self::step) with gradients that `gradients` makes of the model and each micro-batch.
@@ -129,51 +109,21 @@ impl<T: Task, C: Clone, P: Plan> Run<T, C, P> {
     ///
     /// As [`step`](Self::step), and those of `gradients`.
     pub fn step_with(
-        mut self,
+        &mut self,
         progress: &mut Progress,
-        gradients: impl Fn(&Self, &T::Model, MicroBatch<T::Batch>) -> Result<Gradients>,
-    ) -> Result<Self> {
-        let (step, parts) = (self.apollo.step_count(), self.config.accumulate as u64);
-        let lr = self.scheduler.step();
-        let mut row = Row {
-            step,
-            stage: self.apollo.stage(),
-            unique_layers: self.apollo.unique_layers(),
-            virtual_depth: self.apollo.depth(),
-            lr: lr.base() * self.apollo.lr_factor(),
-            train_loss: f64::NAN,
-            items: 0,
-        };
-        progress.step(&row, self.shown_loss);
-        let (mut grads, mut losses) = (GradientsAccumulator::new(), Vec::new());
-        for part in 0..parts {
-            let number = (step + self.state.skipped) * parts + part;
-            let data = self.task.batch(number, &self.device.clone().autodiff())?;
-            row.items += self.task.items(&data);
-            let mut model = self.apollo.micro_batch(part).map_err(LabError::Step)?;
-            self.state.layer_passes += depth(&mut model);
-            let (loss, part_grads) = gradients(&self, &model, MicroBatch { number, data })?;
-            losses.push(loss);
-            grads.accumulate(&model, part_grads);
-            self.observer.micro_batch(number);
-        }
-        progress.count(&row);
-        self.apollo = self.apollo.optimize(&mut self.optim, lr, grads.grads());
-        if let Ok(Some(growth)) = self.apollo.growth() {
-            progress.line(&growth.to_string());
-            self.observer.growth(&growth);
-        }
-        if let Some(reason) = self.apollo.skipped() {
-            progress.line(&format!("skipped: {reason}"));
-        }
-        self.waiting.push((row, Tensor::cat(losses, 0).sum()));
-        Ok(self)
-    }
-
-    /// The loss of `model` on a micro-batch, as its part of the step's, and its gradients.
-    pub fn backward(&self, model: &T::Model, batch: MicroBatch<T::Batch>) -> Gradients {
-        let loss = self.task.loss(model, batch.data).div_scalar(self.config.accumulate as f64);
-        (loss.clone().detach(), GradientsParams::from_grads(loss.backward(), model))
+        gradients: impl FnMut(&mut MicroStep<T>, &T::Model, T::Batch) -> Result<Gradients>,
+    ) -> Result<StepReport> {
+        let taken = take(
+            &self.shared,
+            &mut self.apollo,
+            (&mut self.optim, &mut self.scheduler),
+            self.state.skipped,
+            (progress, self.shown_loss),
+            gradients,
+        )?;
+        self.state.layer_passes += taken.layer_passes;
+        self.waiting.push((taken.row, taken.loss));
+        Ok(taken.report)
     }
 
     /// The model on data that it is not trained on, with its depth, as many layers as it runs.
@@ -182,47 +132,8 @@ impl<T: Task, C: Clone, P: Plan> Run<T, C, P> {
     ///
     /// Of the task, and a depth that cannot be run at.
     pub fn score(&self, depth_of: InferenceDepth) -> Result<(Score, usize)> {
-        let mut model = self.apollo.at_depth(depth_of).map_err(LabError::Step)?;
-        let depth = depth(&mut model) as usize;
-        Ok((self.task.validate(&model, &self.device)?, depth))
+        let model = self.apollo.at_depth(depth_of).map_err(LabError::Step)?;
+        let score = self.shared.task.validate(&model, &self.shared.device)?;
+        Ok((score, depth(&model) as usize))
     }
-
-    /// A branch that can be trained without a trace in this run.
-    pub fn branch(&self) -> Self {
-        Self {
-            task: self.task.clone(),
-            config: self.config.clone(),
-            device: self.device.clone(),
-            apollo: self.apollo.branch(),
-            optim: self.optim.clone(),
-            scheduler: self.scheduler.clone(),
-            losses: self.losses.clone(),
-            targets: self.targets.clone(),
-            state: LoopState { layer_passes: 0, ..self.state.clone() },
-            waiting: Vec::new(),
-            shown_loss: self.shown_loss,
-            observer: self.observer.clone(),
-        }
-    }
-
-    /// Counts the layer passes of a branch, adopted or not, as this run's.
-    pub fn charge(&mut self, branch: &Self) {
-        self.state.layer_passes += branch.state.layer_passes;
-    }
-
-    /// Goes on as `branch` does.
-    ///
-    /// # Errors
-    ///
-    /// What is no branch of this run.
-    pub fn adopt(mut self, branch: Self) -> Result<Self> {
-        self.apollo.adopt(branch.apollo).map_err(LabError::Step)?;
-        self.waiting.extend(branch.waiting);
-        Ok(Self { optim: branch.optim, scheduler: branch.scheduler, ..self })
-    }
-}
-
-/// How many layers a model runs.
-fn depth(model: &mut impl Growable) -> u64 {
-    model.stacks().iter().map(|stack| stack.order().len() as u64).sum()
 }

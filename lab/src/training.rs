@@ -7,11 +7,10 @@ use serde::de::DeserializeOwned;
 
 use crate::config::RunConfig;
 use crate::cycle::Cycle;
-use crate::error::{LabError, Result};
+use crate::error::{LabError, Result, chain};
 use crate::folder::RunFolder;
 use crate::observer::Observer;
 use crate::options::Options;
-use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::results::SUMMARY;
 use crate::run::Run;
@@ -38,51 +37,49 @@ pub enum End {
 }
 
 /// A step of a run, which may be several optimizer steps: [`Run::step`], or one's own.
-pub type Step<T, C, P> = fn(Run<T, C, P>, &mut Progress) -> Result<Run<T, C, P>>;
+pub type Step<T, C> = fn(&mut Run<T, C>, &mut Progress) -> Result<()>;
 
 /// Whether a run, the first, is the same as another that is found in its folder.
-type SameRun<C, P> = fn(&RunConfig<C, P>, &RunConfig<C, P>) -> bool;
+type SameRun<C> = fn(&RunConfig<C>, &RunConfig<C>) -> bool;
 
 /// A task that is to be trained.
-pub struct Training<T: Task, C, P> {
+pub struct Training<T: Task, C> {
     task: T,
-    config: RunConfig<C, P>,
-    same_run: SameRun<C, P>,
-    step: Step<T, C, P>,
+    config: RunConfig<C>,
+    same_run: SameRun<C>,
+    step: Step<T, C>,
     observer: Rc<dyn Observer>,
 }
 
-impl<T, C, P> Training<T, C, P>
+impl<T, C> Training<T, C>
 where
     T: Task,
-    C: Clone + PartialEq + Serialize + DeserializeOwned,
-    P: Plan,
+    C: PartialEq + Serialize + DeserializeOwned,
 {
     /// Of `task`, as `config` says.
-    pub fn new(task: T, config: RunConfig<C, P>) -> Self {
-        Self { task, config, same_run: RunConfig::eq, step: Run::step, observer: Rc::new(()) }
+    pub fn new(task: T, config: RunConfig<C>) -> Self {
+        let step: Step<T, C> = |run, progress| run.step(progress).map(drop);
+        Self { task, config, same_run: RunConfig::eq, step, observer: Rc::new(()) }
     }
 
     /// Tells by `same_run` whether the run that a folder holds is this one, in the place of equality: for configurations
     /// with parts that may differ, such as where the data lie. This run's configuration is the first.
-    pub fn same_run(self, same_run: SameRun<C, P>) -> Self {
+    pub fn same_run(self, same_run: SameRun<C>) -> Self {
         Self { same_run, ..self }
     }
 
     /// Trains by a step of one's own.
-    pub fn step(self, step: Step<T, C, P>) -> Self {
+    pub fn step(self, step: Step<T, C>) -> Self {
         Self { step, ..self }
     }
 
-    /// Tells `observer` of the run's moments.
+    /// Shows `observer` the run's moments.
     pub fn observer(self, observer: impl Observer + 'static) -> Self {
         Self { observer: Rc::new(observer), ..self }
     }
 
     /// Trains, or goes on where the run in the folder stands. From here on the process catches Ctrl-C and SIGTERM, on
     /// Unix: the step is finished and a checkpoint written.
-    ///
-    /// Weights and dropout come from the device's own random numbers, which a process has once: train one run at a time.
     ///
     /// Weights and dropout come from the device's own random numbers, which a process has once: two runs at a time in
     /// one process disturb each other.
@@ -99,9 +96,9 @@ where
         let run = Run::new(task, config, options.device.clone(), observer)?;
         let (dir, resumed) = RunFolder::open(
             &options.folder,
-            &run.config,
+            run.config(),
             options.existing,
-            |other| same_run(&run.config, other),
+            |other| same_run(run.config(), other),
             options.retention,
             T::FILES,
         )?;
@@ -111,15 +108,15 @@ where
         };
         let Some(latest) = latest else { return Cycle::of(run, step)?.train(options, &dir) };
         for damage in &latest.stepped_over {
-            options.say(&format!("stepped over: {damage}"));
+            options.say(&format!("stepped over: {}", chain(damage)));
         }
         let saved = latest.set.state("config").map_err(LabError::NoneGood)?;
-        if !same_run(&run.config, &saved) {
+        if !same_run(run.config(), &saved) {
             return Err(LabError::OtherSet { set: latest.set.path().to_owned() });
         }
         let run = run.restore(&latest.set).map_err(LabError::Restore)?;
         let step_count = run.apollo.step_count();
-        if step_count == run.config.steps && dir.file(SUMMARY).exists() {
+        if run.left() == 0 && dir.file(SUMMARY).exists() {
             options.say(&format!("the run in {} is finished", options.folder.display()));
             return Ok(End::Finished);
         }

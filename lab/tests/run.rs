@@ -8,13 +8,15 @@ use std::sync::{Mutex, MutexGuard};
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
-use burn_apollo::GrowthReport;
+use burn_apollo::expand::Stacking;
+use burn_apollo::growable;
 use burn_apollo::schedule::Schedule;
-use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
+use burn_apollo::stack::LayerStack;
+use burn_apollo::{GrowthReport, GrowthRequest, InferenceDepth, Plan};
 use burn_apollo_lab::results::{Row, ValidationRow};
 use burn_apollo_lab::{
-    End, Existing, LabError, Observer, OnNotFinite, Options, Result, RollBack, RunConfig, Score,
-    Task, Training,
+    End, Existing, LabError, Observer, OnNotFinite, Options, Progress, Result, RollBack, Run,
+    RunConfig, Score, Task, Training,
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,11 +25,7 @@ struct Net {
     blocks: LayerStack<Linear>,
 }
 
-impl Growable for Net {
-    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
-        vec![&mut self.blocks]
-    }
-}
+growable!(Net { blocks });
 
 /// Four layers learn to double; some batches hold bad numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,7 +39,7 @@ fn alone() -> MutexGuard<'static, ()> {
     DEVICE.lock().unwrap_or_else(|e| e.into_inner())
 }
 
-type Config = RunConfig<Doubling, Schedule>;
+type Config = RunConfig<Doubling>;
 
 impl Task for Doubling {
     type Model = Net;
@@ -76,8 +74,13 @@ impl Task for Doubling {
 
 /// Two layers in the first half of eight steps, of two micro-batches each.
 fn config(bad: &[u64]) -> Config {
-    let plan = Schedule::one_hop(&[2], &[4], 0.5);
-    RunConfig { accumulate: 2, ..RunConfig::new(Doubling { bad: bad.to_vec() }, 8, plan) }
+    let plan = Plan::new(8).with_seed(42).with_schedule(Schedule::one_hop(&[2], &[4], 0.5));
+    RunConfig { accumulate: 2, ..RunConfig::new(Doubling { bad: bad.to_vec() }, plan) }
+}
+
+fn with_plan(plan: impl FnOnce(Plan) -> Plan) -> Config {
+    let config = config(&[]);
+    RunConfig { plan: plan(config.plan.clone()), ..config }
 }
 
 fn options(folder: &Path) -> Options {
@@ -87,21 +90,21 @@ fn options(folder: &Path) -> Options {
     options
 }
 
-fn training(config: Config) -> Training<Doubling, Doubling, Schedule> {
+fn training(config: Config) -> Training<Doubling, Doubling> {
     Training::new(config.task.clone(), config)
 }
 
 /// A run's moments as words.
 #[derive(Clone, Default)]
-struct Heard(Rc<RefCell<Vec<String>>>);
+struct Seen(Rc<RefCell<Vec<String>>>);
 
-impl Heard {
+impl Seen {
     fn add(&self, moment: String) {
         self.0.borrow_mut().push(moment);
     }
 }
 
-impl Observer for Heard {
+impl Observer for Seen {
     fn micro_batch(&self, number: u64) {
         self.add(format!("micro-batch {number}"));
     }
@@ -129,26 +132,26 @@ impl Observer for Heard {
 }
 
 #[test]
-fn an_observer_hears_the_moments_in_their_order() {
+fn an_observer_sees_the_moments_in_their_order() {
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
-    let heard = Heard::default();
-    let end = training(config(&[])).observer(heard.clone()).run(&options(dir.path())).unwrap();
+    let seen = Seen::default();
+    let end = training(config(&[])).observer(seen.clone()).run(&options(dir.path())).unwrap();
     assert_eq!(end, End::Finished);
-    let heard = heard.0.take();
-    let first: Vec<&str> = heard.iter().map(String::as_str).take(12).collect();
+    let seen = seen.0.take();
+    let first: Vec<&str> = seen.iter().map(String::as_str).take(12).collect();
     let batches = ["micro-batch 0", "micro-batch 1", "micro-batch 2"];
     assert_eq!(first[..3], batches);
     assert_eq!(
         first[6..],
         ["loss 0", "loss 1", "loss 2", "validation 3 at 2", "validation 3 at 4", "checkpoint 3"]
     );
-    let place = |moment: &str| heard.iter().position(|m| m == moment).expect(moment);
+    let place = |moment: &str| seen.iter().position(|m| m == moment).expect(moment);
     assert!(
         place("micro-batch 7") < place("growth 4") && place("growth 4") < place("micro-batch 8")
     );
-    assert_eq!(heard.iter().filter(|m| m.starts_with("loss")).count(), 8);
-    assert_eq!(heard.last().unwrap(), "checkpoint 8");
+    assert_eq!(seen.iter().filter(|m| m.starts_with("loss")).count(), 8);
+    assert_eq!(seen.last().unwrap(), "checkpoint 8");
 }
 
 #[test]
@@ -184,10 +187,11 @@ fn what_was_given_and_what_failed_are_told_apart() {
         training(config).run(&options)
     };
     for (wrong, words) in [
-        (RunConfig { steps: 0, ..config(&[]) }, "`steps` is 0, must be at least 1"),
+        (with_plan(|plan| Plan { steps: 0, ..plan }), "`steps`: a run needs at least one"),
+        (RunConfig { batch: 0, ..config(&[]) }, "`batch` is 0, must be at least 1"),
         (RunConfig { lr: f64::NAN, ..config(&[]) }, "`lr` is NaN, must be above 0 and at most 1"),
         (
-            RunConfig { plan: Schedule::one_hop(&[2], &[9], 0.5), ..config(&[]) },
+            with_plan(|plan| plan.with_schedule(Schedule::one_hop(&[2], &[9], 0.5))),
             "`stages[1].layers`",
         ),
     ] {
@@ -197,7 +201,7 @@ fn what_was_given_and_what_failed_are_told_apart() {
     run(config(&[]), Existing::Refuse).unwrap();
     let error = run(config(&[]), Existing::Refuse).unwrap_err();
     assert!(matches!(error, LabError::HoldsRun { .. }) && error.is_usage(), "{error}");
-    let other = RunConfig { seed: 7, ..config(&[]) };
+    let other = with_plan(|plan| plan.with_seed(7));
     let error = run(other, Existing::Resume).unwrap_err();
     assert!(matches!(error, LabError::OtherRun { .. }) && error.is_usage(), "{error}");
 
@@ -213,11 +217,53 @@ fn what_was_given_and_what_failed_are_told_apart() {
 fn a_run_rolls_back_and_goes_on_with_other_data() {
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
-    let heard = Heard::default();
+    let seen = Seen::default();
     let config = RunConfig { not_finite: OnNotFinite::RollBack, ..config(&[9]) };
-    training(config).observer(heard.clone()).run(&options(dir.path())).unwrap();
-    let heard = heard.0.take();
-    let back = heard.iter().position(|moment| moment == "roll back 3").unwrap();
+    training(config).observer(seen.clone()).run(&options(dir.path())).unwrap();
+    let seen = seen.0.take();
+    let back = seen.iter().position(|moment| moment == "roll back 3").unwrap();
     // Steps 3 and 4 took micro-batches 6 to 9.
-    assert_eq!(heard[back + 1], "micro-batch 10");
+    assert_eq!(seen[back + 1], "micro-batch 10");
+}
+
+/// Grows by the better of two candidates, after step 3, and not as the schedule says.
+fn trying_out(run: &mut Run<Doubling, Doubling>, progress: &mut Progress) -> Result<()> {
+    if run.apollo.step_count() != 3 {
+        return run.step(progress).map(drop);
+    }
+    run.try_out(|run| {
+        let mut tried = Vec::new();
+        for growth in [GrowthRequest::next(), GrowthRequest::next().with_expander(Stacking)] {
+            let mut branch = run.branch();
+            branch.grow(&growth)?;
+            branch.step(progress)?;
+            tried.push((branch.loss(InferenceDepth::Full)?, branch));
+        }
+        let best = tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
+        Ok(best.map(|(_, branch)| branch))
+    })
+}
+
+#[test]
+fn a_run_goes_on_as_the_branch_that_it_adopts() {
+    let _alone = alone();
+    let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let training = || training(config(&[])).step(trying_out);
+    training().run(&options(whole.path())).unwrap();
+    let mut options = options(parts.path());
+    options.existing = Existing::Resume;
+    for stop in [Some(2), Some(4), Some(6), None] {
+        options.stop_after = stop;
+        training().run(&options).unwrap();
+    }
+    let read = |dir: &Path, file| std::fs::read_to_string(dir.join(file)).unwrap();
+    let steps = read(whole.path(), "steps.csv");
+    assert_eq!(steps, read(parts.path(), "steps.csv"));
+    let layers: Vec<&str> =
+        steps.lines().skip(1).map(|row| row.split(',').nth(2).unwrap()).collect();
+    assert_eq!(layers, ["2", "2", "2", "4", "4", "4", "4", "4"]);
+    // Both candidates cost layer passes: 3 steps of at least 2 layers, 2 of 4 at step 3, 4 of 4, twice each.
+    let summary: serde_json::Value =
+        serde_json::from_str(&read(whole.path(), "summary.json")).unwrap();
+    assert!(summary["layer_passes"].as_u64().unwrap() >= 2 * (3 * 2 + 2 * 4 + 4 * 4));
 }

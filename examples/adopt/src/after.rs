@@ -5,8 +5,9 @@ use burn::prelude::*;
 use burn::train::{
     ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep,
 };
-use burn_apollo::stack::{Growable, GrowableStack, LayerStack}; // new
-use burn_apollo::{Apollo, ApolloConfig}; // new
+use burn_apollo::stack::LayerStack; // new
+use burn_apollo::train::Trainable; // new
+use burn_apollo::{Apollo, Plan, growable}; // new
 
 use super::quiet::Quiet;
 use super::spirals::{self, Points};
@@ -18,12 +19,7 @@ struct Net {
     output: Linear,
 }
 
-// new: these five lines
-impl Growable for Net {
-    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
-        vec![&mut self.blocks]
-    }
-}
+growable!(Net { blocks }); // new
 
 impl Net {
     fn new(device: &Device) -> Self {
@@ -69,12 +65,13 @@ pub fn train(device: &Device) -> f64 {
     let dir = tempfile::tempdir().expect("a folder for the logs");
     let steps = spirals::EPOCHS * spirals::BATCHES;
     let schedule = CosineAnnealingLrSchedulerConfig::new(0.01, steps).init().expect("a valid rate");
-    let model = Apollo::new(model, ApolloConfig::new(steps as u64)).expect("a valid plan"); // new
-    let learner = Learner::new(model, AdamWConfig::new().init(), schedule);
-    let result = SupervisedTraining::new(&dir, spirals::train(), spirals::valid())
+    let training = SupervisedTraining::new(&dir, spirals::train(), spirals::valid())
         .num_epochs(spirals::EPOCHS)
-        .renderer(Box::new(Quiet))
-        .launch(learner);
-    let model = result.model.into_inner().expect("all layers are there"); // new
+        .renderer(Box::new(Quiet));
+    let model = Apollo::new(model, Plan::new(steps as u64)).expect("a valid plan"); // new
+    let model = Trainable::new(model, training.interrupter()); // new
+    let learner = Learner::new(model, AdamWConfig::new().init(), schedule);
+    let result = training.launch(learner);
+    let model = result.model.into_apollo().and_then(Apollo::into_inner).expect("a full model"); // new
     spirals::accuracy(device, |x| model.forward(x))
 }

@@ -60,11 +60,11 @@ pub fn train(device: &Device) -> f64 {
     let dir = tempfile::tempdir().expect("a folder for the logs");
     let steps = spirals::EPOCHS * spirals::BATCHES;
     let schedule = CosineAnnealingLrSchedulerConfig::new(0.01, steps).init().expect("a valid rate");
-    let learner = Learner::new(model, AdamWConfig::new().init(), schedule);
-    let result = SupervisedTraining::new(&dir, spirals::train(), spirals::valid())
+    let training = SupervisedTraining::new(&dir, spirals::train(), spirals::valid())
         .num_epochs(spirals::EPOCHS)
-        .renderer(Box::new(Quiet))
-        .launch(learner);
+        .renderer(Box::new(Quiet));
+    let learner = Learner::new(model, AdamWConfig::new().init(), schedule);
+    let result = training.launch(learner);
     let model = result.model;
     spirals::accuracy(device, |x| model.forward(x))
 }

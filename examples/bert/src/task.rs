@@ -1,7 +1,6 @@
 use std::path::Path;
 
 use apollo_examples::models::bert::{Bert, BertConfig};
-use apollo_examples::options::plan::PlanConfig;
 use apollo_examples::options::run::RunOptions;
 use apollo_examples::options::text::{Sizes, TextConfig};
 use apollo_examples::text::corpus::windows::Window;
@@ -15,7 +14,7 @@ use crate::masking::{Masks, NO_LABEL};
 
 /// Masked tokens of a text from the tokens around them.
 pub struct MaskedTokens {
-    config: RunConfig<TextConfig, PlanConfig>,
+    config: RunConfig<TextConfig>,
     text: Corpus,
     masks: Masks,
 }
@@ -32,7 +31,7 @@ const WINDOWS: usize = 1024;
 const VALIDATION_SEED: u64 = 0;
 
 impl MaskedTokens {
-    pub fn new(config: &RunConfig<TextConfig, PlanConfig>, text: Corpus) -> Self {
+    pub fn new(config: &RunConfig<TextConfig>, text: Corpus) -> Self {
         let masks = Masks::of(text.vocabulary());
         Self { config: config.clone(), text, masks }
     }
@@ -91,7 +90,7 @@ fn shape(task: &TextConfig, masks: Masks) -> BertConfig {
 /// Writes the finished model of a run in Hugging Face's layout.
 pub fn export(run: &RunOptions, dir: &Path) -> Result<(), Failure> {
     let device = device::by_name(&run.device)?;
-    let config: RunConfig<TextConfig, PlanConfig> = read_config(&run.out)?;
+    let config: RunConfig<TextConfig> = read_config(&run.out)?;
     let vocabulary = config.task.tokens(&run.out)?;
     let shape = shape(&config.task, Masks::of(&vocabulary));
     let model = finished(shape.init(&device), &run.out)?;
@@ -117,9 +116,9 @@ impl Task for MaskedTokens {
     }
 
     fn batch(&self, number: u64, device: &Device) -> Result<Batch> {
-        let RunConfig { seed, batch, ref task, .. } = self.config;
-        let windows = self.text.training(seed, number, batch, task.seq)?;
-        Ok(self.masked(&windows, |ids| self.masks.apply(ids, seed, number), device))
+        let RunConfig { batch, ref task, ref plan, .. } = self.config;
+        let windows = self.text.training(plan.seed, number, batch, task.seq)?;
+        Ok(self.masked(&windows, |ids| self.masks.apply(ids, plan.seed, number), device))
     }
 
     fn unit(&self) -> String {

@@ -1,9 +1,11 @@
 //! A few lines of arithmetic: the run doubles its layers at the steps s, 2s, 4s, …
 
-use burn_apollo::schedule::{Decision, GrowthPolicy, Observation, Schedule, Stage, Until};
+use burn_apollo::policy::{Decision, GrowthPolicy, Observation};
+use burn_apollo::schedule::{Schedule, Stage, Until};
+use serde::Serialize;
 
 /// The stage is a function of the step. It has no state to resume, and all devices agree on it without talking.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Doubling {
     first: u64,
 }

@@ -1,11 +1,11 @@
 //! Share, then unshare (SWE, Yang et al. 2021, arXiv 2110.03848): all layers are one at first, run at full depth, and
 //! part for good when the gradients of neighbours no longer point the same way.
 
-use std::cell::Cell;
-
 use burn::tensor::Tensor;
-use burn_apollo::schedule::{Decision, GrowthPolicy, Observation, ScheduleError};
+use burn_apollo::policy::{Decision, GrowthPolicy, Observation, PolicyError};
+use burn_apollo::stack::Untied;
 use burn_apollo_lab::{Progress, Result, Task};
+use serde::Serialize;
 
 use crate::plan::Run;
 
@@ -21,15 +21,16 @@ const EVERY: u64 = 4;
 ///
 /// The paper waits for most neighbours. In this small model only the first part in the time of a run: the cosine of
 /// the others stays above 0.85.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Decorrelate {
+    // Not a parameter: it changes while the policy decides.
+    #[serde(skip)]
     parted: u32,
 }
 
 impl GrowthPolicy for Decorrelate {
     fn decide(&mut self, now: &Observation<'_>) -> Decision {
-        let alike = now.measured.iter().filter(|m| m.name == ALIKE);
-        if let Some(lowest) = alike.map(|m| m.value).reduce(f64::min) {
+        if let Some(lowest) = now.named(ALIKE).map(|m| m.value).reduce(f64::min) {
             self.parted = if lowest < THRESHOLD { self.parted + 1 } else { 0 };
         }
         match self.parted >= PATIENCE || now.step >= now.stage_end {
@@ -43,10 +44,10 @@ impl GrowthPolicy for Decorrelate {
         vec![f64::from(self.parted)]
     }
 
-    fn restore(&mut self, state: &[f64]) -> Result<(), ScheduleError> {
+    fn restore(&mut self, state: &[f64]) -> Result<(), PolicyError> {
         let [parted] = *state else {
             let (policy, expected, found) = ("Decorrelate", 1, state.len());
-            return Err(ScheduleError::PolicyState { policy, expected, found });
+            return Err(PolicyError::State { policy, expected, found });
         };
         self.parted = parted as u32;
         Ok(())
@@ -54,28 +55,28 @@ impl GrowthPolicy for Decorrelate {
 }
 
 /// A training step that, now and then, takes the gradient of every use of the layer apart before it adds them up.
-pub fn step<T: Task>(run: Run<T>, progress: &mut Progress) -> Result<Run<T>> {
+pub fn step<T: Task>(run: &mut Run<T>, progress: &mut Progress) -> Result<()> {
     if run.apollo.stage() > 0 || !run.apollo.step_count().is_multiple_of(EVERY) {
-        return run.step(progress);
+        return run.step(progress).map(drop);
     }
-    let lowest = Cell::new(1.0_f64);
-    let run = run.step_with(progress, |run, _, batch| {
-        let untied = run.apollo.untied();
-        let (loss, grads) = run.backward(&untied, batch);
+    let mut lowest = 1.0_f64;
+    run.step_with(progress, |step, model, batch| {
+        let untied = Untied::new(model);
+        let (loss, grads) = step.backward(untied.model(), batch);
         for stack in untied.gradients(&grads) {
             for neighbours in stack.windows(2) {
                 let cosine = cosine(&neighbours[0], &neighbours[1])?;
-                run.losses.measure(ALIKE, cosine);
-                lowest.set(lowest.get().min(cosine));
+                step.record(ALIKE, cosine);
+                lowest = lowest.min(cosine);
             }
         }
         Ok((loss, untied.tie(grads)))
     })?;
-    if lowest.get() < THRESHOLD {
+    if lowest < THRESHOLD {
         let step = run.apollo.step_count();
-        progress.line(&format!("step {step}: cosine of neighbours {:.2}", lowest.get()));
+        progress.line(&format!("step {step}: cosine of neighbours {lowest:.2}"));
     }
-    Ok(run)
+    Ok(())
 }
 
 fn cosine(a: &Tensor<1>, b: &Tensor<1>) -> Result<f64> {

@@ -23,12 +23,13 @@ mod try_out;
 use apollo_examples::options::run::RunOptions;
 use apollo_examples::options::text::TextConfig;
 use apollo_examples::text::next_token::NextToken;
-use apollo_examples::{Failure, conclude, refuse_run, run_error, train};
+use apollo_examples::{Failure, conclude, refuse_run, run_error, train, usage};
+use burn_apollo::cost::{ModelCost, PlanCost};
 use burn_apollo_lab::results::SUMMARY;
-use burn_apollo_lab::{End, Plan, RunFolder, Signals, Task, Training, folder};
+use burn_apollo_lab::{End, RunFolder, Signals, Task, Training, folder};
 
 pub use options::{DEFAULTS, Options};
-use plan::{Policy, PolicyPlan};
+use plan::Policy;
 use results::{Entry, Outcome};
 
 /// Trains by every policy that the options ask for, and by the fixed schedule at the same cost, what `task` makes of the
@@ -41,7 +42,7 @@ pub fn compare<T: Task>(options: &Options, task: impl Fn(NextToken) -> T) -> Res
         let run = folder_of(policy, false);
         let Some(found) = train_by(policy, &run, steps, options, &task)? else { return Ok(()) };
         // The paper's plan for as many steps as cost the same layer passes.
-        let cost = mean_passes(options.text.layers as usize)? * f64::from(options.run.accumulate);
+        let cost = mean_passes(options)? * f64::from(options.run.accumulate);
         let steps = ((found.layer_passes as f64 / cost).round() as u64).max(4);
         let run = folder_of(policy, true);
         let fixed = train_by(Policy::Fixed, &run, steps, options, &task)?;
@@ -88,7 +89,7 @@ fn train_by<T: Task>(
     }
     println!("{folder}, {steps} steps");
     let run = RunOptions { out: options.run.out.join(folder), steps, ..options.run.clone() };
-    let plan = PolicyPlan { policy, layers: options.text.layers as usize };
+    let plan = policy.plan(run.plan()?, options.text.layers as usize)?;
     let (config, text) = options.text.config(&run, plan)?;
     let task = task(NextToken::new(&config, text, options.sampling()));
     let training = Training::new(task, config).same_run(TextConfig::same_run).step(policy.step());
@@ -99,13 +100,12 @@ fn train_by<T: Task>(
 }
 
 /// Layer passes of a step of the fixed schedule, on average.
-fn mean_passes(layers: usize) -> Result<f64, Failure> {
+fn mean_passes(options: &Options) -> Result<f64, Failure> {
     const STEPS: u64 = 1000;
-    let plan = PolicyPlan { policy: Policy::Fixed, layers };
-    let mut begin = 0;
-    let passes = plan.expected_depths(STEPS, &[layers])?.into_iter().map(|(end, depth)| {
-        let steps = end - std::mem::replace(&mut begin, end);
-        steps as f64 * depth
-    });
-    Ok(passes.sum::<f64>() / STEPS as f64)
+    let run = RunOptions { steps: STEPS, ..options.run.clone() };
+    let layers = options.text.layers as usize;
+    let (plan, one_pass) =
+        (Policy::Fixed.plan(run.plan()?, layers)?, ModelCost::of_layer(1.0, 0.0));
+    let cost = PlanCost::of(&plan, &[layers], &one_pass, 1).map_err(usage)?;
+    Ok(cost.operations / one_pass.training(&[1]) / STEPS as f64)
 }

@@ -1,22 +1,22 @@
 //! The policies as plans of the lab's training loop.
 
 use apollo_examples::options::text::TextConfig;
-use burn_apollo::ApolloConfig;
-use burn_apollo::depth::{ConstantHigh, DepthSampler, Lvps};
-use burn_apollo::schedule::{LossFeed, Schedule};
-use burn_apollo_lab::{LabError, Plan, Result, Step, Task};
+use apollo_examples::{Failure, usage};
+use burn_apollo::Plan;
+use burn_apollo::depth::ConstantHigh;
+use burn_apollo::policy::Policy as PlanPolicy;
+use burn_apollo::schedule::Schedule;
+use burn_apollo_lab::{Step, Task};
 use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
 
 use crate::arithmetic::{self, Doubling};
 use crate::decorrelate::{self, Decorrelate};
 use crate::try_out::{self, ByHand};
 
 /// A run of this example.
-pub type Run<T> = burn_apollo_lab::Run<T, TextConfig, PolicyPlan>;
+pub type Run<T> = burn_apollo_lab::Run<T, TextConfig>;
 
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
     Decorrelate,
     TryOut,
@@ -37,53 +37,38 @@ impl Policy {
     }
 
     /// What the training loop does in a step.
-    pub fn step<T: Task>(self) -> Step<T, TextConfig, PolicyPlan> {
+    pub fn step<T: Task>(self) -> Step<T, TextConfig> {
         match self {
             Self::Decorrelate => decorrelate::step,
             Self::TryOut => try_out::step,
-            Self::Arithmetic | Self::Fixed => Run::step,
-        }
-    }
-}
-
-/// A policy for a model of so many layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PolicyPlan {
-    pub policy: Policy,
-    pub layers: usize,
-}
-
-impl Plan for PolicyPlan {
-    fn schedule(&self, steps: u64) -> Schedule {
-        match self.policy {
-            Policy::Decorrelate => Schedule::one_hop(&[1], &[self.layers], 0.5),
-            Policy::Arithmetic => arithmetic::schedule(self.layers, steps),
-            Policy::TryOut | Policy::Fixed => Schedule::paper(&[self.layers]),
+            Self::Arithmetic | Self::Fixed => |run, progress| run.step(progress).map(drop),
         }
     }
 
-    fn sampler(&self) -> Box<dyn DepthSampler> {
-        match self.policy {
-            Policy::Decorrelate => Box::new(ConstantHigh),
-            _ => Box::new(Lvps::default()),
+    /// The plan of a model of so many layers; `plan` has the steps, the seed and what the learning rate does.
+    pub fn plan(self, plan: Plan, layers: usize) -> Result<Plan, Failure> {
+        if layers < 2 {
+            return Err(usage(format!("--layers {layers}: growth needs at least 2")));
         }
-    }
-
-    fn apollo(&self, steps: u64, seed: u64, losses: LossFeed) -> Result<ApolloConfig> {
-        if self.layers < 2 {
-            let message = format!("--layers {}: growth needs at least 2", self.layers);
-            return Err(LabError::usage(message));
-        }
-        let config = ApolloConfig::new(steps)
-            .with_schedule(self.schedule(steps))
-            .with_sampler(self.sampler())
-            .with_losses(losses)
-            .with_seed(seed);
-        Ok(match self.policy {
-            Policy::Decorrelate => config.with_policy(Decorrelate::default()),
-            Policy::TryOut => config.with_policy(ByHand),
-            Policy::Arithmetic => config.with_policy(Doubling::of(self.layers, steps)),
-            Policy::Fixed => config,
+        let (paper, steps) = (Schedule::paper(&[layers]), plan.steps);
+        Ok(match self {
+            Self::Decorrelate => plan
+                .with_schedule(Schedule::one_hop(&[1], &[layers], 0.5))
+                .with_sampler(ConstantHigh)
+                .with_policy(own("decorrelate", Decorrelate::default())?),
+            Self::TryOut => plan.with_schedule(paper).with_policy(own("by_hand", ByHand)?),
+            Self::Arithmetic => plan
+                .with_schedule(arithmetic::schedule(layers, steps))
+                .with_policy(own("doubling", Doubling::of(layers, steps))?),
+            Self::Fixed => plan.with_schedule(paper),
         })
     }
+}
+
+/// A policy of this example, by name.
+fn own(
+    name: &str,
+    policy: impl burn_apollo::policy::GrowthPolicy + Clone + serde::Serialize + 'static,
+) -> Result<PlanPolicy, Failure> {
+    PlanPolicy::custom(name, policy).map_err(usage)
 }

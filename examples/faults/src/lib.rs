@@ -1,8 +1,8 @@
-//! Faults that the tests ask for by the environment variable `BURN_APOLLO_FAULT`, in tasks and plans of the examples.
+//! Faults that the tests ask for by the environment variable `BURN_APOLLO_FAULT`, in tasks and runs of the examples.
 
 mod fault;
-mod plan;
+mod moments;
 mod task;
 
-pub use plan::FaultyPlan;
+pub use moments::Pauses;
 pub use task::FaultyTask;

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use apollo_examples::options::plan::PlanConfig;
 use apollo_examples::options::text::TextConfig;
 use apollo_examples::text::generate;
 use apollo_examples::text::next_token::model;
@@ -15,7 +14,7 @@ use crate::options::Options;
 /// Continues `prompt`.
 pub fn from_run(options: &Options, prompt: &str) -> Result<(), Failure> {
     let (out, device) = (&options.run.out, device::by_name(&options.run.device)?);
-    let config: RunConfig<TextConfig, PlanConfig> = read_config(out)?;
+    let config: RunConfig<TextConfig> = read_config(out)?;
     let vocabulary = config.task.tokens(out)?;
     let model = finished(model(&config.task).init(&device), out)?;
     let prompt = if prompt.is_empty() { "\n" } else { prompt };
@@ -30,7 +29,7 @@ pub fn from_run(options: &Options, prompt: &str) -> Result<(), Failure> {
 /// Writes the finished model in Hugging Face's layout.
 pub fn export(options: &Options, dir: &Path) -> Result<(), Failure> {
     let (out, device) = (&options.run.out, device::by_name(&options.run.device)?);
-    let config: RunConfig<TextConfig, PlanConfig> = read_config(out)?;
+    let config: RunConfig<TextConfig> = read_config(out)?;
     let shape = model(&config.task);
     let model = finished(shape.init(&device), out)?;
     hf::export_gpt2(&shape, &model, dir)?;

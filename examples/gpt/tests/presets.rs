@@ -56,14 +56,19 @@ fn a_preset_sets_what_was_not_given() {
     let dir = tempfile::tempdir().unwrap();
     ok(&GPT.tiny(dir.path(), &["--preset", "gpt2-medium"]));
     let config = config(dir.path());
-    let given = json!({"layers": 4, "width": 16, "heads": 2, "seq": 8, "steps": 30, "batch": 2, "accumulate": 2});
+    let given =
+        json!({"layers": 4, "width": 16, "heads": 2, "seq": 8, "batch": 2, "accumulate": 2});
     let set = json!({"dropout": 0.1, "init_std": 0.02, "lr": 1e-4, "order": "epochs"});
     for (field, value) in given.as_object().unwrap().iter().chain(set.as_object().unwrap()) {
         assert_eq!(&config[field], value, "{field}");
     }
-    let optimizer = json!({"weight_decay": 0.01, "beta2": 0.999, "epsilon": 1e-8, "min_lr": 0.0});
+    let optimizer = json!({"weight_decay": 0.01, "beta2": 0.999, "epsilon": 1e-8});
     assert_eq!(config["optimizer"], optimizer);
-    assert_eq!(config["plan"]["draw_per"], "micro_batch");
+    assert_eq!(
+        (&config["plan"]["steps"], &config["plan"]["draw_per"]),
+        (&json!(30), &json!("micro_batch"))
+    );
+    assert_eq!(config["plan"]["lr"], json!({"cosine": {"warm_up": 0.025, "end": 0.0}}));
     // The cosine from 1e-4 is nearly at its end, zero; a tenth would be 1e-5.
     let (_, rows) = table(dir.path(), "steps.csv");
     assert!(rows[29][4] < 1e-6, "{}", rows[29][4]);
@@ -101,7 +106,7 @@ fn epochs_decide_the_steps() {
     let args: Vec<&str> = small.split(' ').chain(files).chain(["--epochs", "2"]).collect();
     ok(&GPT.run(&args));
     // Twice 249 windows of 95 % of 2100 bytes, 125 batches each, three in a step.
-    assert_eq!(config(&out)["steps"], 84);
+    assert_eq!(config(&out)["plan"]["steps"], 84);
     ok(&GPT.run(&[&args[..], &["--resume"]].concat()));
 }
 

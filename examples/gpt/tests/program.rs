@@ -217,3 +217,95 @@ fn help_tells_every_option() {
         assert!(shown.contains(option), "{option}");
     }
 }
+
+/// A plan from a file is the run's, whole; its schedule is checked, and options beside it are refused.
+#[test]
+fn a_plan_comes_from_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let plan = file(
+        "plan.toml",
+        "steps = 20\nseed = 5\nsampler = \"constant_low\"\nexpander = \"stacking\"\n\
+         lr = { warmup_stable_decay = { warm_up = 0.1, decay = 0.5 } }\n\
+         [[schedule.stages]]\nlayers = 2\nuntil = { step = 7 }\n[[schedule.stages]]\nlayers = 4\n",
+    );
+    let small = "--layers 4 --width 16 --heads 2 --seq 8 --batch 2 --lr 0.01";
+    let run = |out: &str, more: &[&str]| {
+        let out = dir.path().join(out);
+        let args: Vec<&str> = small.split(' ').chain(["--out", out.to_str().unwrap()]).collect();
+        GPT.run(&[&args[..], more].concat())
+    };
+    ok(&run("run", &["--plan", &plan]));
+    let (_, rows) = table(&dir.path().join("run"), "steps.csv");
+    let layers: Vec<f64> = rows.iter().map(|row| row[2]).collect();
+    assert_eq!(layers, [[2.0; 7].as_slice(), &[4.0; 13]].concat());
+    // Two steps of warm-up, eight at the peak, ten down to nothing.
+    assert_eq!(rows[2..10].iter().map(|row| row[4]).collect::<Vec<_>>(), [0.01; 8]);
+    assert!(rows[19][4] < 0.0011 && rows[1][4] < 0.01, "{rows:?}");
+    ok(&run("run", &["--plan", &plan, "--resume"]));
+
+    let custom = file("custom.toml", "steps = 20\npolicy = { custom = { name = \"mine\" } }\n");
+    let wrong = file("wrong.toml", "steps = 20\nsampler = \"dice\"\n");
+    for (more, words) in [
+        (&["--plan", &plan, "--steps", "9"][..], "--steps"),
+        (&["--plan", &plan, "--sampler", "uniform"], "--sampler"),
+        (&["--plan", &custom], "\"mine\""),
+        (&["--plan", &wrong], "\"dice\""),
+        (&["--plan", "/no/such/plan.toml"], "/no/such/plan.toml"),
+    ] {
+        let line = refused(&run("refused", more));
+        assert!(line.contains(words), "{more:?}: {line}");
+    }
+}
+
+/// The learning rate has a shape, and its end is an option of every shape.
+#[test]
+fn the_learning_rate_takes_every_shape() {
+    let dir = tempfile::tempdir().unwrap();
+    let rates = |name: &str, more: &[&str]| -> Vec<f64> {
+        let out = dir.path().join(name);
+        ok(&GPT.tiny(&out, more));
+        table(&out, "steps.csv").1.into_iter().map(|row| row[4]).collect()
+    };
+    let constant = rates("constant", &["--lr-shape", "constant"]);
+    assert!(constant.iter().all(|rate| *rate == constant[0]));
+    let shape = ["--lr-shape", "warmup-stable-decay", "--warm-up", "0.1", "--decay", "0.5"];
+    let decay = rates("decay", &shape);
+    assert!(decay[3..15].iter().all(|rate| *rate == constant[0]), "{decay:?}");
+    assert!(decay[29] < 0.1 * constant[0] && decay[0] < 0.1 * constant[0]);
+    let cosine = rates("cosine", &[]);
+    assert!(cosine[29] > 0.1 * constant[0] && cosine[29] < 0.12 * constant[0], "{cosine:?}");
+    let line = refused(&GPT.tiny(&dir.path().join("wrong"), &["--min-lr", "1"]));
+    assert!(line.contains("--min-lr"), "{line}");
+    let line = refused(&GPT.tiny(
+        &dir.path().join("wrong"),
+        &["--lr-shape", "warmup-stable-decay", "--warm-up", "0.9", "--decay", "0.9"],
+    ));
+    assert!(line.contains("decay"), "{line}");
+}
+
+/// Muon's state and AdamW's go through growths and stops, gradients shortened or not.
+#[test]
+fn every_optimizer_resumes_exactly() {
+    GPT.resumes_exactly(&["--optimizer", "muon", "--clip", "0.5"]);
+    GPT.resumes_exactly(&["--clip", "0.1"]);
+    let dir = tempfile::tempdir().unwrap();
+    let losses = |name: &str, more: &[&str]| -> Vec<f64> {
+        let out = dir.path().join(name);
+        ok(&GPT.tiny(&out, more));
+        table(&out, "steps.csv").1.into_iter().map(|row| row[5]).collect()
+    };
+    let adamw = losses("adamw", &[]);
+    // A bound that no gradient reaches changes nothing; a low one and another optimizer do, from the second step on.
+    let high = losses("high", &["--clip", "1e6"]);
+    assert!(adamw.iter().zip(&high).all(|(a, b)| (a - b).abs() < 1e-5), "{adamw:?} {high:?}");
+    let muon = losses("muon", &["--optimizer", "muon"]);
+    assert_eq!(muon[0], adamw[0]);
+    assert_ne!(muon[2], adamw[2]);
+    let line = refused(&GPT.tiny(&dir.path().join("wrong"), &["--clip", "0"]));
+    assert!(line.contains("--clip"), "{line}");
+}

@@ -6,7 +6,8 @@ use apollo_examples::models::transformer::{Attention, EncoderBlock, Mlp, Shape};
 use burn::module::Module;
 use burn::nn::{Dropout, Embedding, LayerNorm, Linear};
 use burn::tensor::{Bool, Device, Int, Tensor};
-use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
+use burn_apollo::growable;
+use burn_apollo::stack::LayerStack;
 
 use crate::data::{Source, VOCABULARY};
 
@@ -44,11 +45,7 @@ pub struct DecoderBlock {
     mlp: Mlp,
 }
 
-impl Growable for Seq2Seq {
-    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
-        vec![&mut self.encoder, &mut self.decoder]
-    }
-}
+growable!(Seq2Seq { encoder, decoder });
 
 impl Seq2SeqConfig {
     pub fn init(self, device: &Device) -> Seq2Seq {

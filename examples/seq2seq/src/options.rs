@@ -1,6 +1,6 @@
 use apollo_examples::Failure;
 use apollo_examples::models::transformer::Shape;
-use apollo_examples::options::plan::{PlanConfig, PlanOptions, probability};
+use apollo_examples::options::plan::{PlanOptions, probability};
 use apollo_examples::options::run::RunOptions;
 use burn_apollo_lab::RunConfig;
 use clap::Parser;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::Seq2SeqConfig;
 
 /// The configuration of a run.
-pub type Config = RunConfig<SortingConfig, PlanConfig>;
+pub type Config = RunConfig<SortingConfig>;
 
 /// Trains an encoder and a decoder by progressive depth to sort letters, then sorts some that they have not seen.
 #[derive(Parser, Debug)]
@@ -74,6 +74,6 @@ impl Options {
             dropout: self.dropout,
         };
         let targets = [task.encoder_layers, task.decoder_layers];
-        self.run.config(task, self.plan.config(&targets)?)
+        Ok(self.run.config(task, self.plan.plan(&self.run, &targets)?))
     }
 }

@@ -23,7 +23,7 @@ const SHOWN: usize = 8;
 
 impl Sorting {
     pub fn new(config: &Config) -> Self {
-        let held = data::validation(config.seed, HELD, config.task.length);
+        let held = data::validation(config.plan.seed, HELD, config.task.length);
         Self { config: config.clone(), held }
     }
 
@@ -54,8 +54,8 @@ impl Task for Sorting {
     }
 
     fn batch(&self, number: u64, device: &Device) -> Result<Batch> {
-        let RunConfig { seed, batch, ref task, .. } = self.config;
-        let problems = data::training(seed, number, batch, task.length);
+        let RunConfig { batch, ref task, ref plan, .. } = self.config;
+        let problems = data::training(plan.seed, number, batch, task.length);
         Ok(Batch::new(&problems, task.length, device))
     }
 

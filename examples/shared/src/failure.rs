@@ -45,12 +45,14 @@ impl From<LabError> for Failure {
             LabError::OtherSet { set } => {
                 format!("--resume: {} is of a run with other options", set.display())
             }
-            LabError::Remains { .. } => format!("--out {error}; --overwrite replaces them"),
-            LabError::NoRun { .. } | LabError::Folder { .. } | LabError::Checkpoints { .. } => {
-                format!("--out {error}")
+            LabError::Remains { .. } => {
+                format!("--out {}; --overwrite replaces them", error.chain())
             }
-            LabError::Restore(_) => format!("--resume: {error}"),
-            _ => error.to_string(),
+            LabError::NoRun { .. } | LabError::Folder { .. } | LabError::Checkpoints { .. } => {
+                format!("--out {}", error.chain())
+            }
+            LabError::Restore(_) => format!("--resume: {}", error.chain()),
+            _ => error.chain(),
         };
         match error.is_usage() {
             true => Self::Usage(message),

@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::module::Module;
 use burn_apollo_lab::folder::{self, CONFIG};
 use burn_apollo_lab::results::MODEL;
-use burn_apollo_lab::{End, Existing, Plan, Task, Training};
+use burn_apollo_lab::{End, Existing, Task, Training};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -13,11 +13,10 @@ use crate::options::run::RunOptions;
 use crate::{Failure, usage};
 
 /// Trains, or goes on where the run in the output folder stands.
-pub fn train<T, C, P>(training: Training<T, C, P>, options: &RunOptions) -> Result<End, Failure>
+pub fn train<T, C>(training: Training<T, C>, options: &RunOptions) -> Result<End, Failure>
 where
     T: Task,
-    C: Clone + PartialEq + Serialize + DeserializeOwned,
-    P: Plan,
+    C: PartialEq + Serialize + DeserializeOwned,
 {
     refuse_run(&options.out, options.existing())?;
     Ok(training.run(&options.lab()?)?)

@@ -1,6 +1,7 @@
 //! Files in Hugging Face's layout, from anywhere: bytes of every kind end in a model or an error.
 
 use std::fs;
+use std::path::Path;
 
 use apollo_examples::hf;
 use apollo_examples::models::gpt::GptConfig;
@@ -83,9 +84,22 @@ fn sample() -> Vec<u8> {
     fs::read(dir.path().join("model.safetensors")).expect("it was written")
 }
 
+/// An input that gets all the way through.
+fn seed() -> Vec<u8> {
+    [&[0][..], &sample()].concat()
+}
+
+#[test]
+#[ignore = "writes what the fuzzer begins with into fuzz/corpus"]
+fn write_the_corpus() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/safetensors");
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("seed-0"), seed()).unwrap();
+}
+
 #[test]
 fn safetensors() {
-    run(1500, vec![[&[0][..], &sample()].concat()], import);
+    run(1500, vec![seed()], import);
     let config = [&[1][..], CONFIG.as_bytes()].concat();
     for cut in 0..config.len() {
         assert!(!import(&config[..cut]), "there are no weights");

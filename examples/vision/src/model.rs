@@ -7,7 +7,8 @@ use apollo_examples::models::transformer::{EncoderBlock, Shape};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, LayerNorm, Linear};
 use burn::tensor::{Device, Tensor};
-use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
+use burn_apollo::growable;
+use burn_apollo::stack::LayerStack;
 
 use crate::data::{CLASSES, SIDE};
 
@@ -31,11 +32,7 @@ pub struct Vit {
     patch: usize,
 }
 
-impl Growable for Vit {
-    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
-        vec![&mut self.blocks]
-    }
-}
+growable!(Vit { blocks });
 
 impl VitConfig {
     pub fn init(self, device: &Device) -> Vit {

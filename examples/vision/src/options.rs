@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use apollo_examples::models::transformer::Shape;
-use apollo_examples::options::plan::{PlanConfig, PlanOptions, probability};
+use apollo_examples::options::plan::{PlanOptions, probability};
 use apollo_examples::options::run::RunOptions;
 use apollo_examples::{Failure, usage};
 use burn_apollo_lab::RunConfig;
@@ -12,7 +12,7 @@ use crate::data::{Images, SIDE};
 use crate::model::VitConfig;
 
 /// The configuration of a run.
-pub type Config = RunConfig<DigitsConfig, PlanConfig>;
+pub type Config = RunConfig<DigitsConfig>;
 
 /// Trains a vision transformer by progressive depth, then shows digits and what it takes them for.
 #[derive(Parser, Debug)]
@@ -91,6 +91,7 @@ impl Options {
             dropout: self.dropout,
         };
         let targets = [task.layers];
-        Ok((self.run.config(task, self.plan.config(&targets)?)?, images))
+        let plan = self.plan.plan(&self.run, &targets)?;
+        Ok((self.run.config(task, plan), images))
     }
 }

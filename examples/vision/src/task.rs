@@ -47,8 +47,8 @@ impl Task for Digits {
     }
 
     fn batch(&self, number: u64, device: &Device) -> Result<Batch> {
-        let RunConfig { seed, batch, ref task, .. } = self.config;
-        Ok(Batch::new(&self.images.shuffled(seed, number, batch, task.shift), device))
+        let RunConfig { batch, ref task, ref plan, .. } = self.config;
+        Ok(Batch::new(&self.images.shuffled(plan.seed, number, batch, task.shift), device))
     }
 
     fn unit(&self) -> String {

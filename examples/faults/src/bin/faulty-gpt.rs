@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use apollo_examples::options::text::TextConfig;
 use apollo_examples::text::next_token::NextToken;
 use apollo_examples::{Failure, conclude, start_with, train};
-use apollo_examples_faults::{FaultyPlan, FaultyTask};
-use burn_apollo_lab::{RunConfig, Training};
+use apollo_examples_faults::{FaultyTask, Pauses};
+use burn_apollo_lab::Training;
 use gpt::Options;
 
 fn main() -> ExitCode {
@@ -16,11 +16,6 @@ fn main() -> ExitCode {
 fn run(options: Options) -> Result<(), Failure> {
     let (config, text) = options.text.config(&options.run, &options.plan, &[])?;
     let task = FaultyTask(NextToken::new(&config, text, options.sampling()));
-    let RunConfig { task: text, steps, batch, accumulate, lr, optimizer, seed, not_finite, plan } =
-        config;
-    let plan = FaultyPlan(plan);
-    let config =
-        RunConfig { task: text, steps, batch, accumulate, lr, optimizer, seed, not_finite, plan };
-    let training = Training::new(task, config).same_run(TextConfig::same_run);
+    let training = Training::new(task, config).same_run(TextConfig::same_run).observer(Pauses);
     conclude(train(training, &options.run)?)
 }

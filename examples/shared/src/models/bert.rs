@@ -11,7 +11,8 @@ use burn::nn::{
 };
 use burn::tensor::activation::{gelu, log_softmax, softmax};
 use burn::tensor::{Device, Int, Tensor};
-use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
+use burn_apollo::growable;
+use burn_apollo::stack::LayerStack;
 
 /// The shape of a [`Bert`]. Its feed-forward layers are four times as wide as the rest.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -84,11 +85,7 @@ struct Transform {
     layer_norm: LayerNorm,
 }
 
-impl Growable for Bert {
-    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
-        vec![&mut self.layer]
-    }
-}
+growable!(Bert { layer });
 
 impl BertConfig {
     pub fn init(self, device: &Device) -> Bert {

@@ -11,7 +11,8 @@ use burn::nn::{
 };
 use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Bool, Device, Int, Tensor};
-use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
+use burn_apollo::growable;
+use burn_apollo::stack::LayerStack;
 
 /// The shape of a [`Gpt`].
 #[derive(Debug, Clone, Copy)]
@@ -64,11 +65,7 @@ struct Mlp {
     dropout: Dropout,
 }
 
-impl Growable for Gpt {
-    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
-        vec![&mut self.h]
-    }
-}
+growable!(Gpt { h });
 
 impl GptConfig {
     pub fn init(self, device: &Device) -> Gpt {

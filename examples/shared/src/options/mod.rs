@@ -3,5 +3,6 @@
 pub mod optimizer;
 pub mod plan;
 pub mod preset;
+pub mod rate;
 pub mod run;
 pub mod text;

@@ -1,12 +1,18 @@
-//! The optimizer of the examples: AdamW.
+//! The optimizer of the examples.
 
-use burn_apollo_lab::OptimConfig;
-use clap::Args;
+use burn_apollo_lab::{OptimConfig, OptimizerKind};
+use clap::{Args, ValueEnum};
 
-/// AdamW, and where the learning rate ends.
+/// The optimizer.
 #[derive(Args, Debug, Clone)]
 pub struct OptimOptions {
-    /// Weight decay of AdamW, on every parameter
+    /// AdamW for all parameters, or Muon for the weight matrices of the layers and AdamW for the rest
+    #[arg(long, value_enum, default_value_t)]
+    pub optimizer: Optimizer,
+    /// Greatest norm of a step's gradients, all parameters together; longer ones are shortened to it
+    #[arg(long, value_name = "NORM", value_parser = norm)]
+    pub clip: Option<f64>,
+    /// Weight decay, on every parameter
     #[arg(long, default_value_t = OptimConfig::default().weight_decay, value_parser = up_to_one)]
     pub weight_decay: f64,
     /// Decay of AdamW's mean of squared gradients
@@ -15,15 +21,30 @@ pub struct OptimOptions {
     /// What AdamW adds to the root of that mean
     #[arg(long, default_value_t = OptimConfig::default().epsilon, value_parser = above_zero)]
     pub epsilon: f64,
-    /// Learning rate at the end of the run; a tenth of --lr if not given
-    #[arg(long, value_name = "LR", value_parser = up_to_one)]
-    pub min_lr: Option<f64>,
+}
+
+/// Which optimizer.
+#[derive(ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Optimizer {
+    #[default]
+    #[value(name = "adamw")]
+    AdamW,
+    Muon,
+}
+
+impl From<Optimizer> for OptimizerKind {
+    fn from(optimizer: Optimizer) -> Self {
+        match optimizer {
+            Optimizer::AdamW => Self::AdamW,
+            Optimizer::Muon => Self::Muon,
+        }
+    }
 }
 
 impl From<&OptimOptions> for OptimConfig {
     fn from(options: &OptimOptions) -> Self {
-        let &OptimOptions { weight_decay, beta2, epsilon, min_lr } = options;
-        Self { weight_decay, beta2, epsilon, min_lr }
+        let &OptimOptions { optimizer, clip, weight_decay, beta2, epsilon } = options;
+        Self { kind: optimizer.into(), weight_decay, beta2, epsilon, clip }
     }
 }
 
@@ -40,6 +61,13 @@ fn above_zero(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(x) if x <= 1.0 && (x as f32) > 0.0 => Ok(x),
         _ => Err("must be a number above 0 in 32 bits and at most 1".to_owned()),
+    }
+}
+
+fn norm(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(x) if x > 0.0 && x.is_finite() => Ok(x),
+        _ => Err("must be a finite number above 0".to_owned()),
     }
 }
 

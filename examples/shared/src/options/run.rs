@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use burn_apollo::Plan;
 use burn_apollo::checkpoint::Retention;
 use burn_apollo_lab::{Existing, OnNotFinite, OptimConfig, Options, RunConfig};
 use clap::{Args, ValueEnum};
 
 use crate::options::optimizer::OptimOptions;
-use crate::{Failure, device, usage};
+use crate::options::rate::RateOptions;
+use crate::{Failure, device};
 
 /// A run: length, rate, seed, folder.
 #[derive(Args, Debug, Clone)]
@@ -27,9 +29,8 @@ pub struct RunOptions {
     /// Micro-batches per optimizer step, whose gradients are averaged
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub accumulate: u32,
-    /// Highest learning rate, reached after 2.5 % of the steps and lowered to --min-lr by one cosine
-    #[arg(long, value_parser = positive_up_to_one)]
-    pub lr: f64,
+    #[command(flatten)]
+    pub rate: RateOptions,
     #[command(flatten)]
     pub optimizer: OptimOptions,
     /// Seed of the weights, the data order, the depths, dropout and sampled results
@@ -79,28 +80,22 @@ impl From<NotFinite> for OnNotFinite {
 }
 
 impl RunOptions {
-    /// The configuration of a run of `task` that grows by `plan`.
-    pub fn config<T, P>(&self, task: T, plan: P) -> Result<RunConfig<T, P>, Failure> {
-        self.check()?;
-        Ok(RunConfig {
+    /// The configuration of a run of `task` by `plan`.
+    pub fn config<T>(&self, task: T, plan: Plan) -> RunConfig<T> {
+        RunConfig {
             task,
-            steps: self.steps,
             batch: self.batch as usize,
             accumulate: self.accumulate as usize,
-            lr: self.lr,
+            lr: self.rate.lr,
             optimizer: OptimConfig::from(&self.optimizer),
-            seed: self.seed,
             not_finite: self.not_finite.into(),
             plan,
-        })
+        }
     }
 
-    /// Checks what the options cannot check one by one.
-    pub fn check(&self) -> Result<(), Failure> {
-        match self.optimizer.min_lr.filter(|min_lr| *min_lr > self.lr) {
-            Some(min_lr) => Err(usage(format!("--min-lr {min_lr} is above --lr {}", self.lr))),
-            None => Ok(()),
-        }
+    /// The paper's plan, as long as the run and with its seed and learning rate.
+    pub fn plan(&self) -> Result<Plan, Failure> {
+        Ok(Plan::new(self.steps).with_seed(self.seed).with_lr(self.rate.shape()?))
     }
 
     /// What does not change the run.

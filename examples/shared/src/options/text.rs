@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use burn_apollo::Plan;
 use burn_apollo_lab::folder::{holds_run, read_config};
 use burn_apollo_lab::{LabError, RunConfig};
 use clap::Args;
@@ -11,7 +12,7 @@ use crate::device;
 use crate::models::bert::BertConfig;
 use crate::models::gpt::GptConfig;
 use crate::models::transformer::Shape;
-use crate::options::plan::{PlanConfig, PlanOptions, probability};
+use crate::options::plan::{PlanOptions, probability};
 use crate::options::run::{RunOptions, positive_up_to_one};
 use crate::text::corpus::prepare::Choice;
 use crate::text::corpus::tokens::checksum;
@@ -103,10 +104,7 @@ pub struct TextConfig {
 
 impl TextConfig {
     /// Whether two runs are the same; the same text and first weights may lie elsewhere.
-    pub fn same_run<P: Clone + PartialEq>(
-        one: &RunConfig<Self, P>,
-        other: &RunConfig<Self, P>,
-    ) -> bool {
+    pub fn same_run(one: &RunConfig<Self>, other: &RunConfig<Self>) -> bool {
         let mut other = other.clone();
         other.task.data.clone_from(&one.task.data);
         if let (Some(one), Some(other)) = (&one.task.init_from, &mut other.task.init_from) {
@@ -182,11 +180,11 @@ impl InitFrom {
 
 impl TextOptions {
     /// The configuration of a run that grows by `plan`, and its text.
-    pub fn config<P>(
+    pub fn config(
         &self,
         run: &RunOptions,
-        plan: P,
-    ) -> Result<(RunConfig<TextConfig, P>, Corpus), Failure> {
+        plan: Plan,
+    ) -> Result<(RunConfig<TextConfig>, Corpus), Failure> {
         Shape::check(self.width, self.heads)?;
         let text = Corpus::read(&self.data, self.seq as usize)?.with_order(self.order);
         let task = TextConfig {
@@ -203,7 +201,7 @@ impl TextOptions {
             init_std: self.init_std,
             init_from: None,
         };
-        Ok((run.config(task, plan)?, text))
+        Ok((run.config(task, plan), text))
     }
 }
 
@@ -229,7 +227,7 @@ impl TextProgram {
         }
         let to = preparation.file_in(&run.out)?;
         if run.resume && holds_run(&run.out) {
-            let before: RunConfig<TextConfig, PlanConfig> = read_config(&run.out)?;
+            let before: RunConfig<TextConfig> = read_config(&run.out)?;
             if before.task.data.file_name() != to.file_name() {
                 return Err(LabError::OtherRun { folder: run.out.clone() }.into());
             }
@@ -246,22 +244,23 @@ impl TextProgram {
         run: &RunOptions,
         plan: &PlanOptions,
         special: &[&str],
-    ) -> Result<(RunConfig<TextConfig, PlanConfig>, Corpus), Failure> {
+    ) -> Result<(RunConfig<TextConfig>, Corpus), Failure> {
         refuse_run(&run.out, run.existing())?;
         // Before the tokens, which can take their time.
         Shape::check(self.text.width, self.text.heads)?;
         device::by_name(&run.device)?;
-        run.check()?;
-        let plan = plan.config(&[self.text.layers as usize])?;
+        let targets = [self.text.layers as usize];
+        let found = plan.plan(run, &targets)?;
         let text = TextOptions { data: self.tokens(run, special)?, ..self.text.clone() };
-        let (mut config, text) = text.config(run, plan)?;
+        let (mut config, text) = text.config(run, found)?;
         if let Some(dir) = &self.init_from {
             config.task.init_from = Some(InitFrom::read(dir)?);
             config.task.init_std = None;
         }
         if let Some(epochs) = self.epochs {
             let (rows, parts) = (config.batch as u64, config.accumulate as u64);
-            config.steps = text.steps(epochs.into(), rows, parts, config.task.seq);
+            let steps = text.steps(epochs.into(), rows, parts, config.task.seq);
+            config.plan = plan.plan(&RunOptions { steps, ..run.clone() }, &targets)?;
         }
         Ok((config, text))
     }

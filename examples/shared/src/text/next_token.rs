@@ -19,9 +19,9 @@ pub struct NextToken {
 }
 
 impl NextToken {
-    pub fn new<P>(config: &RunConfig<TextConfig, P>, text: Corpus, sampling: Sampling) -> Self {
-        let RunConfig { task, seed, batch, .. } = config;
-        Self { config: task.clone(), seed: *seed, batch: *batch, text, sampling }
+    pub fn new(config: &RunConfig<TextConfig>, text: Corpus, sampling: Sampling) -> Self {
+        let RunConfig { task, batch, plan, .. } = config;
+        Self { config: task.clone(), seed: plan.seed, batch: *batch, text, sampling }
     }
 }
 

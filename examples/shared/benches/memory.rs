@@ -4,17 +4,14 @@
 //! cargo bench --bench memory
 //! ```
 
-#[path = "../examples/common/gpt.rs"]
-mod gpt;
-
 use std::process::Command;
 
+use apollo_examples::models::gpt::GptConfig;
 use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_apollo::schedule::Schedule;
 use burn_apollo::{Apollo, ApolloConfig};
-use gpt::GptConfig;
 
 const LAYERS: usize = 12;
 

@@ -7,11 +7,10 @@
 //! Steps of both kinds alternate, so that both see the same machine; the figure is the ratio of their
 //! medians. Goals: overhead at most 1.01, a growth below 2 training steps.
 
-#[path = "../examples/common/mod.rs"]
-mod common;
-
 use std::time::{Duration, Instant};
 
+use apollo_examples::models::gpt::{Gpt, GptConfig};
+use apollo_examples::text::corpus::Batch;
 use burn::lr_scheduler::constant::ConstantLr;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::Module;
@@ -24,8 +23,6 @@ use burn_apollo::expand::{Expander, Interpolation};
 use burn_apollo::schedule::Schedule;
 use burn_apollo::stack::GrowableStack;
 use burn_apollo::{Apollo, ApolloConfig, NotFinite};
-use common::gpt::{Gpt, GptConfig};
-use common::text::corpus::Batch;
 
 const STEPS: usize = 40;
 

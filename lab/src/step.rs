@@ -1,0 +1,188 @@
+//! An optimizer step, of a run or of a branch that it tries out.
+
+use std::rc::Rc;
+
+use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
+use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Tensor};
+use burn_apollo::branch::Branch;
+use burn_apollo::stack::Growable;
+use burn_apollo::{Apollo, ApolloError, StepReport};
+
+use crate::config::RunConfig;
+use crate::error::{LabError, Result};
+use crate::observer::Observer;
+use crate::progress::Progress;
+use crate::results::Row;
+use crate::task::Task;
+
+/// The loss of a micro-batch, `[1]`, as its part of the step's, and its gradients.
+pub type Gradients = (Tensor<1>, GradientsParams);
+
+/// What a run and its branches share.
+pub(crate) struct Shared<T, C> {
+    pub task: Rc<T>,
+    pub config: Rc<RunConfig<C>>,
+    pub device: Device,
+    pub observer: Rc<dyn Observer>,
+}
+
+impl<T, C> Clone for Shared<T, C> {
+    fn clone(&self) -> Self {
+        Self {
+            task: self.task.clone(),
+            config: self.config.clone(),
+            device: self.device.clone(),
+            observer: self.observer.clone(),
+        }
+    }
+}
+
+/// One micro-batch of a step, as the maker of its gradients sees it.
+#[derive(Debug)]
+pub struct MicroStep<'a, T> {
+    task: &'a T,
+    number: u64,
+    accumulate: usize,
+    recorded: Vec<(String, f64)>,
+}
+
+impl<T: Task> MicroStep<'_, T> {
+    /// The micro-batch's number in the run, of which its data are a function.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The loss of `model` on a batch, as its part of the step's, and its gradients.
+    pub fn backward(&self, model: &T::Model, batch: T::Batch) -> Gradients {
+        let loss = self.task.loss(model, batch).div_scalar(self.accumulate as f64);
+        (loss.clone().detach(), GradientsParams::from_grads(loss.backward(), model))
+    }
+
+    /// Records a number for the growth policy, under a name that it knows. A branch has no policy.
+    pub fn record(&mut self, name: impl Into<String>, value: f64) {
+        self.recorded.push((name.into(), value));
+    }
+}
+
+/// What can take a step.
+pub(crate) trait Position<M> {
+    fn row(&self) -> Row;
+    fn model(&self) -> &M;
+    fn lr_factor(&self) -> f64;
+    fn micro_batch(&self, index: u64) -> Result<M, ApolloError>;
+    fn record(&mut self, name: String, value: f64);
+    fn update(
+        &mut self,
+        optim: &mut ModuleOptimizer,
+        lr: ModuleLearningRate,
+        grads: GradientsParams,
+    ) -> Result<StepReport, ApolloError>;
+}
+
+macro_rules! position {
+    ($type:ty, $record:expr) => {
+        impl<M: Growable> Position<M> for $type {
+            fn row(&self) -> Row {
+                Row {
+                    step: self.step_count(),
+                    stage: self.stage(),
+                    unique_layers: self.unique_layers(),
+                    virtual_depth: self.depth(),
+                    lr: f64::NAN,
+                    train_loss: f64::NAN,
+                    items: 0,
+                }
+            }
+
+            fn model(&self) -> &M {
+                self.model()
+            }
+
+            fn lr_factor(&self) -> f64 {
+                self.lr_factor()
+            }
+
+            fn micro_batch(&self, index: u64) -> Result<M, ApolloError> {
+                self.micro_batch(index)
+            }
+
+            fn record(&mut self, name: String, value: f64) {
+                $record(self, name, value);
+            }
+
+            fn update(
+                &mut self,
+                optim: &mut ModuleOptimizer,
+                lr: ModuleLearningRate,
+                grads: GradientsParams,
+            ) -> Result<StepReport, ApolloError> {
+                self.update(optim, lr, grads)
+            }
+        }
+    };
+}
+
+position!(Apollo<M>, |run: &mut Self, name, value| Apollo::record(run, name, value));
+position!(Branch<'_, M>, |_: &mut Self, _: String, _: f64| {});
+
+/// A step that was taken.
+pub(crate) struct Taken {
+    pub row: Row,
+    /// The step's loss, not read yet.
+    pub loss: Tensor<1>,
+    /// Layers run forward and backward.
+    pub layer_passes: u64,
+    pub report: StepReport,
+}
+
+/// Takes the next step at `position`, over all of its micro-batches, with the data of `skipped` steps left out.
+pub(crate) fn take<T: Task, C, P: Position<T::Model>>(
+    shared: &Shared<T, C>,
+    position: &mut P,
+    (optim, scheduler): (&mut ModuleOptimizer, &mut ModuleLrScheduler),
+    skipped: u64,
+    (progress, shown_loss): (&mut Progress, Option<f64>),
+    mut gradients: impl FnMut(&mut MicroStep<T>, &T::Model, T::Batch) -> Result<Gradients>,
+) -> Result<Taken> {
+    let Shared { task, config, device, observer } = shared;
+    let (lr, parts) = (scheduler.step(), config.accumulate as u64);
+    let mut row = position.row();
+    row.lr = lr.base() * position.lr_factor();
+    progress.step(&row, shown_loss);
+    let (mut grads, mut losses) = (GradientsAccumulator::new(), Vec::new());
+    let mut layer_passes = 0;
+    for part in 0..parts {
+        let number = (row.step + skipped) * parts + part;
+        let batch = task.batch(number, &device.clone().autodiff())?;
+        row.items += task.items(&batch);
+        let model = position.micro_batch(part).map_err(LabError::Step)?;
+        layer_passes += depth(&model);
+        let (accumulate, recorded) = (config.accumulate, Vec::new());
+        let mut micro_step = MicroStep { task: task.as_ref(), number, accumulate, recorded };
+        let (loss, part_grads) = gradients(&mut micro_step, &model, batch)?;
+        for (name, value) in micro_step.recorded {
+            position.record(name, value);
+        }
+        losses.push(loss);
+        grads.accumulate(&model, part_grads);
+        observer.micro_batch(number);
+    }
+    progress.count(&row);
+    let grads = config.optimizer.clipped(grads.grads(), position.model());
+    let report = position.update(optim, lr, grads).map_err(LabError::Step)?;
+    if let Some(growth) = &report.growth {
+        progress.line(&growth.to_string());
+        observer.growth(growth);
+    }
+    if let Some(param) = &report.skipped {
+        let step = row.step;
+        progress.line(&format!("skipped: step {step}: the gradient of `{param}` is not finite"));
+    }
+    Ok(Taken { row, loss: Tensor::cat(losses, 0).sum(), layer_passes, report })
+}
+
+/// How many layers a model runs.
+pub(crate) fn depth(model: &impl Growable) -> u64 {
+    model.stacks().iter().map(|stack| stack.order().len() as u64).sum()
+}

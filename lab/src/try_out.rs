@@ -1,0 +1,136 @@
+//! Try-outs of a run: growths that are trained for a while before one is adopted.
+
+use std::cell::Cell;
+
+use burn::optim::ModuleOptimizer;
+use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::tensor::Tensor;
+use burn_apollo::{GrowthReport, GrowthRequest, InferenceDepth, StepReport, branch};
+
+use crate::error::{LabError, Result};
+use crate::progress::Progress;
+use crate::results::Row;
+use crate::run::Run;
+use crate::step::{Shared, take};
+use crate::task::Task;
+
+/// The run that branches are made of, while a try-out goes on.
+pub struct TryOut<'a, 'id, T: Task, C> {
+    run: &'a branch::TryOut<'id, T::Model>,
+    optim: &'a ModuleOptimizer,
+    scheduler: &'a ModuleLrScheduler,
+    shared: &'a Shared<T, C>,
+    skipped: u64,
+    shown_loss: Option<f64>,
+    /// Of all branches.
+    layer_passes: &'a Cell<u64>,
+}
+
+/// A branch of a run, with an optimizer and a learning rate of its own: see [`burn_apollo::branch`].
+pub struct Branch<'a, 'id, T: Task, C> {
+    branch: branch::Branch<'id, T::Model>,
+    optim: ModuleOptimizer,
+    scheduler: ModuleLrScheduler,
+    shared: &'a Shared<T, C>,
+    skipped: u64,
+    shown_loss: Option<f64>,
+    layer_passes: &'a Cell<u64>,
+    /// Steps whose loss is not read yet.
+    waiting: Vec<(Row, Tensor<1>)>,
+}
+
+impl<T: Task, C> Run<T, C> {
+    /// Tries something out in branches, and goes on as the branch that `f` gives back, if it gives one. The layer passes of
+    /// all branches count as the run's.
+    ///
+    /// # Errors
+    ///
+    /// What `f` gives; the run then stays as it was.
+    pub fn try_out(
+        &mut self,
+        f: impl for<'a, 'id> FnOnce(&TryOut<'a, 'id, T, C>) -> Result<Option<Branch<'a, 'id, T, C>>>,
+    ) -> Result<()> {
+        let layer_passes = Cell::new(0);
+        let Self { shared, apollo, optim, scheduler, state, shown_loss, .. } = self;
+        let (skipped, shown_loss) = (state.skipped, *shown_loss);
+        let adopted = apollo.try_out(|run| {
+            let layer_passes = &layer_passes;
+            let (optim, scheduler) = (&*optim, &*scheduler);
+            let try_out =
+                TryOut { run, optim, scheduler, shared, skipped, shown_loss, layer_passes };
+            Ok::<_, LabError>(match f(&try_out)? {
+                Some(Branch { branch, optim, scheduler, waiting, .. }) => {
+                    (Some(branch), Some((optim, scheduler, waiting)))
+                }
+                None => (None, None),
+            })
+        });
+        self.state.layer_passes += layer_passes.get();
+        if let Some((optim, scheduler, waiting)) = adopted? {
+            (self.optim, self.scheduler) = (optim, scheduler);
+            self.waiting.extend(waiting);
+        }
+        Ok(())
+    }
+}
+
+impl<'a, 'id, T: Task, C> TryOut<'a, 'id, T, C> {
+    /// A new branch.
+    pub fn branch(&self) -> Branch<'a, 'id, T, C> {
+        Branch {
+            branch: self.run.branch(),
+            optim: self.optim.clone(),
+            scheduler: self.scheduler.clone(),
+            shared: self.shared,
+            skipped: self.skipped,
+            shown_loss: self.shown_loss,
+            layer_passes: self.layer_passes,
+            waiting: Vec::new(),
+        }
+    }
+}
+
+impl<T: Task, C> Branch<'_, '_, T, C> {
+    /// Grows before the next step.
+    ///
+    /// # Errors
+    ///
+    /// A growth that failed; the branch is as it was.
+    pub fn grow(&mut self, request: &GrowthRequest) -> Result<GrowthReport> {
+        self.branch.grow(&mut self.optim, request).map_err(LabError::Step)
+    }
+
+    /// One optimizer step, over all of its micro-batches.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::step`].
+    pub fn step(&mut self, progress: &mut Progress) -> Result<StepReport> {
+        let taken = take(
+            self.shared,
+            &mut self.branch,
+            (&mut self.optim, &mut self.scheduler),
+            self.skipped,
+            (progress, self.shown_loss),
+            |step, model, batch| Ok(step.backward(model, batch)),
+        )?;
+        self.layer_passes.set(self.layer_passes.get() + taken.layer_passes);
+        self.waiting.push((taken.row, taken.loss));
+        Ok(taken.report)
+    }
+
+    /// Optimizer steps done, those of the run included.
+    pub fn step_count(&self) -> u64 {
+        self.branch.step_count()
+    }
+
+    /// The loss on data that the model is not trained on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::score`].
+    pub fn loss(&self, depth: InferenceDepth) -> Result<f64> {
+        let model = self.branch.at_depth(depth).map_err(LabError::Step)?;
+        Ok(self.shared.task.validate(&model, &self.shared.device)?.loss)
+    }
+}

@@ -1,0 +1,290 @@
+use super::{Recipe, Setting};
+use crate::depth::{ConstantHigh, ConstantLow, Sigmoid, Uniform};
+use crate::expand::{Interpolation, MiddleStacking, NewLayers, Stacking};
+use crate::optim::MomentPolicy;
+use crate::plan::Plan;
+use crate::schedule::{LrShape, Schedule, Stage, Until};
+
+pub(super) const ALL: &[Recipe] = &[
+    Recipe {
+        name: "scratch",
+        source: "-",
+        summary: "the full model from the first step, warm-up–stable–decay",
+        plan: scratch,
+    },
+    Recipe {
+        name: "scratch_cosine",
+        source: "-",
+        summary: "the full model from the first step, one cosine",
+        plan: |setting| scratch(setting).with_lr(cosine()),
+    },
+    Recipe {
+        name: "apollo",
+        source: "Pan, Yuan et al., AAAI 2024, arXiv 2401.09192",
+        summary: "1/12, 1/4, 1/2, all layers until 5, 10, 25, 100 % of the run, LVPS, interpolation, one cosine",
+        plan: |setting| apollo(setting).with_lr(cosine()),
+    },
+    Recipe {
+        name: "apollo_wsd",
+        source: "Pan, Yuan et al., AAAI 2024, arXiv 2401.09192, with another learning rate",
+        summary: "as apollo, with warm-up–stable–decay",
+        plan: apollo,
+    },
+    Recipe {
+        name: "apollo_uniform",
+        source: "Pan, Yuan et al., AAAI 2024, ablation",
+        summary: "as apollo_wsd, with depths drawn uniformly",
+        plan: |setting| apollo(setting).with_sampler(Uniform),
+    },
+    Recipe {
+        name: "apollo_sigmoid",
+        source: "Pan, Yuan et al., AAAI 2024, ablation",
+        summary: "as apollo_wsd, with depths drawn from a sigmoid",
+        plan: |setting| apollo(setting).with_sampler(Sigmoid),
+    },
+    Recipe {
+        name: "apollo_high",
+        source: "Pan, Yuan et al., AAAI 2024, ablation",
+        summary: "as apollo_wsd, always at full depth",
+        plan: |setting| apollo(setting).with_sampler(ConstantHigh),
+    },
+    Recipe {
+        name: "apollo_low",
+        source: "Pan, Yuan et al., AAAI 2024, without its sampling",
+        summary: "as apollo_wsd, always at the unique layers",
+        plan: |setting| apollo(setting).with_sampler(ConstantLow),
+    },
+    Recipe {
+        name: "apollo_stacking",
+        source: "Pan, Yuan et al., AAAI 2024, ablation",
+        summary: "as apollo_wsd, with stacking in place of interpolation",
+        plan: |setting| apollo(setting).with_expander(Stacking),
+    },
+    Recipe {
+        name: "stackbert",
+        source: "Gong et al., ICML 2019",
+        summary: "1/4, 1/2, all layers until 6.25, 15, 100 % of the run, stacking, fresh optimizer",
+        plan: stackbert,
+    },
+    Recipe {
+        name: "g_stack",
+        source: "Du et al., NeurIPS 2024, arXiv 2405.15319",
+        summary: "a quarter of the layers until 10 % of the run, then all by stacking, fresh optimizer",
+        plan: g_stack,
+    },
+    Recipe {
+        name: "midas",
+        source: "Saunshi et al., NeurIPS 2024, arXiv 2409.19044",
+        summary: "four stages of a quarter more layers, each as long as its layers, copies of the middle block",
+        plan: midas,
+    },
+    Recipe {
+        name: "zero_layer",
+        source: "Bu, ICML 2026, arXiv 2511.04981",
+        summary: "no layer until 80 % of the run, then all, new",
+        plan: |setting| hop(setting, |_| 0, 0.8),
+    },
+    Recipe {
+        name: "one_layer",
+        source: "Bu, ICML 2026, arXiv 2511.04981",
+        summary: "one layer until 80 % of the run, then all",
+        plan: |setting| hop(setting, |_| 1, 0.8),
+    },
+    Recipe {
+        name: "late_hop",
+        source: "this crate's study",
+        summary: "a sixth of the layers until 80 % of the run, then all",
+        plan: |setting| hop(setting, |target| target.div_ceil(6), 0.8),
+    },
+    Recipe {
+        name: "late_hop_zeroed",
+        source: "this crate's study; zeroed: Net2Net (arXiv 1511.05641), LEMON (arXiv 2310.07999)",
+        summary: "as late_hop, new layers begin as the identity",
+        plan: |setting| zeroed(hop(setting, |target| target.div_ceil(6), 0.8), setting),
+    },
+    Recipe {
+        name: "half_zeroed",
+        source: "LEMON, ICLR 2024, arXiv 2310.07999, in depth",
+        summary: "half of the layers until 70 % of the run, then all, new layers begin as the identity",
+        plan: |setting| zeroed(hop(setting, |target| target.div_ceil(2), 0.7), setting),
+    },
+    Recipe {
+        name: "quarter_zeroed",
+        source: "LEMON, ICLR 2024, arXiv 2310.07999, in depth",
+        summary: "a quarter of the layers until 80 % of the run, then all, new layers begin as the identity",
+        plan: |setting| zeroed(hop(setting, |target| target.div_ceil(4), 0.8), setting),
+    },
+    Recipe {
+        name: "two_hops_zeroed",
+        source: "this crate's study",
+        summary: "a sixth, half, all layers until 50, 80, 100 % of the run, new layers begin as the identity",
+        plan: two_hops,
+    },
+    Recipe {
+        name: "share_then_unshare",
+        source: "Yang et al. 2021, arXiv 2110.03848",
+        summary: "one layer tied at full depth until 10 % of the run, then untied",
+        plan: |setting| hop(setting, |_| 1, 0.1).with_sampler(ConstantHigh),
+    },
+];
+
+/// A plan without growth or sampling, with the learning rate that late growth wants.
+fn base(setting: &Setting, schedule: Schedule) -> Plan {
+    Plan::new(setting.steps)
+        .with_schedule(schedule)
+        .with_sampler(ConstantLow)
+        .with_lr(LrShape::WarmupStableDecay { warm_up: 0.02, decay: 0.2, end: 0.0 })
+}
+
+fn cosine() -> LrShape {
+    LrShape::Cosine { warm_up: 0.025, end: 0.1 }
+}
+
+fn scratch(setting: &Setting) -> Plan {
+    base(setting, Schedule::from_scratch(&setting.targets))
+}
+
+fn apollo(setting: &Setting) -> Plan {
+    let lr = base(setting, Schedule::paper(&setting.targets)).lr;
+    Plan::new(setting.steps).with_schedule(Schedule::paper(&setting.targets)).with_lr(lr)
+}
+
+/// Stages of layers as `layers` says for each stack, until these fractions; stages alike become one.
+fn stages(setting: &Setting, parts: &[(fn(usize) -> usize, f64)]) -> Schedule {
+    let mut stages: Vec<Stage> = Vec::new();
+    for (layers, end) in parts {
+        let layers: Vec<usize> =
+            setting.targets.iter().map(|target| layers(*target).min(*target)).collect();
+        let until = Some(Until::Fraction(*end));
+        match stages.last_mut() {
+            Some(last) if last.layers == layers => last.until = until,
+            _ => stages.push(Stage { layers, until }),
+        }
+    }
+    Schedule { stages }
+}
+
+/// One growth from some layers to all.
+fn hop(setting: &Setting, first: fn(usize) -> usize, fraction: f64) -> Plan {
+    base(setting, stages(setting, &[(first, fraction), (|target| target, 1.0)]))
+        .with_expander(Interpolation)
+}
+
+fn zeroed(plan: Plan, setting: &Setting) -> Plan {
+    match setting.output_projections.as_slice() {
+        [] => plan,
+        names => plan.with_new_layers(NewLayers::zeroed(names.iter().cloned())),
+    }
+}
+
+/// The authors train 50,000 steps at a quarter, 70,000 at half, 800,000 in all.
+fn stackbert(setting: &Setting) -> Plan {
+    let parts: [(fn(usize) -> usize, f64); 3] = [
+        (|target| target.div_ceil(4), 0.0625),
+        (|target| target.div_ceil(2), 0.15),
+        (|target| target, 1.0),
+    ];
+    base(setting, stages(setting, &parts)).with_expander(Stacking).with_moments(MomentPolicy::Reset)
+}
+
+fn g_stack(setting: &Setting) -> Plan {
+    hop(setting, |target| target.div_ceil(4), 0.1)
+        .with_expander(Stacking)
+        .with_moments(MomentPolicy::Reset)
+}
+
+/// Stage `i` of four takes `i` tenths of the run (Prop-1 of the paper).
+fn midas(setting: &Setting) -> Plan {
+    let parts: [(fn(usize) -> usize, f64); 4] = [
+        (|target| target.div_ceil(4), 0.1),
+        (|target| target.div_ceil(2), 0.3),
+        (|target| (3 * target).div_ceil(4), 0.6),
+        (|target| target, 1.0),
+    ];
+    let block = setting.targets.first().map_or(1, |target| target.div_ceil(4));
+    let plan = base(setting, stages(setting, &parts)).with_moments(MomentPolicy::Copy);
+    match MiddleStacking::new(block) {
+        Ok(middle) => plan.with_expander(middle),
+        Err(_) => plan,
+    }
+}
+
+fn two_hops(setting: &Setting) -> Plan {
+    let parts: [(fn(usize) -> usize, f64); 3] = [
+        (|target| target.div_ceil(6), 0.5),
+        (|target| target.div_ceil(2), 0.8),
+        (|target| target, 1.0),
+    ];
+    zeroed(base(setting, stages(setting, &parts)), setting)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expand::Expander;
+
+    fn plan(name: &str) -> Plan {
+        let setting = Setting::new(1000, &[12]).with_output_projections(["out"]);
+        Recipe::by_name(name).unwrap().plan(&setting)
+    }
+
+    /// Layers and ends of the stages.
+    fn stages(name: &str) -> Vec<(usize, u64)> {
+        let timeline = plan(name).timeline(&[12]).unwrap();
+        (0..timeline.stages()).map(|s| (timeline.layers(s)[0], timeline.end(s))).collect()
+    }
+
+    #[test]
+    fn every_recipe_fits_every_depth() {
+        for recipe in Recipe::all() {
+            for targets in [&[1][..], &[2], &[3], &[4], &[7], &[12], &[24], &[6, 12]] {
+                let setting = Setting::new(1000, targets).with_output_projections(["out"]);
+                let plan = recipe.plan(&setting);
+                assert_eq!(plan.check(targets), Ok(()), "{} of {targets:?}", recipe.name());
+                assert_eq!(plan.cautions(), [], "{}", recipe.name());
+                let text = serde_json::to_string(&plan).unwrap();
+                assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
+            }
+            assert!(Recipe::all().iter().filter(|r| r.name() == recipe.name()).count() == 1);
+        }
+    }
+
+    #[test]
+    fn stages_are_those_of_the_papers() {
+        assert_eq!(stages("scratch"), [(12, 1000)]);
+        assert_eq!(stages("apollo"), [(1, 50), (3, 100), (6, 250), (12, 1000)]);
+        assert_eq!(stages("stackbert"), [(3, 63), (6, 150), (12, 1000)]);
+        assert_eq!(stages("g_stack"), [(3, 100), (12, 1000)]);
+        assert_eq!(stages("midas"), [(3, 100), (6, 300), (9, 600), (12, 1000)]);
+        assert_eq!(stages("zero_layer"), [(0, 800), (12, 1000)]);
+        assert_eq!(stages("one_layer"), [(1, 800), (12, 1000)]);
+        assert_eq!(stages("late_hop"), [(2, 800), (12, 1000)]);
+        assert_eq!(stages("two_hops_zeroed"), [(2, 500), (6, 800), (12, 1000)]);
+        assert_eq!(stages("share_then_unshare"), [(1, 100), (12, 1000)]);
+    }
+
+    #[test]
+    fn copies_depths_and_moments_are_those_of_the_papers() {
+        let map = |name, from, to| plan(name).expander.map(from, to).unwrap().as_slice().to_vec();
+        assert_eq!(map("stackbert", 3, 6), [0, 1, 2, 0, 1, 2]);
+        assert_eq!(map("g_stack", 3, 12), [0, 1, 2].repeat(4));
+        // Of two blocks of three, the first is the middle one; of three, the second.
+        assert_eq!(map("midas", 6, 9), [0, 1, 2, 0, 1, 2, 3, 4, 5]);
+        assert_eq!(map("midas", 9, 12), [0, 1, 2, 3, 4, 5, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(map("apollo", 3, 6), [0, 0, 1, 1, 2, 2]);
+        for (name, mean) in [("apollo", 4.226), ("apollo_low", 3.0), ("apollo_high", 12.0)] {
+            assert!((plan(name).pmf(3, 12).unwrap().mean() - mean).abs() < 5e-4, "{name}");
+        }
+        assert_eq!(plan("share_then_unshare").pmf(1, 12).unwrap().mean(), 12.0);
+        assert_eq!(plan("g_stack").moments, MomentPolicy::Reset);
+        assert_eq!(plan("midas").moments, MomentPolicy::Copy);
+        assert_eq!(plan("late_hop_zeroed").new_layers, NewLayers::zeroed(["out"]));
+        assert_eq!(plan("late_hop").new_layers, NewLayers::Copies);
+    }
+
+    #[test]
+    fn an_unknown_name_says_which_there_are() {
+        let error = Recipe::by_name("lottery").unwrap_err().to_string();
+        assert!(error.contains("\"lottery\"") && error.contains("g_stack"), "{error}");
+    }
+}
