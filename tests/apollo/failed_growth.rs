@@ -17,8 +17,7 @@ use burn_pack::Reader;
 use serde::Serialize;
 
 use crate::support::{
-    adamw, bits, chain, grads_of, load_record, parameters, record, stages, train_step,
-    try_step,
+    adamw, bits, chain, grads_of, load_record, parameters, record, stages, train_step, try_step,
 };
 
 /// The optimizer's state by name.

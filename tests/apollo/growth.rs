@@ -17,8 +17,8 @@ use burn_apollo::{Apollo, ApolloError, InferenceDepth, Plan, growable};
 use serde::Serialize;
 
 use crate::support::{
-    Net, WIDTH, adamw, apollo, batch, bits, chain, device, grads_of, load_record,
-    loss_at, parameters, record, stages, state, train, train_step, try_step,
+    Net, WIDTH, adamw, apollo, batch, bits, chain, device, grads_of, load_record, loss_at,
+    parameters, record, stages, state, train, train_step, try_step,
 };
 
 /// Growth by an integer ratio changes nothing, bit for bit, where the old model ran at the new depth.

@@ -150,7 +150,10 @@ fn names_and_parameters_are_kept() {
     }
     let lvps = Lvps { excess: 0.3, ..Lvps::default() };
     for (found, expected) in [
-        (json(&|p| p.with_sampler(lvps)), r#""sampler":{"lvps":{"excess":0.3,"end":0.6,"x_min":1e-6}}"#),
+        (
+            json(&|p| p.with_sampler(lvps)),
+            r#""sampler":{"lvps":{"excess":0.3,"end":0.6,"x_min":1e-6}}"#,
+        ),
         (
             json(&|p| p.with_expander(MiddleStacking::new(2).unwrap())),
             r#""expander":{"middle_stacking":{"block":2}}"#,

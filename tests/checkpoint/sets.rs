@@ -75,7 +75,12 @@ fn sets_of_other_runs_are_refused_by_name() {
         };
     let with = |plan: Plan| support::apollo(6, plan);
     refused(with(plan().with_seed(4)), adamw(), scheduler(), "`seed` 3, this run has 4");
-    refused(with(plan().with_sampler(Uniform)), adamw(), scheduler(), "`sampler` \"lvps\", this run has \"uniform\"");
+    refused(
+        with(plan().with_sampler(Uniform)),
+        adamw(),
+        scheduler(),
+        "`sampler` \"lvps\", this run has \"uniform\"",
+    );
     let longer = Plan::new(50).with_schedule(stages(&[(1, 4), (3, 8)], 6)).with_seed(3);
     refused(with(longer.clone()), adamw(), scheduler(), "`steps` 40, this run has 50");
     refused(support::apollo(7, Plan::new(40)), adamw(), scheduler(), "this run has");

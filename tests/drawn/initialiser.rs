@@ -9,8 +9,7 @@ use crate::support::{Net, adamw, bits, device, load_record, parameters, record, 
 #[test]
 fn layers_without_a_source_come_from_the_initialiser() {
     let _turn = turn();
-    let plan =
-        || Plan::new(20).with_schedule(Schedule::one_hop(&[0], &[4], 0.5)).with_seed(8);
+    let plan = || Plan::new(20).with_schedule(Schedule::one_hop(&[0], &[4], 0.5)).with_seed(8);
     let run = |noise_seed: u64| {
         let mut optim = adamw();
         let mut model = Apollo::new(Net::random(4, &device()), plan()).unwrap();

@@ -8,9 +8,7 @@ use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_apollo::depth::ConstantLow;
-use burn_apollo::expand::{
-    ExpandError, Expander, Expansion, LayerMap, MiddleStacking, NewLayers,
-};
+use burn_apollo::expand::{ExpandError, Expander, Expansion, LayerMap, MiddleStacking, NewLayers};
 use burn_apollo::optim::MomentPolicy;
 use burn_apollo::plan::PlanError;
 use burn_apollo::schedule::Schedule;
@@ -88,11 +86,7 @@ fn plan() -> Plan {
     Plan::new(20).with_sampler(ConstantLow).with_new_layers(identities())
 }
 
-fn step(
-    apollo: &mut Apollo<Net>,
-    optim: &mut ModuleOptimizer,
-    lr: f64,
-) -> Option<GrowthReport> {
+fn step(apollo: &mut Apollo<Net>, optim: &mut ModuleOptimizer, lr: f64) -> Option<GrowthReport> {
     let loss = apollo.model().loss(batch(apollo.step_count(), &device()));
     let grads = grads_of(&loss, apollo);
     apollo.update(optim, lr, grads).unwrap().growth
@@ -306,8 +300,7 @@ fn registry_report_and_plan_tell_of_it() {
     assert!(reports[1].contains("2 → 4") && reports[1].contains("(4 parameters zero)"));
     // On another worker, and for a resumed run, the same.
     assert_eq!(again.registry(), registry);
-    let loaded =
-        Apollo::new(Net::new(4), self::plan().with_schedule(stages(&[(1, 2), (2, 4)], 4)));
+    let loaded = Apollo::new(Net::new(4), self::plan().with_schedule(stages(&[(1, 2), (2, 4)], 4)));
     let loaded = load_record(loaded.unwrap(), record(&apollo));
     assert_eq!(bits(loaded.model()), bits(apollo.model()));
     assert_eq!(loaded.registry(), registry);
@@ -334,8 +327,7 @@ fn what_cannot_begin_as_the_identity_is_refused_before_the_run() {
         let plan = plan.with_schedule(stages(&[(2, 4)], 4));
         Apollo::new(Net::new(4), plan).unwrap_err()
     };
-    let named =
-        |names: &[&str]| refused(plan().with_new_layers(NewLayers::zeroed(names.to_vec())));
+    let named = |names: &[&str]| refused(plan().with_new_layers(NewLayers::zeroed(names.to_vec())));
     let error = named(&["c_proj", "attn.c_proj"]);
     let text = error.to_string();
     let ApolloError::Stack(StackError::UnknownName { name, known }) = error else {

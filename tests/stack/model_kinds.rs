@@ -198,8 +198,7 @@ fn copies_go_where_their_kind_belongs_or_nowhere() {
             })
             .collect(),
     };
-    let plan =
-        || Plan::new(20).with_sampler(ConstantLow).with_schedule(stages(&[(2, 5)], 6));
+    let plan = || Plan::new(20).with_sampler(ConstantLow).with_schedule(stages(&[(2, 5)], 6));
     assert!(Apollo::new(turns(), plan().with_expander(Stacking)).is_ok());
     let error = Apollo::new(turns(), plan().with_expander(Interpolation)).unwrap_err();
     let text = error.to_string();

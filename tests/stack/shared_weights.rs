@@ -125,8 +125,7 @@ fn shared_gradients_agree_with_finite_differences() {
 #[test]
 fn one_stage_is_plain_training() {
     for sampler in [Sampler::ConstantHigh, Sampler::ConstantLow] {
-        let plan =
-            Plan::new(10).with_schedule(Schedule::from_scratch(&[4])).with_sampler(sampler);
+        let plan = Plan::new(10).with_schedule(Schedule::from_scratch(&[4])).with_sampler(sampler);
         let (mut optim, mut plain_optim) = (adamw(), adamw());
         let mut plain = Net::new(4, &device());
         let mut wrapped = Apollo::new(plain.clone(), plan).unwrap();
@@ -142,9 +141,8 @@ fn one_stage_is_plain_training() {
 
 #[test]
 fn micro_batches_draw_depths_of_their_own() {
-    let plan = |per| {
-        Plan::new(100).with_schedule(stages(&[(1, 90)], 12)).with_draw_per(per).with_seed(1)
-    };
+    let plan =
+        |per| Plan::new(100).with_schedule(stages(&[(1, 90)], 12)).with_draw_per(per).with_seed(1);
     let depths = |per| -> Vec<usize> {
         let model = apollo(12, plan(per));
         (0..64).map(|k| model.micro_batch(k).unwrap().blocks.depth()).collect()
@@ -153,8 +151,7 @@ fn micro_batches_draw_depths_of_their_own() {
     assert!(per_step.iter().all(|d| *d == per_step[0]));
     let per_batch = depths(DrawPer::MicroBatch);
     let model = apollo(12, plan(DrawPer::MicroBatch));
-    let expected: Vec<usize> =
-        (0..64).map(|k| draw(&model.pmfs()[0], 1, 0, k, 0)).collect();
+    let expected: Vec<usize> = (0..64).map(|k| draw(&model.pmfs()[0], 1, 0, k, 0)).collect();
     assert_eq!(per_batch, expected);
     assert!(per_batch.iter().any(|d| *d != per_batch[0]));
     assert_eq!(per_batch[0], per_step[0]);

@@ -12,8 +12,7 @@ use crate::support::{
 
 /// 2 unique layers of 7, all used at depth 7: layer 0 four times, layer 1 three times.
 fn shared() -> Apollo<Net> {
-    let plan =
-        Plan::new(40).with_schedule(stages(&[(2, 20)], 7)).with_sampler(ConstantHigh);
+    let plan = Plan::new(40).with_schedule(stages(&[(2, 20)], 7)).with_sampler(ConstantHigh);
     train(apollo(7, plan), &mut adamw(), 3)
 }
 

@@ -130,8 +130,7 @@ fn checkpoints_of_burn_train_resume_at_the_right_stage_and_step() {
 fn gradient_accumulation_counts_optimizer_steps() {
     let run = |per: DrawPer| {
         let dir = tempfile::tempdir().unwrap();
-        let plan =
-            Plan::new(20).with_schedule(stages(&[(1, 8), (3, 12)], 6)).with_draw_per(per);
+        let plan = Plan::new(20).with_schedule(stages(&[(1, 8), (3, 12)], 6)).with_draw_per(per);
         let start = apollo(plan);
         let ran = start.model().ran.clone();
         let result = launch(training(dir.path()).grads_accumulation(2), start);
@@ -139,8 +138,9 @@ fn gradient_accumulation_counts_optimizer_steps() {
         let (depths, layers) = (ran.depths(), ran.unique_layers());
         assert_eq!(depths.len(), 40);
         // The micro-batches of a step run in one stage: a growth comes between steps.
-        let stages: Vec<usize> =
-            (0..40).map(|batch| [1, 3, 6][[8, 12].iter().filter(|g| batch / 2 >= **g).count()]).collect();
+        let stages: Vec<usize> = (0..40)
+            .map(|batch| [1, 3, 6][[8, 12].iter().filter(|g| batch / 2 >= **g).count()])
+            .collect();
         assert_eq!(layers, stages);
         depths.chunks(2).filter(|pair| pair[0] != pair[1]).count()
     };
@@ -195,9 +195,8 @@ fn a_plateau_grows_inside_burn_train() {
 
 #[test]
 fn micro_batches_run_at_the_depth_that_is_told() {
-    let plan = Plan::new(90)
-        .with_schedule(stages(&[(1, 80)], 12))
-        .with_draw_per(DrawPer::MicroBatch);
+    let plan =
+        Plan::new(90).with_schedule(stages(&[(1, 80)], 12)).with_draw_per(DrawPer::MicroBatch);
     let apollo = Apollo::new(Net::new(12, &device().autodiff()), plan).unwrap();
     let model = Trainable::new(apollo, Interrupter::new());
     let mut metric = StepMetric::virtual_depth(&model);
@@ -241,8 +240,7 @@ fn early_stopping_stops_a_growing_run() {
 #[test]
 fn a_failed_growth_stops_the_training_with_its_cause() {
     let dir = tempfile::tempdir().unwrap();
-    let plan =
-        plan().with_moments(MomentPolicy::Scaled).with_moment_orders(MomentOrders::none());
+    let plan = plan().with_moments(MomentPolicy::Scaled).with_moment_orders(MomentOrders::none());
     let training = training(dir.path());
     let told = Growths::default();
     let model = told.observed(model(apollo(plan), &training));
