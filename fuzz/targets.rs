@@ -14,9 +14,10 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use burn_apollo::checkpoint::{CheckpointError, CheckpointSet, Restored};
-use burn_apollo::schedule::{LossFeed, LossPlateau, Schedule};
-use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
-use burn_apollo::{Apollo, ApolloConfig};
+use burn_apollo::policy::LossPlateau;
+use burn_apollo::schedule::Schedule;
+use burn_apollo::stack::LayerStack;
+use burn_apollo::{Apollo, Plan, growable};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -27,11 +28,7 @@ pub struct Tiny {
     head: Linear,
 }
 
-impl Growable for Tiny {
-    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
-        vec![&mut self.blocks]
-    }
-}
+growable!(Tiny { blocks });
 
 impl Tiny {
     pub fn new(device: &Device) -> Self {
@@ -46,11 +43,11 @@ impl Tiny {
     }
 }
 
-/// The run whose checkpoint is kept in `tests/data/checkpoint-v1`: 20 steps, 1 → 2 → 4 layers.
-pub fn fresh(losses: LossFeed, device: &Device) -> Restored<Tiny> {
+/// The run whose checkpoints are kept in `tests/data/checkpoint-v1` and `-v2`: 20 steps, 1 → 2 → 4 layers.
+pub fn fresh(device: &Device) -> Restored<Tiny> {
     let policy = LossPlateau::new(15).expect("a valid patience");
-    let config = ApolloConfig::new(20).with_policy(policy).with_losses(losses).with_seed(11);
-    (Apollo::new(Tiny::new(device), config).expect("a valid plan"), optim(), scheduler())
+    let plan = Plan::new(20).with_policy(policy).with_seed(11);
+    (Apollo::new(Tiny::new(device), plan).expect("a valid plan"), optim(), scheduler())
 }
 
 fn optim() -> ModuleOptimizer {
@@ -67,13 +64,22 @@ fn scheduler() -> ModuleLrScheduler {
         .expect("a valid schedule")
 }
 
-/// The files of the checkpoint that every version reads.
-pub const SAMPLE: [(&str, &[u8]); 4] = [
-    ("manifest.json", include_bytes!("../tests/data/checkpoint-v1/manifest.json")),
-    ("model.bpk", include_bytes!("../tests/data/checkpoint-v1/model.bpk")),
-    ("optim.bpk", include_bytes!("../tests/data/checkpoint-v1/optim.bpk")),
-    ("scheduler.bpk", include_bytes!("../tests/data/checkpoint-v1/scheduler.bpk")),
-];
+/// Files of a checkpoint by name.
+pub type Sample = [(&'static str, &'static [u8]); 4];
+
+macro_rules! sample {
+    ($folder:literal) => {
+        [
+            ("manifest.json", include_bytes!(concat!("../tests/data/", $folder, "/manifest.json"))),
+            ("model.bpk", include_bytes!(concat!("../tests/data/", $folder, "/model.bpk"))),
+            ("optim.bpk", include_bytes!(concat!("../tests/data/", $folder, "/optim.bpk"))),
+            ("scheduler.bpk", include_bytes!(concat!("../tests/data/", $folder, "/scheduler.bpk"))),
+        ]
+    };
+}
+
+/// The checkpoint of each version of the format, which every later version reads.
+pub const SAMPLES: [Sample; 2] = [sample!("checkpoint-v1"), sample!("checkpoint-v2")];
 
 /// Panics that the library catches and turns into errors are no findings: only the fuzzer's own hook takes them for
 /// that.
@@ -101,16 +107,35 @@ pub fn schedule(data: &[u8]) -> bool {
     found
 }
 
-/// Manifests and lists of checksums. The first byte says which: a manifest comes with its true checksum. Says whether
-/// the set loads.
+/// Plan files, in TOML and JSON. Says whether there is a plan in them.
+pub fn plan(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let parsed = [toml::from_str::<Plan>(text).ok(), serde_json::from_str(text).ok()];
+    let mut found = false;
+    for plan in parsed.into_iter().flatten() {
+        found = true;
+        for targets in [&[4][..], &[12], &[12, 4], &[]] {
+            let _ = (plan.check(targets), plan.cautions(), plan.lr.scheduler(0.01, 100));
+        }
+        let _ = Apollo::new(Tiny::new(&Device::flex()), plan.clone());
+        let written = serde_json::to_string(&plan).expect("a plan can be written");
+        assert_eq!(serde_json::from_str::<Plan>(&written).ok(), Some(plan));
+    }
+    found
+}
+
+/// Manifests and lists of checksums, in turns, of either version of the format. The first byte says which: a manifest
+/// comes with its true checksum. Says whether the set loads.
 pub fn manifest(data: &[u8]) -> bool {
     let Some((kind, data)) = data.split_first() else { return false };
+    let sample = &SAMPLES[usize::from(kind / 2 % 2)];
     let (_dir, opened) = match kind % 2 {
-        0 => open_with(&[("manifest.json", data)], None),
-        _ => open_with(&[], Some(data)),
+        0 => open_with(sample, &[("manifest.json", data)], None),
+        _ => open_with(sample, &[], Some(data)),
     };
     opened.is_ok_and(|set| {
         let _ = (set.state::<serde_json::Value>("data"), set.plan(), set.metric());
+        let _ = loads(&set.clone().allow_other_plan());
         loads(&set)
     })
 }
@@ -120,23 +145,23 @@ pub fn records_that_train(data: &[u8]) -> bool {
     let device = Device::flex().autodiff();
     let (_dir, set) = with_record(data);
     let Some(set) = set else { return false };
-    let (apollo, optim, scheduler) = fresh(LossFeed::default(), &device);
-    let Ok((apollo, mut optim, mut scheduler)) = set.load(apollo, optim, scheduler) else {
+    let (apollo, optim, scheduler) = fresh(&device);
+    let Ok((mut apollo, mut optim, mut scheduler)) = set.load(apollo, optim, scheduler) else {
         return false;
     };
-    let loss = apollo.loss(Tensor::ones([3, 2], &device));
-    let grads = GradientsParams::from_grads(loss.backward(), &apollo);
-    let _ = apollo.optimize(&mut optim, scheduler.step(), grads);
+    let loss = apollo.model().loss(Tensor::ones([3, 2], &device));
+    let grads = GradientsParams::from_grads(loss.backward(), apollo.model());
+    let _ = apollo.update(&mut optim, scheduler.step(), grads);
     true
 }
 
 fn loads(set: &CheckpointSet) -> bool {
     // Without autodiff, which keeps a little memory for every parameter that is ever loaded.
-    let (apollo, optim, scheduler) = fresh(LossFeed::default(), &Device::flex());
+    let (apollo, optim, scheduler) = fresh(&Device::flex());
     set.load(apollo, optim, scheduler).is_ok()
 }
 
-/// Records, each with its true length and checksum. The first byte says which. Says whether the set loads.
+/// Records of either version of the format, each with its true length and checksum. The first byte says which. Says whether the set loads.
 pub fn records(data: &[u8]) -> bool {
     let (_dir, set) = with_record(data);
     set.is_some_and(|set| loads(&set))
@@ -144,24 +169,27 @@ pub fn records(data: &[u8]) -> bool {
 
 fn with_record(data: &[u8]) -> (Option<TempDir>, Option<CheckpointSet>) {
     let Some((kind, data)) = data.split_first() else { return (None, None) };
+    let sample = &SAMPLES[usize::from(kind / 3 % 2)];
     let file = ["model.bpk", "optim.bpk", "scheduler.bpk"][usize::from(kind % 3)];
     let mut manifest: serde_json::Value =
-        serde_json::from_slice(SAMPLE[0].1).expect("the sample is JSON");
+        serde_json::from_slice(sample[0].1).expect("the sample is JSON");
     manifest["files"][file] = data.len().into();
-    let (dir, set) =
-        open_with(&[(file, data), ("manifest.json", manifest.to_string().as_bytes())], None);
+    let manifest = manifest.to_string();
+    let files = [(file, data), ("manifest.json", manifest.as_bytes())];
+    let (dir, set) = open_with(sample, &files, None);
     (Some(dir), Some(set.expect("checksum and length are right")))
 }
 
-/// The sample with other files in place of its own, and checksums to match unless `sums` are given. The folder lasts as
+/// A sample with other files in place of its own, and checksums to match unless `sums` are given. The folder lasts as
 /// long as what is returned.
 fn open_with(
+    sample: &Sample,
     files: &[(&str, &[u8])],
     sums: Option<&[u8]>,
 ) -> (TempDir, Result<CheckpointSet, CheckpointError>) {
     let dir = tempfile::tempdir().expect("a folder");
     let mut lines = String::new();
-    for (name, own) in SAMPLE {
+    for (name, own) in *sample {
         let given = files.iter().find(|(file, _)| *file == name).map(|(_, data)| *data);
         let data = given.unwrap_or(own);
         Sha256::digest(data).iter().for_each(|byte| write!(lines, "{byte:02x}").expect("memory"));

@@ -3,6 +3,128 @@
 //! [`Apollo::try_out`] lends a closure the run and makes branches of it, which may grow and train; one of them is
 //! adopted when the closure ends, or none. A branch cannot leave the closure, so it cannot be adopted later or by another
 //! run, saved, or branched again.
+//!
+//! # What cannot be written
+//!
+//! That a branch is adopted by the run it was made of, while its try-out goes on, is checked by the compiler. This can be
+//! written:
+//!
+//! ```
+//! # use burn::{module::Module, nn::Linear, optim::ModuleOptimizer};
+//! # use burn_apollo::{Apollo, ApolloError, growable, stack::LayerStack};
+//! # #[derive(Module, Debug)]
+//! # struct Mlp { blocks: LayerStack<Linear> }
+//! # growable!(Mlp { blocks });
+//! fn adopt(run: &mut Apollo<Mlp>) -> Result<(), ApolloError> {
+//!     run.try_out(|run| Ok((Some(run.branch()), ())))
+//! }
+//! ```
+//!
+//! A branch of another run cannot be adopted:
+//!
+//! ```compile_fail
+//! # use burn::{module::Module, nn::Linear, optim::ModuleOptimizer};
+//! # use burn_apollo::{Apollo, ApolloError, growable, stack::LayerStack};
+//! # #[derive(Module, Debug)]
+//! # struct Mlp { blocks: LayerStack<Linear> }
+//! # growable!(Mlp { blocks });
+//! fn adopt(run: &mut Apollo<Mlp>, other: &mut Apollo<Mlp>) -> Result<(), ApolloError> {
+//!     other.try_out(|other| {
+//!         run.try_out(|_| Ok::<_, ApolloError>((Some(other.branch()), ())))?;
+//!         Ok((None, ()))
+//!     })
+//! }
+//! ```
+//!
+//! Nor can a run itself, which is no branch:
+//!
+//! ```compile_fail,E0308
+//! # use burn::{module::Module, nn::Linear, optim::ModuleOptimizer};
+//! # use burn_apollo::{Apollo, ApolloError, growable, stack::LayerStack};
+//! # #[derive(Module, Debug)]
+//! # struct Mlp { blocks: LayerStack<Linear> }
+//! # growable!(Mlp { blocks });
+//! fn adopt(run: &mut Apollo<Mlp>, other: Apollo<Mlp>) -> Result<(), ApolloError> {
+//!     run.try_out(|_| Ok((Some(other), ())))
+//! }
+//! ```
+//!
+//! A branch cannot be kept, and so not be adopted later, after the run has gone on:
+//!
+//! ```compile_fail,E0521
+//! # use burn::{module::Module, nn::Linear, optim::ModuleOptimizer};
+//! # use burn_apollo::{Apollo, ApolloError, growable, stack::LayerStack};
+//! # #[derive(Module, Debug)]
+//! # struct Mlp { blocks: LayerStack<Linear> }
+//! # growable!(Mlp { blocks });
+//! fn keep(run: &mut Apollo<Mlp>) -> Result<(), ApolloError> {
+//!     let mut kept = None;
+//!     run.try_out(|run| {
+//!         kept = Some(run.branch());
+//!         Ok((None, ()))
+//!     })
+//! }
+//! ```
+//!
+//! The run does not go on while branches of it are tried:
+//!
+//! ```compile_fail,E0501
+//! # use burn::{module::Module, nn::Linear, optim::ModuleOptimizer};
+//! # use burn_apollo::{Apollo, ApolloError, growable, stack::LayerStack};
+//! # #[derive(Module, Debug)]
+//! # struct Mlp { blocks: LayerStack<Linear> }
+//! # growable!(Mlp { blocks });
+//! fn go_on(run: &mut Apollo<Mlp>, optim: &mut ModuleOptimizer) -> Result<(), ApolloError> {
+//!     run.try_out(|_| {
+//!         run.grow(optim, &burn_apollo::GrowthRequest::next())?;
+//!         Ok((None, ()))
+//!     })
+//! }
+//! ```
+//!
+//! A branch has no branches, and cannot be saved or finished as a run can:
+//!
+//! ```compile_fail,E0599
+//! # use burn::{module::Module, nn::Linear, optim::ModuleOptimizer};
+//! # use burn_apollo::{Apollo, ApolloError, growable, stack::LayerStack};
+//! # #[derive(Module, Debug)]
+//! # struct Mlp { blocks: LayerStack<Linear> }
+//! # growable!(Mlp { blocks });
+//! fn nest(run: &mut Apollo<Mlp>) -> Result<(), ApolloError> {
+//!     run.try_out(|run| {
+//!         run.branch().try_out(|inner| Ok((Some(inner.branch()), ())))?;
+//!         Ok((None, ()))
+//!     })
+//! }
+//! ```
+//!
+//! ```compile_fail,E0308
+//! # use burn::{module::Module, nn::Linear, optim::ModuleOptimizer};
+//! # use burn_apollo::{Apollo, ApolloError, growable, stack::LayerStack};
+//! # #[derive(Module, Debug)]
+//! # struct Mlp { blocks: LayerStack<Linear> }
+//! # growable!(Mlp { blocks });
+//! # use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+//! use burn_apollo::checkpoint::Snapshot;
+//!
+//! fn save(run: &mut Apollo<Mlp>, optim: &ModuleOptimizer, lr: &ModuleLrScheduler) -> Result<(), ApolloError> {
+//!     run.try_out(|run| {
+//!         let saved = Snapshot::new(&run.branch(), optim, lr);
+//!         Ok((None, drop(saved)))
+//!     })
+//! }
+//! ```
+//!
+//! ```compile_fail,E0599
+//! # use burn::{module::Module, nn::Linear, optim::ModuleOptimizer};
+//! # use burn_apollo::{Apollo, ApolloError, growable, stack::LayerStack};
+//! # #[derive(Module, Debug)]
+//! # struct Mlp { blocks: LayerStack<Linear> }
+//! # growable!(Mlp { blocks });
+//! fn finish(run: &mut Apollo<Mlp>) -> Result<Mlp, ApolloError> {
+//!     run.try_out(|run| Ok((None, run.branch().into_inner()?)))
+//! }
+//! ```
 
 use core::marker::PhantomData;
 

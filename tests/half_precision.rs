@@ -1,21 +1,22 @@
 //! Parameters in half precision. Alone in its file: the precision of a device is set once for a process.
 
-#[path = "support/contract.rs"]
-mod contract;
+#[path = "support/kind.rs"]
+mod kind;
 mod support;
 
+use std::collections::BTreeMap;
 use std::sync::Once;
 
-use burn::module::{Module, ParamId};
+use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::optim::{AdamWConfig, ModuleOptimizer, OptimizerRecord};
+use burn::optim::ModuleOptimizer;
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
-use burn_apollo::optim::{MomentOrders, MomentPolicy, OptimError, inherit};
-use burn_apollo::stack::ParamOrigin;
-use burn_apollo::{Apollo, ApolloConfig, ApolloError};
-use burn_pack::{Reader, Scalar, Writer};
-use contract::{Kind, Model, contract};
-use support::{WIDTH, device, stages};
+use burn_apollo::expand::Stacking;
+use burn_apollo::optim::{MomentPolicy, OptimError};
+use burn_apollo::{Apollo, ApolloError, GrowthRequest, Plan};
+use burn_pack::Reader;
+use kind::{Kind, Model, contract, step_of, turn};
+use support::{WIDTH, adamw, chain, device, load_record, parameters, record, stages};
 
 /// Optimizer state is loaded in the default device's precision, so a run in half precision sets it.
 fn in_half_precision() {
@@ -72,11 +73,11 @@ impl Kind for Brain {
 /// Where Burn would load state in another precision, and fail at the next step, the run is refused before it begins.
 #[test]
 fn another_precision_than_the_default_devices() {
-    let _turn = contract::turn();
+    let _turn = turn();
     in_half_precision();
     let build = || Model::<Brain>::new(4, &device());
-    let config = || ApolloConfig::new(20).with_schedule(stages(&[(2, 4)], 4));
-    let error = Apollo::new(build(), config()).unwrap_err();
+    let plan = || Plan::new(20).with_schedule(stages(&[(2, 4)], 4));
+    let error = Apollo::new(build(), plan()).unwrap_err();
     let text = error.to_string();
     let ApolloError::Optim(OptimError::Precision { what, dtype, loaded }) = error else {
         panic!("{text}")
@@ -88,60 +89,59 @@ fn another_precision_than_the_default_devices() {
     assert!(text.contains("MomentPolicy::Reset"), "{text}");
 
     // An optimizer that starts afresh loads nothing.
-    let mut apollo = Apollo::new(build(), config().with_moments(MomentPolicy::Reset)).unwrap();
-    let mut optim = support::adamw();
-    for _ in 0..8 {
-        apollo = contract::step_of(apollo, &mut optim);
-        apollo.growth().unwrap();
+    let mut apollo = Apollo::new(build(), plan().with_moments(MomentPolicy::Reset)).unwrap();
+    let mut optim = adamw();
+    for step in 0..8 {
+        if step == 3 {
+            // A growth by hand that would load state.
+            let request = GrowthRequest::next().with_moments(MomentPolicy::Copy);
+            let error = chain(&apollo.grow(&mut optim, &request).unwrap_err());
+            assert!(error.contains("optimizer state momentum.moment_"), "{error}");
+        }
+        step_of(&mut apollo, &mut optim);
     }
-    let weight = apollo.blocks.layers()[3].linear.weight.val();
+    let weight = apollo.model().blocks.layers()[3].linear.weight.val();
     assert_eq!((apollo.unique_layers(), weight.dtype()), (4, DType::BF16));
-    let orders = MomentOrders::default();
-    let error =
-        inherit(&optim, &[], &Default::default(), MomentPolicy::Copy, &orders).err().unwrap();
-    assert!(error.to_string().contains("optimizer state momentum.moment_"), "{error}");
 
-    let loaded = Apollo::new(build(), config().with_moments(MomentPolicy::Reset)).unwrap();
-    let loaded = loaded.load_record(apollo.clone().into_record());
-    assert_eq!(support::parameters(&loaded), support::parameters(&apollo));
+    let loaded = Apollo::new(build(), plan().with_moments(MomentPolicy::Reset)).unwrap();
+    let loaded = load_record(loaded, record(&apollo));
+    assert_eq!(parameters(loaded.model()), parameters(apollo.model()));
 }
 
-/// State is scaled in its own type, and refused where that would not be kept.
+/// State is scaled in its own type: first moments to a half, second ones to a quarter.
 #[test]
 fn moments_in_half_precision() {
+    let _turn = turn();
     in_half_precision();
-    let halved = inherited(DType::F16).unwrap();
-    for (name, values) in tensors(&halved) {
-        let expected = if name.ends_with("moment_1") { 0.25 } else { 0.125 };
-        assert_eq!(values, (DType::F16, vec![expected]), "{name}");
+    let plan = Plan::new(20).with_schedule(stages(&[(2, 9)], 4)).with_expander(Stacking);
+    let mut apollo = Apollo::new(Model::<Half>::new(4, &device()), plan).unwrap();
+    let mut optim = adamw();
+    (0..3).for_each(|_| drop(step_of(&mut apollo, &mut optim)));
+    let before = tensors(&optim);
+    apollo.grow(&mut optim, &GrowthRequest::next().with_moments(MomentPolicy::Scaled)).unwrap();
+    let after = tensors(&optim);
+    let mut looked_at = 0;
+    for layer in &apollo.registry().stacks[0].layers {
+        for param in &layer.params {
+            let parent = param.parent.as_ref().unwrap_or(&param.id);
+            for (field, factor) in [("momentum.moment_1", 0.5), ("momentum.moment_2", 0.25)] {
+                let (dtype, found) = &after[&format!("{}.{field}", param.id)];
+                let (_, old) = &before[&format!("{parent}.{field}")];
+                let expected: Vec<f32> = old
+                    .iter()
+                    .map(|x| TensorData::from([x * factor]).convert_dtype(DType::F16))
+                    .flat_map(|half| half.iter::<f32>().collect::<Vec<_>>())
+                    .collect();
+                assert_eq!((*dtype, found), (DType::F16, &expected), "{field} of {}", param.path);
+                assert!(found.iter().any(|x| *x != 0.0), "{field} of {}", param.path);
+                looked_at += 1;
+            }
+        }
     }
+    assert_eq!(looked_at, 4 * 2 * 2);
 }
 
-fn inherited(dtype: DType) -> Result<ModuleOptimizer, OptimError> {
-    let data = TensorData::new(vec![0.5_f32], [1]).convert_dtype(dtype);
-    let tensor = |name: &str| {
-        let (bytes, shape, dtype) = data.clone().into_parts();
-        burn_pack::Tensor::new(name.to_owned(), dtype, shape, Some(7), bytes)
-    };
-    let store = Writer::new(vec![tensor("7.momentum.moment_1"), tensor("7.momentum.moment_2")])
-        .with_scalar("7.__rank", Scalar::UInt(1))
-        .with_scalar("7.momentum.time", Scalar::UInt(3));
-    let record = OptimizerRecord::from_bytes(store.into_bytes().unwrap()).unwrap();
-    let optim: ModuleOptimizer = AdamWConfig::new().init();
-    let parent = Some(ParamId::from(7));
-    let origins = [7, 8].map(|id: u64| ParamOrigin { id: id.into(), parent, copies: 2 });
-    let (optim, report) = inherit(
-        &optim.load_record(record),
-        &origins,
-        &Default::default(),
-        MomentPolicy::Scaled,
-        &MomentOrders::default(),
-    )?;
-    assert_eq!(report.params_inherited, 1);
-    Ok(optim)
-}
-
-fn tensors(optim: &ModuleOptimizer) -> Vec<(String, (DType, Vec<f32>))> {
+fn tensors(optim: &ModuleOptimizer) -> BTreeMap<String, (DType, Vec<f32>)> {
     let reader = Reader::from_bytes(optim.to_record().into_bytes().unwrap()).unwrap();
     let tensors = reader.into_tensors().unwrap().into_iter().map(|tensor| {
         let (name, dtype, shape, _, bytes) = tensor.into_parts().unwrap();

@@ -48,11 +48,32 @@ fn mutated(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
 
 /// What each target begins with: inputs that get all the way through.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
-    let sample = |kind: u8, at: usize| [&[kind][..], targets::SAMPLE[at].1].concat();
-    let sums = include_bytes!("data/checkpoint-v1/SHA256SUMS");
+    let sample = |kind: u8, version: usize, file: usize| {
+        [&[kind][..], targets::SAMPLES[version - 1][file].1].concat()
+    };
+    let sums = |kind: u8, sums: &[u8]| [&[kind][..], sums].concat();
     match target {
-        "manifest" => vec![sample(0, 0), [&[1][..], sums].concat()],
-        "records" => vec![sample(0, 1), sample(1, 2), sample(2, 3)],
+        "manifest" => vec![
+            sample(0, 1, 0),
+            sums(1, include_bytes!("data/checkpoint-v1/SHA256SUMS")),
+            sample(2, 2, 0),
+            sums(3, include_bytes!("data/checkpoint-v2/SHA256SUMS")),
+        ],
+        "records" => {
+            let records = |(kind, file): (u8, usize)| {
+                [sample(kind, 1, file), sample(kind + 3, 2, file)]
+            };
+            [(0, 1), (1, 2), (2, 3)].into_iter().flat_map(records).collect()
+        }
+        "plan" => [
+            r#"{"steps":20,"sampler":"lvps","policy":{"loss_plateau":{"patience":7}},"moments":"copy"}"#,
+            "steps = 10\nsampler = { lvps = { excess = 0.3 } }\nexpander = { middle_stacking = { block = 2 } }\n",
+            "steps = 10\npolicy = { custom = { name = \"mine\", parameters = { every = 3 } } }\nnew_layers = { zeroed = [\"weight\"] }\n",
+            r#"{"steps":18446744073709551615,"lr":{"warmup_stable_decay":{"warm_up":0.02,"decay":0.2}},
+                "lr_at_growth":{"rewarm":{"from":0.1,"steps":4}},"schedule":{"stages":[{"layers":4}]}}"#,
+        ]
+        .map(|text| text.as_bytes().to_vec())
+        .to_vec(),
         _ => [
             "[[stages]]\nlayers = 3\nuntil = { fraction = 0.25 }\n[[stages]]\nlayers = 12\n",
             "[[stages]]\nlayers = [1, 2]\nuntil = { step = 7 }\n[[stages]]\nlayers = [12, 4]\n",
@@ -70,6 +91,11 @@ fn schedules() {
 }
 
 #[test]
+fn plans() {
+    run(5000, seeds("plan"), targets::plan);
+}
+
+#[test]
 fn manifests_and_checksums() {
     run(1500, seeds("manifest"), targets::manifest);
 }
@@ -83,7 +109,7 @@ fn records() {
 #[test]
 #[ignore = "writes what the fuzzer begins with into fuzz/corpus"]
 fn write_the_corpus() {
-    for target in ["schedule", "manifest", "records"] {
+    for target in ["schedule", "plan", "manifest", "records"] {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
         std::fs::create_dir_all(&dir).unwrap();
         for (i, seed) in seeds(target).iter().enumerate() {

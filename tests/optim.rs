@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, HashMap};
 use burn::module::ParamGroup;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{
-    AdaGradConfig, AdafactorConfig, AdamConfig, AdamWConfig, AdanConfig, GradientsParams,
-    LambConfig, LionConfig, ModuleOptimizer, MuonConfig, RmsPropConfig, SgdConfig,
+    AdaGradConfig, AdafactorConfig, AdamConfig, AdamWConfig, AdanConfig, LambConfig, LionConfig,
+    ModuleOptimizer, MuonConfig, RmsPropConfig, SgdConfig,
 };
 use burn::tensor::TensorData;
-use burn_apollo::optim::{MomentOrders, MomentPolicy, OptimError, inherit};
-use burn_apollo::{Apollo, ApolloConfig};
+use burn_apollo::optim::{MomentOrders, MomentPolicy};
+use burn_apollo::{Apollo, Plan};
 use burn_pack::{Reader, Scalar};
-use support::{Net, batch, bits, device, stages};
+use support::{Net, bits, chain, device, stages, train_step, try_step};
 
 /// Every optimizer of Burn 0.22, with the parts of its state that are off by default.
 fn roster() -> Vec<(&'static str, ModuleOptimizer)> {
@@ -67,12 +67,6 @@ fn states(optim: &ModuleOptimizer) -> HashMap<String, State> {
     states
 }
 
-fn step(apollo: Apollo<Net>, optim: &mut ModuleOptimizer) -> Apollo<Net> {
-    let loss = apollo.loss(batch(apollo.step_count(), &device()));
-    let grads = GradientsParams::from_grads(loss.backward(), &apollo);
-    apollo.optimize(optim, 0.01, grads)
-}
-
 /// Five steps at 2 layers, then growth to 5 as the fifth ends; and the same without the growth.
 fn grow(
     optim: &ModuleOptimizer,
@@ -80,13 +74,11 @@ fn grow(
 ) -> (Apollo<Net>, ModuleOptimizer, HashMap<String, State>) {
     let net = Net::new(5, &device());
     let run = |end: u64| {
-        let config =
-            ApolloConfig::new(20).with_schedule(stages(&[(2, end)], 5)).with_moments(policy);
+        let plan = Plan::new(20).with_schedule(stages(&[(2, end)], 5)).with_moments(policy);
         let mut optim = optim.clone();
-        let mut model = Apollo::new(net.clone(), config).unwrap();
+        let mut model = Apollo::new(net.clone(), plan).unwrap();
         for _ in 0..5 {
-            model = step(model, &mut optim);
-            model.growth().unwrap();
+            train_step(&mut model, &mut optim, 0.01);
         }
         (model, optim)
     };
@@ -168,10 +160,10 @@ fn every_optimizer_trains_on_after_a_growth() {
     for (name, optim) in roster() {
         for policy in POLICIES {
             let (mut model, mut optim, _) = grow(&optim, policy);
-            let before = bits(&model);
+            let before = bits(model.model());
             let others = states(&optim);
-            model = step(model, &mut optim);
-            for (path, values) in bits(&model) {
+            train_step(&mut model, &mut optim, 0.01);
+            for (path, values) in bits(model.model()) {
                 assert_ne!(values, before[&path], "{name} under {policy:?}: {path} is trained");
             }
             // Inherited step counts went on by one; nothing was started afresh.
@@ -193,8 +185,9 @@ fn every_optimizer_trains_on_after_a_growth() {
 fn the_next_step_depends_on_the_inherited_state() {
     let optim = AdamWConfig::new().init();
     let next = |policy| {
-        let (model, mut optim, _) = grow(&optim, policy);
-        bits(&step(model, &mut optim))
+        let (mut model, mut optim, _) = grow(&optim, policy);
+        train_step(&mut model, &mut optim, 0.01);
+        bits(model.model())
     };
     let all = POLICIES.map(next);
     for (i, a) in all.iter().enumerate() {
@@ -210,59 +203,11 @@ fn an_optimizer_that_takes_no_state_back_is_an_error() {
     let sgd = SgdConfig::new().with_momentum(Some(MomentumConfig::new())).build();
     let group = ParamGroup::from_predicate("blocks.1");
     let mut optim = AdamWConfig::new().init().with_group(group, sgd, None);
-    let config = ApolloConfig::new(20).with_schedule(stages(&[(2, 5)], 4));
-    let mut model = Apollo::new(Net::new(4, &device()), config).unwrap();
-    for _ in 0..5 {
-        model = step(model, &mut optim);
+    let plan = Plan::new(20).with_schedule(stages(&[(2, 5)], 4));
+    let mut model = Apollo::new(Net::new(4, &device()), plan).unwrap();
+    for _ in 0..4 {
+        train_step(&mut model, &mut optim, 0.01);
     }
-    let error = model.growth().unwrap_err().to_string();
+    let error = chain(&try_step(&mut model, &mut optim, 0.01).1.unwrap_err());
     assert!(error.contains("state tensors") && error.contains("parameter group"), "{error}");
-}
-
-#[test]
-fn state_is_scaled_by_its_order_or_not_at_all() {
-    use burn::module::ParamId;
-    use burn_apollo::stack::ParamOrigin;
-
-    let mut optim: ModuleOptimizer = AdamWConfig::new().init();
-    let mut store = burn_pack::Writer::new(vec![
-        tensor("7.momentum.moment_1", &[0.5, -2.0]),
-        tensor("7.momentum.moment_2", &[0.25, 4.0]),
-    ]);
-    store = store
-        .with_scalar("7.__rank", Scalar::UInt(1))
-        .with_scalar("7.momentum.time", Scalar::UInt(3));
-    let record = burn::optim::OptimizerRecord::from_bytes(store.into_bytes().unwrap()).unwrap();
-    optim = optim.load_record(record);
-    let origin = |id: u64| ParamOrigin { id: id.into(), parent: Some(ParamId::from(7)), copies: 2 };
-    let (optim, report) = inherit(
-        &optim,
-        &[origin(7), origin(8)],
-        &HashMap::new(),
-        MomentPolicy::Scaled,
-        &MomentOrders::default(),
-    )
-    .unwrap();
-    assert_eq!((report.tensors_before, report.tensors_after, report.params_inherited), (2, 4, 1));
-    let states = states(&optim);
-    assert_eq!(states["8"].tensors["momentum.moment_1"], [0.25, -1.0]);
-    assert_eq!(states["8"].tensors["momentum.moment_2"], [0.0625, 1.0]);
-    assert_eq!(states["7"].tensors, states["8"].tensors);
-
-    let unknown = inherit(
-        &optim,
-        &[origin(7)],
-        &HashMap::new(),
-        MomentPolicy::Scaled,
-        &MomentOrders::none().with_field("momentum.moment_1", 1),
-    );
-    assert!(
-        matches!(unknown, Err(OptimError::UnknownField { field }) if field == "momentum.moment_2")
-    );
-}
-
-fn tensor(name: &str, values: &[f32]) -> burn_pack::Tensor {
-    let data = TensorData::new(values.to_vec(), [values.len()]);
-    let (bytes, shape, dtype) = data.into_parts();
-    burn_pack::Tensor::new(name.to_owned(), dtype, shape, Some(7), bytes)
 }

@@ -65,7 +65,7 @@ impl Position {
         words: &[u64],
         timeline: &Timeline,
     ) -> Result<(Self, Vec<f64>), ApolloError> {
-        let mut words = Words { left: words, all: words.len() };
+        let mut words = Words { left: words, all: words.len(), stages: timeline.stages() };
         let format = words.take(1)?[0];
         if format != FORMAT {
             return Err(ApolloError::Progress(format!(
@@ -165,15 +165,16 @@ impl Position {
 struct Words<'a> {
     left: &'a [u64],
     all: usize,
+    /// Stages of the plan that reads them.
+    stages: usize,
 }
 
 impl<'a> Words<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u64], ApolloError> {
-        let all = self.all;
-        let (taken, left) = self
-            .left
-            .split_at_checked(count)
-            .ok_or_else(|| ApolloError::Progress(format!("holds {all} words, too few")))?;
+        let (all, stages) = (self.all, self.stages);
+        let too_few = || format!("holds {all} words, too few for a plan of {stages} stages");
+        let (taken, left) =
+            self.left.split_at_checked(count).ok_or_else(|| ApolloError::Progress(too_few()))?;
         self.left = left;
         Ok(taken)
     }

@@ -32,7 +32,7 @@ impl DepthPmf {
     ///
     /// [`DepthError::Weight`], [`DepthError::NoWeight`] and [`DepthError::TooDeep`].
     pub fn from_weights(lowest: usize, weights: Vec<f64>) -> Result<Self, DepthError> {
-        check_depth(lowest.saturating_add(weights.len()))?;
+        check_depth(lowest.saturating_add(weights.len().saturating_sub(1)))?;
         for (i, &w) in weights.iter().enumerate() {
             if !(w >= 0.0 && w.is_finite()) {
                 return Err(DepthError::Weight { depth: lowest + i, found: w });
@@ -152,6 +152,19 @@ mod tests {
     fn rising_survival_is_refused() {
         let rising = DepthPmf::from_survival(1, 3, |d| d as f64 / 4.0);
         assert!(matches!(rising, Err(DepthError::Weight { depth: 2, .. })));
+    }
+
+    #[test]
+    fn the_greatest_depth_is_one_that_can_be_drawn() {
+        use crate::depth::{DepthSampler, Uniform};
+
+        let uniform = |target| Uniform.pmf(1, target).map(|pmf| pmf.highest());
+        assert_eq!(uniform(LIMIT), Ok(LIMIT));
+        let too_deep = |depth| Err(DepthError::TooDeep { depth, limit: LIMIT });
+        assert_eq!(uniform(LIMIT + 1), too_deep(LIMIT + 1));
+        assert_eq!(DepthPmf::from_weights(LIMIT, vec![1.0]).map(|pmf| pmf.lowest()), Ok(LIMIT));
+        let beyond = DepthPmf::from_weights(LIMIT, vec![1.0; 2]).map(|pmf| pmf.lowest());
+        assert_eq!(beyond, too_deep(LIMIT + 1));
     }
 
     #[test]

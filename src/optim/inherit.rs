@@ -153,3 +153,102 @@ impl<'a> Grown<'a> {
         Ok(TensorData::new(values, data.shape().clone()).convert_dtype(dtype))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::optim::AdamWConfig;
+    use burn_pack::{Reader, Scalar, Writer};
+
+    use super::*;
+
+    /// An AdamW with the state of one parameter, whose id is 7.
+    fn adamw(moment_1: TensorData, moment_2: TensorData) -> ModuleOptimizer {
+        let tensor = |name: &str, data: TensorData| {
+            let (bytes, shape, dtype) = data.into_parts();
+            burn_pack::Tensor::new(name.to_owned(), dtype, shape, Some(7), bytes)
+        };
+        let tensors =
+            vec![tensor("7.momentum.moment_1", moment_1), tensor("7.momentum.moment_2", moment_2)];
+        let store = Writer::new(tensors)
+            .with_scalar("7.__rank", Scalar::UInt(1))
+            .with_scalar("7.momentum.time", Scalar::UInt(3));
+        let record = OptimizerRecord::from_bytes(store.into_bytes().unwrap()).unwrap();
+        let optim: ModuleOptimizer = AdamWConfig::new().init();
+        optim.load_record(record)
+    }
+
+    /// A parameter that comes from the one of id 7, whose layer became two.
+    fn heir(id: u64) -> ParamOrigin {
+        ParamOrigin { id: id.into(), parent: Some(ParamId::from(7)), copies: 2, zeroed: false }
+    }
+
+    fn inherited(
+        optim: &ModuleOptimizer,
+        heirs: &[ParamOrigin],
+        orders: &MomentOrders,
+    ) -> Result<(ModuleOptimizer, StateReport), OptimError> {
+        inherit(optim, heirs, &HashMap::new(), MomentPolicy::Scaled, orders)
+    }
+
+    fn tensors(optim: &ModuleOptimizer) -> HashMap<String, (DType, Vec<f32>)> {
+        let reader = Reader::from_bytes(optim.to_record().into_bytes().unwrap()).unwrap();
+        let tensors = reader.into_tensors().unwrap().into_iter().map(|tensor| {
+            let (name, dtype, shape, _, bytes) = tensor.into_parts().unwrap();
+            let values = TensorData::from_bytes(bytes, shape, dtype).iter::<f32>().collect();
+            (name, (dtype, values))
+        });
+        tensors.collect()
+    }
+
+    #[test]
+    fn state_is_scaled_by_its_order_or_not_at_all() {
+        let data = |values: [f32; 2]| TensorData::from(values);
+        let optim = adamw(data([0.5, -2.0]), data([0.25, 4.0]));
+        let known = MomentOrders::default();
+        let (optim, report) = inherited(&optim, &[heir(7), heir(8)], &known).unwrap();
+        let found = (report.tensors_before, report.tensors_after, report.params_inherited);
+        assert_eq!(found, (2, 4, 1));
+        let tensors = tensors(&optim);
+        assert_eq!(tensors.len(), 4);
+        for id in [7, 8] {
+            let state = |field: &str| &tensors[&format!("{id}.momentum.{field}")].1;
+            assert_eq!(state("moment_1"), &[0.25, -1.0], "{id}");
+            assert_eq!(state("moment_2"), &[0.0625, 1.0], "{id}");
+        }
+        let one_known = MomentOrders::none().with_field("momentum.moment_1", 1);
+        let unknown = inherited(&optim, &[heir(7)], &one_known).map(|_| ());
+        assert!(
+            matches!(unknown, Err(OptimError::UnknownField { field }) if field == "momentum.moment_2")
+        );
+    }
+
+    /// State is scaled in its own type.
+    #[test]
+    fn state_in_half_precision_stays_there() {
+        let half = TensorData::from([0.5_f32]).convert_dtype(DType::F16);
+        let orders = MomentOrders::default();
+        let grown = Grown::new(&[heir(7), heir(8)], MomentPolicy::Scaled, &orders);
+        for (field, expected) in [("momentum.moment_1", 0.25), ("momentum.moment_2", 0.125)] {
+            let scaled = grown.scaled(&half, field, 2).unwrap();
+            assert_eq!(scaled.dtype(), DType::F16);
+            assert_eq!(scaled.iter::<f32>().collect::<Vec<_>>(), [expected], "{field}");
+        }
+        let whole = TensorData::from([1_i32]);
+        let error = grown.scaled(&whole, "momentum.moment_1", 2).unwrap_err();
+        assert!(matches!(error, OptimError::NotFloat { .. }), "{error}");
+    }
+
+    /// Burn would load state of another precision than the default device's as that.
+    #[test]
+    fn state_of_another_precision_than_the_devices_is_refused() {
+        let brain = TensorData::from([0.5_f32]).convert_dtype(DType::BF16);
+        let mut before = OptimizerState::of(&AdamWConfig::new().init()).unwrap();
+        let (id, field) = (7, "momentum.moment_1".to_owned());
+        before.tensors.push(StateTensor { id, field, data: brain });
+        let orders = MomentOrders::default();
+        let grown = Grown::new(&[heir(7)], MomentPolicy::Copy, &orders);
+        let error = grown.inherited(before, &HashMap::new()).map(|_| ()).unwrap_err();
+        assert!(matches!(error, OptimError::Precision { .. }), "{error}");
+        assert!(error.to_string().contains("optimizer state momentum.moment_1"), "{error}");
+    }
+}

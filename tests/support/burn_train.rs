@@ -1,11 +1,46 @@
 //! [`Net`] inside burn-train.
 
+use std::sync::{Arc, Mutex};
+
 use burn::data::dataloader::batcher::Batcher;
 use burn::tensor::{Device, ExecutionError, Tensor};
 use burn::train::metric::{Adaptor, LossInput};
-use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
+use burn::train::{
+    InferenceStep, ItemLazy, LearningResult, SupervisedTraining, TrainOutput, TrainStep,
+};
+use burn_apollo::train::Trainable;
+use burn_apollo::{Apollo, GrowthReport};
 
 use super::{Net, WIDTH};
+
+/// What burn-train trains.
+pub type Model = Trainable<Net>;
+
+/// The run for a training of its own.
+pub fn model(apollo: Apollo<Net>, training: &SupervisedTraining<Model>) -> Model {
+    Trainable::new(apollo, training.interrupter())
+}
+
+/// The run at the end of a training that went well.
+pub fn trained(result: LearningResult<Model>) -> Apollo<Net> {
+    assert!(result.error.is_none(), "{:?}", result.error);
+    result.model.into_apollo().unwrap()
+}
+
+/// The reports of all growths.
+#[derive(Clone, Default)]
+pub struct Growths(Arc<Mutex<Vec<GrowthReport>>>);
+
+impl Growths {
+    pub fn observed(&self, model: Model) -> Model {
+        let seen = self.0.clone();
+        model.on_growth(move |report| seen.lock().unwrap().push(report.clone()))
+    }
+
+    pub fn steps(&self) -> Vec<u64> {
+        self.0.lock().unwrap().iter().map(|report| report.step).collect()
+    }
+}
 
 pub struct Loss(Tensor<1>);
 
@@ -27,8 +62,9 @@ impl TrainStep for Net {
 
     fn step(&self, x: Tensor<2>) -> TrainOutput<Loss> {
         let loss = self.loss(x);
-        if self.losses.recorded() > 0 {
-            self.losses.push(loss.clone().into_scalar::<f64>()); // only where a test listens
+        self.ran.push(&self.blocks);
+        if let Some(losses) = &self.losses {
+            losses.record(loss.clone().into_scalar::<f64>()); // only where a test listens
         }
         TrainOutput::new(self, loss.backward(), Loss(loss.detach()))
     }

@@ -1,20 +1,24 @@
 //! Small models for the tests.
 #![allow(dead_code)] // every test binary uses a part of it
 
-#[cfg(feature = "train")]
 pub mod burn_train;
+pub mod measured;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_apollo::schedule::{LossFeed, Schedule, Stage, Until};
-use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
-use burn_apollo::{Apollo, ApolloConfig};
+use burn::train::Interrupter;
+use burn_apollo::branch::Branch;
+use burn_apollo::schedule::{Schedule, Stage, Until};
+use burn_apollo::stack::{Growable, LayerStack};
+use burn_apollo::train::{LossRecorder, Trainable};
+use burn_apollo::{Apollo, ApolloError, GrowthReport, Plan, StepReport, growable};
 
 pub const WIDTH: usize = 6;
 
@@ -32,6 +36,24 @@ pub struct Calls(pub Arc<AtomicUsize>);
 impl Calls {
     pub fn take(&self) -> usize {
         self.0.swap(0, Ordering::SeqCst)
+    }
+}
+
+/// Depth and unique layers of every training step inside burn-train, in the order in which they ran.
+#[derive(Debug, Clone, Default)]
+pub struct Ran(Arc<Mutex<Vec<(usize, usize)>>>);
+
+impl Ran {
+    pub fn push(&self, blocks: &LayerStack<Block>) {
+        self.0.lock().unwrap().push((blocks.depth(), blocks.layers().len()));
+    }
+
+    pub fn depths(&self) -> Vec<usize> {
+        self.0.lock().unwrap().iter().map(|(depth, _)| *depth).collect()
+    }
+
+    pub fn unique_layers(&self) -> Vec<usize> {
+        self.0.lock().unwrap().iter().map(|(_, layers)| *layers).collect()
     }
 }
 
@@ -73,14 +95,12 @@ pub struct Net {
     pub calls: Calls,
     /// Where a test hears the losses of burn-train's steps.
     #[module(skip)]
-    pub losses: LossFeed,
+    pub losses: Option<LossRecorder>,
+    #[module(skip)]
+    pub ran: Ran,
 }
 
-impl Growable for Net {
-    fn stacks(&mut self) -> Vec<&mut dyn GrowableStack> {
-        vec![&mut self.blocks]
-    }
-}
+growable!(Net { blocks });
 
 impl Net {
     /// A net whose weights are the same in every test and every process.
@@ -95,7 +115,8 @@ impl Net {
             }),
             head: linear(1, 2, device),
             calls,
-            losses: LossFeed::default(),
+            losses: None,
+            ran: Ran::default(),
         }
     }
 
@@ -199,32 +220,130 @@ pub fn adamw() -> ModuleOptimizer {
     AdamWConfig::new().init()
 }
 
-pub fn apollo(layers: usize, config: ApolloConfig) -> Apollo<Net> {
-    Apollo::new(Net::new(layers, &device()), config).unwrap()
+pub fn apollo(layers: usize, plan: Plan) -> Apollo<Net> {
+    Apollo::new(Net::new(layers, &device()), plan).unwrap()
 }
 
-/// One optimizer step on the batch of its number; gives the loss's bits.
-pub fn train_step(apollo: Apollo<Net>, optim: &mut ModuleOptimizer, lr: f64) -> (Apollo<Net>, u32) {
-    let loss = apollo.loss(batch(apollo.step_count(), &device()));
+/// What trains: a run, or a branch of one.
+pub trait Run {
+    fn net(&self) -> &Net;
+
+    fn steps_done(&self) -> u64;
+
+    fn take_step(
+        &mut self,
+        optim: &mut ModuleOptimizer,
+        lr: f64,
+        grads: GradientsParams,
+    ) -> Result<StepReport, ApolloError>;
+}
+
+macro_rules! runs {
+    ($($run:ty),*) => {
+        $(impl Run for $run {
+            fn net(&self) -> &Net {
+                self.model()
+            }
+
+            fn steps_done(&self) -> u64 {
+                self.step_count()
+            }
+
+            fn take_step(
+                &mut self,
+                optim: &mut ModuleOptimizer,
+                lr: f64,
+                grads: GradientsParams,
+            ) -> Result<StepReport, ApolloError> {
+                self.update(optim, lr, grads)
+            }
+        })*
+    };
+}
+
+runs!(Apollo<Net>, Branch<'_, Net>);
+
+/// One optimizer step on the batch of its number; gives the loss's bits and what the step answered.
+pub fn try_step(
+    run: &mut impl Run,
+    optim: &mut ModuleOptimizer,
+    lr: f64,
+) -> (u32, Result<StepReport, ApolloError>) {
+    let loss = run.net().loss(batch(run.steps_done(), &device()));
     let bits = loss.clone().into_scalar::<f32>().to_bits();
-    let grads = GradientsParams::from_grads(loss.backward(), &apollo);
-    (apollo.optimize(optim, lr, grads), bits)
+    let grads = GradientsParams::from_grads(loss.backward(), run.net());
+    (bits, run.take_step(optim, lr, grads))
 }
 
-/// Steps at a rate of 0.01; every growth must succeed.
-pub fn train(mut apollo: Apollo<Net>, optim: &mut ModuleOptimizer, steps: u64) -> Apollo<Net> {
+/// One step that must succeed; gives the loss's bits and the growth that followed.
+pub fn train_step(
+    run: &mut impl Run,
+    optim: &mut ModuleOptimizer,
+    lr: f64,
+) -> (u32, Option<GrowthReport>) {
+    let (bits, report) = try_step(run, optim, lr);
+    (bits, report.unwrap().growth)
+}
+
+/// Steps at a rate of 0.01, which must succeed.
+pub fn train<R: Run>(mut run: R, optim: &mut ModuleOptimizer, steps: u64) -> R {
     for _ in 0..steps {
-        (apollo, _) = train_step(apollo, optim, 0.01);
-        apollo.growth().unwrap();
+        train_step(&mut run, optim, 0.01);
     }
-    apollo
+    run
+}
+
+/// The gradients of `loss`, which is one of the run's model.
+pub fn grads_of<M: Growable>(loss: &Tensor<1>, apollo: &Apollo<M>) -> GradientsParams {
+    GradientsParams::from_grads(loss.backward(), apollo.model())
+}
+
+/// A step whose gradients are not finite, and so the weights after it.
+pub fn spoil(apollo: &mut Apollo<Net>, optim: &mut ModuleOptimizer) {
+    let loss = apollo.model().loss(batch(apollo.step_count(), &device())).mul_scalar(f32::NAN);
+    let grads = grads_of(&loss, apollo);
+    apollo.update(optim, 0.01, grads).unwrap();
+}
+
+/// The record of a run as burn-train's own checkpointers write it.
+pub fn record<M: Growable>(apollo: &Apollo<M>) -> ModuleRecord {
+    Trainable::new(apollo.clone(), Interrupter::new()).into_record()
+}
+
+/// The record as bytes.
+pub fn record_bytes<M: Growable>(apollo: &Apollo<M>) -> burn::tensor::Bytes {
+    record(apollo).into_bytes().unwrap()
+}
+
+/// The run that a record is of.
+pub fn load_record<M: Growable>(apollo: Apollo<M>, record: ModuleRecord) -> Apollo<M> {
+    try_load_record(apollo, record).unwrap()
+}
+
+pub fn try_load_record<M: Growable>(
+    apollo: Apollo<M>,
+    record: ModuleRecord,
+) -> Result<Apollo<M>, burn::store::RecordError> {
+    let model = Trainable::new(apollo, Interrupter::new()).try_load_record(record)?;
+    Ok(model.into_apollo().unwrap())
+}
+
+/// The steps before which a run grew.
+pub fn growth_steps<M>(apollo: &Apollo<M>) -> Vec<u64> {
+    apollo.growths().map(|(step, _)| step).collect()
+}
+
+/// An error and its causes in one line.
+pub fn chain(error: &dyn core::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The bits of the loss on `x` at `depth`.
-pub fn loss_at(model: &Apollo<Net>, depth: usize, x: &Tensor<2>) -> u32 {
-    let mut model = model.clone();
-    model.set_depth(depth).unwrap();
-    model.loss(x.clone()).into_scalar::<f32>().to_bits()
+pub fn loss_at(apollo: &Apollo<Net>, depth: usize, x: &Tensor<2>) -> u32 {
+    let mut apollo = apollo.clone();
+    apollo.set_depth(depth).unwrap();
+    apollo.model().loss(x.clone()).into_scalar::<f32>().to_bits()
 }
 
 /// The optimizer's numbers, whatever the ids.

@@ -11,7 +11,7 @@ use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_apollo::schedule::Schedule;
-use burn_apollo::{Apollo, ApolloConfig};
+use burn_apollo::{Apollo, Plan};
 
 const LAYERS: usize = 12;
 
@@ -34,19 +34,19 @@ fn run(first_stage: usize) {
         LAYERS => Schedule::from_scratch(&[LAYERS]),
         first => Schedule::one_hop(&[first], &[LAYERS], 0.5),
     };
-    let config = ApolloConfig::new(100).with_schedule(schedule);
-    let mut apollo = Apollo::new(model, config).expect("the plan fits the model");
+    let plan = Plan::new(100).with_schedule(schedule);
+    let mut apollo = Apollo::new(model, plan).expect("the plan fits the model");
     let mut optim: ModuleOptimizer = AdamWConfig::new().init();
     for _ in 0..6 {
         let ids: Vec<i32> = (0..32).map(|i| i * 7 % 251).collect();
         let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [2, 16]), &device);
-        let loss = apollo.loss(ids.clone(), ids);
-        let grads = GradientsParams::from_grads(loss.backward(), &apollo);
-        apollo = apollo.optimize(&mut optim, 1e-4, grads);
+        let loss = apollo.model().loss(ids.clone(), ids);
+        let grads = GradientsParams::from_grads(loss.backward(), apollo.model());
+        apollo.update(&mut optim, 1e-4, grads).expect("nothing grows yet");
     }
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or("0 kB");
-    println!("{} {}", apollo.num_params(), peak.trim().trim_end_matches(" kB"));
+    println!("{} {}", apollo.model().num_params(), peak.trim().trim_end_matches(" kB"));
 }
 
 fn main() {

@@ -16,13 +16,12 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use burn::train::TrainStep;
+use burn::train::{Interrupter, TrainStep};
 use burn_apollo::checkpoint::{CheckpointStore, Retention, Snapshot};
 use burn_apollo::depth::ConstantHigh;
-use burn_apollo::expand::{Expander, Interpolation};
 use burn_apollo::schedule::Schedule;
-use burn_apollo::stack::GrowableStack;
-use burn_apollo::{Apollo, ApolloConfig, NotFinite};
+use burn_apollo::train::Trainable;
+use burn_apollo::{Apollo, NonFiniteGradients, Plan};
 
 const STEPS: usize = 40;
 
@@ -60,7 +59,11 @@ fn plain_step(model: Gpt, optim: &mut ModuleOptimizer, device: &Device) -> Gpt {
     optim.step(1e-4, model, grads)
 }
 
-fn apollo_step(model: Apollo<Gpt>, optim: &mut ModuleOptimizer, device: &Device) -> Apollo<Gpt> {
+fn apollo_step(
+    model: Trainable<Gpt>,
+    optim: &mut ModuleOptimizer,
+    device: &Device,
+) -> Trainable<Gpt> {
     let (inputs, targets) = batch(device);
     let output = TrainStep::step(&model, Batch { inputs, targets });
     TrainStep::optimize(model, optim, 1e-4.into(), output.grads)
@@ -79,16 +82,16 @@ fn median(mut times: Vec<Duration>) -> f64 {
 
 /// Six unique layers shared at depth 12: a stack in that order without `Apollo`, against `Apollo` in its
 /// first stage (policy asked, depth drawn, layers mapped at every step) through burn-train's trait.
-fn overhead(device: &Device, not_finite: NotFinite) {
-    let config = ApolloConfig::new(10_000)
-        .with_not_finite(not_finite)
+fn overhead(device: &Device, non_finite: NonFiniteGradients) {
+    let plan = Plan::new(10_000)
         .with_schedule(Schedule::one_hop(&[6], &[12], 0.9))
         .with_sampler(ConstantHigh);
-    let mut plain = model(device);
-    plain.h.shorten(6).expect("there are 12 layers");
-    let map = Interpolation.map(6, 12).expect("6 layers go into 12");
-    plain.h.set_training_depth(&map).expect("the map is one of 6 layers");
-    let mut apollo = Apollo::new(model(device), config).expect("the plan fits the model");
+    let run = || Apollo::new(model(device), plan.clone()).expect("the plan fits the model");
+    // The model of a run at depth 12 is a stack in that order, whoever trains it.
+    let mut plain = run().model().clone();
+    assert_eq!((plain.h.layers().len(), plain.h.depth()), (6, 12));
+    let mut apollo =
+        Trainable::new(run().with_non_finite_gradients(non_finite), Interrupter::new());
     let (mut plain_optim, mut apollo_optim) = (adamw(), adamw());
     let (mut plain_times, mut apollo_times) = (Vec::new(), Vec::new());
     for step in 0..STEPS + 3 {
@@ -109,30 +112,30 @@ fn overhead(device: &Device, not_finite: NotFinite) {
     let ratio = median(apollo_times) / median(plain_times.clone());
     let step = median(plain_times);
     println!(
-        "6 layers at depth 12, step {:.0} ms, gradients that are not finite: {not_finite:?}: \
+        "6 layers at depth 12, step {:.0} ms, gradients that are not finite: {non_finite:?}: \
          Apollo / hand-written loop = {ratio:.4}",
         step * 1e3
     );
 }
 
-/// The time of `optimize` with a growth 6 → 12, less that without, in steps of the grown model.
+/// The time of `update` with a growth 6 → 12, less that without, in steps of the grown model.
 fn growth(device: &Device) {
     let mut ratios = Vec::new();
     for _ in 0..5 {
-        let config = ApolloConfig::new(100).with_schedule(Schedule::one_hop(&[6], &[12], 0.04));
-        let mut apollo = Apollo::new(model(device), config).expect("the plan fits the model");
+        let plan = Plan::new(100).with_schedule(Schedule::one_hop(&[6], &[12], 0.04));
+        let mut apollo = Apollo::new(model(device), plan).expect("the plan fits the model");
         let mut optim = adamw();
         let mut updates = Vec::new();
         let mut grown_steps = Vec::new();
         for _ in 0..9 {
             let grown = apollo.stage() == 1;
             let (inputs, targets) = batch(device);
-            let (forward, (grads, model)) = timed(|| {
-                let loss = apollo.loss(inputs, targets);
-                (GradientsParams::from_grads(loss.backward(), &apollo), apollo)
+            let (forward, grads) = timed(|| {
+                let loss = apollo.model().loss(inputs, targets);
+                GradientsParams::from_grads(loss.backward(), apollo.model())
             });
-            let (update, model) = timed(|| model.optimize(&mut optim, 1e-4, grads));
-            apollo = model;
+            let (update, report) = timed(|| apollo.update(&mut optim, 1e-4, grads));
+            report.expect("the growth has memory");
             match grown {
                 true => grown_steps.push(forward + update),
                 false => updates.push(update),
@@ -152,20 +155,22 @@ fn growth(device: &Device) {
 fn checkpoint(device: &Device) {
     let dir = tempfile::tempdir().expect("a folder");
     let store = CheckpointStore::open(dir.path(), Retention::last(1)).expect("the folder is free");
-    let config = ApolloConfig::new(100).with_schedule(Schedule::from_scratch(&[12]));
-    let mut apollo = Apollo::new(model(device), config).expect("the plan fits the model");
+    let plan = Plan::new(100).with_schedule(Schedule::from_scratch(&[12]));
+    let apollo = Apollo::new(model(device), plan).expect("the plan fits the model");
+    let mut model = Trainable::new(apollo, Interrupter::new());
     let (mut optim, scheduler) = (adamw(), ModuleLrScheduler::new(ConstantLr::new(1e-4)));
     let (mut steps, mut sets, mut records, mut bytes) = (vec![], vec![], vec![], 0);
     for _ in 0..9 {
         let step;
-        (step, apollo) = timed(|| apollo_step(apollo, &mut optim, device));
+        (step, model) = timed(|| apollo_step(model, &mut optim, device));
         let (set, report) = timed(|| {
-            let snapshot = Snapshot::new(&apollo, &optim, &scheduler).expect("records have bytes");
+            let snapshot =
+                Snapshot::new(model.apollo(), &optim, &scheduler).expect("records have bytes");
             store.save(snapshot).expect("there is room")
         });
         let (record, ()) = timed(|| {
             let save = |name: &str| dir.path().join(name);
-            apollo.clone().into_record().save(save("model")).expect("there is room");
+            model.clone().into_record().save(save("model")).expect("there is room");
             optim.to_record().save(save("optim")).expect("there is room");
             scheduler.to_record().save(save("scheduler")).expect("there is room");
         });
@@ -186,8 +191,8 @@ fn checkpoint(device: &Device) {
 fn main() {
     let device = Device::flex().autodiff();
     device.seed(1);
-    overhead(&device, NotFinite::Ignore);
-    overhead(&device, NotFinite::Stop);
+    overhead(&device, NonFiniteGradients::Allow);
+    overhead(&device, NonFiniteGradients::Error);
     growth(&device);
     checkpoint(&device);
 }

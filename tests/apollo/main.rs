@@ -1,0 +1,11 @@
+//! A run: its steps, its growths, its record, its policy, its try-outs.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod failed_growth;
+mod growth;
+mod non_finite;
+mod policy;
+mod record;
+mod try_out;
