@@ -11,28 +11,28 @@ use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::Device;
 use burn_apollo::expand::{Interpolation, Stacking};
 use burn_apollo::schedule::{Schedule, Stage, Until};
-use burn_apollo::{Apollo, ApolloConfig};
+use burn_apollo::{Apollo, Plan};
 
 fn losses_logits_and_gradients_at_virtual_depths<R: Reference>() {
     let device = Device::flex().autodiff();
     let references: Cases = R::read("cases.json");
     for case in &references.cases {
         let schedule = Schedule::one_hop(&[references.unique_layers], &[12], 0.5);
-        let config = ApolloConfig::new(2).with_schedule(schedule);
-        let config = match case.map_kind.as_str() {
-            "interpolation" => config.with_expander(Interpolation),
-            _ => config.with_expander(Stacking),
+        let plan = Plan::new(2).with_schedule(schedule);
+        let plan = match case.map_kind.as_str() {
+            "interpolation" => plan.with_expander(Interpolation),
+            _ => plan.with_expander(Stacking),
         };
-        let mut apollo = Apollo::new(R::reference(&device), config).unwrap();
+        let mut apollo = Apollo::new(R::reference(&device), plan).unwrap();
         apollo.set_depth(case.depth).unwrap();
         let what = format!("{} at depth {}", case.map_kind, case.depth);
         assert_eq!(apollo.registry().stacks[0].order, case.map, "{what}");
 
-        compare_logits(apollo.logits(tokens(&references.input_ids, &device)), case, &what);
-        let loss = apollo.reference_loss(&references, &device);
+        compare_logits(apollo.model().logits(tokens(&references.input_ids, &device)), case, &what);
+        let loss = apollo.model().reference_loss(&references, &device);
         close(loss.clone().into_scalar::<f64>(), case.loss, 1e-4, 0.0, &format!("{what}: loss"));
         if let Some(expected) = &case.grads {
-            let grads = GradientsParams::from_grads(loss.backward(), &apollo);
+            let grads = GradientsParams::from_grads(loss.backward(), apollo.model());
             compare(apollo.model(), Some(&grads), expected, 1e-4, &what);
         }
     }
@@ -60,20 +60,17 @@ fn training_runs_with_a_growth_under_every_moment_policy<R: Reference>() {
             stage(second, steps + 1),
             stage(12, steps + 2),
         ];
-        let config = ApolloConfig::new(steps + 2)
-            .with_schedule(Schedule { stages })
-            .with_moments(run.policy);
-        let mut apollo = Apollo::new(R::reference(&device), config).unwrap();
+        let plan = Plan::new(steps + 2).with_schedule(Schedule { stages }).with_moments(run.policy);
+        let mut apollo = Apollo::new(R::reference(&device), plan).unwrap();
         let mut optim = AdamWConfig::new().with_weight_decay(0.01).with_epsilon(1e-8).init();
         for (step, (depth, expected)) in run.depths.iter().zip(&run.losses).enumerate() {
             apollo.set_depth(*depth).unwrap();
-            let loss = apollo.reference_loss(&references, &device);
+            let loss = apollo.model().reference_loss(&references, &device);
             let found = loss.clone().into_scalar::<f64>();
             close(found, *expected, 1e-3, 0.0, &format!("{:?}: loss of step {step}", run.policy));
-            let grads = GradientsParams::from_grads(loss.backward(), &apollo);
-            apollo = apollo.optimize(&mut optim, 1e-3, grads);
-            let grown = apollo.growth().unwrap().is_some();
-            assert_eq!(grown, step as u64 + 1 == run.grow_before_step);
+            let grads = GradientsParams::from_grads(loss.backward(), apollo.model());
+            let report = apollo.update(&mut optim, 1e-3, grads).unwrap();
+            assert_eq!(report.growth.is_some(), step as u64 + 1 == run.grow_before_step);
         }
         compare(apollo.model(), None, &run.last, 1e-3, &format!("{:?}: final", run.policy));
     }

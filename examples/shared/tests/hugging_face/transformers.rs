@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::module::{ModuleMapper, Param};
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_apollo::{Apollo, ApolloConfig};
+use burn_apollo::{Apollo, Plan};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -21,16 +21,15 @@ fn trained<K: Kind>() -> (K::Config, K, Cases) {
     let config = K::of_bytes();
     let model = K::init(config, &device).map(&mut Determined::default());
     let data = batch();
-    let mut apollo = Apollo::new(model, ApolloConfig::new(20)).unwrap();
+    let mut apollo = Apollo::new(model, Plan::new(20)).unwrap();
     let mut optim = SgdConfig::new().init();
     assert_eq!(apollo.registry().stacks[0].order, [0]);
     for _ in 0..20 {
-        let loss = apollo.reference_loss(&data, &device);
-        let grads = GradientsParams::from_grads(loss.backward(), &apollo);
-        apollo = apollo.optimize(&mut optim, 0.1, grads);
-        apollo.growth().unwrap();
+        let loss = apollo.model().reference_loss(&data, &device);
+        let grads = GradientsParams::from_grads(loss.backward(), apollo.model());
+        apollo.update(&mut optim, 0.1, grads).unwrap();
     }
-    let mut model = apollo.into_inner().unwrap();
+    let model = apollo.into_inner().unwrap();
     assert_eq!(model.stacks()[0].unique_layers(), 12);
     (config, model, data)
 }
@@ -137,7 +136,7 @@ fn an_imported_model_may_be_shortened_and_grown() {
     let (config, model, _) = trained::<Bert>();
     Bert::export(&config, &model, dir.path()).unwrap();
     let (_, model) = Bert::import(dir.path(), &device).unwrap();
-    let apollo = Apollo::new(model, ApolloConfig::new(20)).unwrap();
+    let apollo = Apollo::new(model, Plan::new(20)).unwrap();
     assert_eq!(apollo.registry().stacks[0].order, [0]);
     match Bert::export(&config, apollo.model(), dir.path()) {
         Err(Failure::Usage(message)) => {
