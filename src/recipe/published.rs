@@ -149,8 +149,11 @@ fn apollo(setting: &Setting) -> Plan {
     Plan::new(setting.steps).with_schedule(Schedule::paper(&setting.targets)).with_lr(lr)
 }
 
+/// A stage: its layers of so many, and the fraction of the run where it ends.
+type Part = (fn(usize) -> usize, f64);
+
 /// Stages of layers as `layers` says for each stack, until these fractions; stages alike become one.
-fn stages(setting: &Setting, parts: &[(fn(usize) -> usize, f64)]) -> Schedule {
+fn stages(setting: &Setting, parts: &[Part]) -> Schedule {
     let mut stages: Vec<Stage> = Vec::new();
     for (layers, end) in parts {
         let layers: Vec<usize> =
@@ -179,7 +182,7 @@ fn zeroed(plan: Plan, setting: &Setting) -> Plan {
 
 /// The authors train 50,000 steps at a quarter, 70,000 at half, 800,000 in all.
 fn stackbert(setting: &Setting) -> Plan {
-    let parts: [(fn(usize) -> usize, f64); 3] = [
+    let parts: [Part; 3] = [
         (|target| target.div_ceil(4), 0.0625),
         (|target| target.div_ceil(2), 0.15),
         (|target| target, 1.0),
@@ -195,7 +198,7 @@ fn g_stack(setting: &Setting) -> Plan {
 
 /// Stage `i` of four takes `i` tenths of the run (Prop-1 of the paper).
 fn midas(setting: &Setting) -> Plan {
-    let parts: [(fn(usize) -> usize, f64); 4] = [
+    let parts: [Part; 4] = [
         (|target| target.div_ceil(4), 0.1),
         (|target| target.div_ceil(2), 0.3),
         (|target| (3 * target).div_ceil(4), 0.6),
@@ -210,7 +213,7 @@ fn midas(setting: &Setting) -> Plan {
 }
 
 fn two_hops(setting: &Setting) -> Plan {
-    let parts: [(fn(usize) -> usize, f64); 3] = [
+    let parts: [Part; 3] = [
         (|target| target.div_ceil(6), 0.5),
         (|target| target.div_ceil(2), 0.8),
         (|target| target, 1.0),
