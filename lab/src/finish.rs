@@ -6,7 +6,8 @@ use serde::Serialize;
 use crate::error::{LabError, Result};
 use crate::folder::{RunFolder, to_json};
 use crate::options::Options;
-use crate::results::{Growth, MODEL, SUMMARY, Summary};
+use crate::printable::printable;
+use crate::results::{Growth, MODEL, REGISTRY, SUMMARY, Summary};
 use crate::run::Run;
 use crate::step::Shared;
 use crate::task::Task;
@@ -19,6 +20,7 @@ pub fn finish<T: Task, C: Serialize>(
     options: &Options,
 ) -> Result<()> {
     let growths = growths(&run);
+    let registry = run.apollo.registry();
     let Run { shared: Shared { task, config, device, .. }, apollo, state, .. } = run;
     let model = apollo.into_inner().map_err(LabError::Step)?;
     let write = |name: &str, content: &str| {
@@ -43,11 +45,19 @@ pub fn finish<T: Task, C: Serialize>(
         parameters: model.num_params(),
         items_per_second,
     };
+    write(REGISTRY, &to_json(&registry))?;
     write(SUMMARY, &to_json(&summary))?;
     options.say(&in_words(&summary, &task.unit(), T::ITEMS));
+    let best = dir.checkpoints.best_good().map_err(LabError::failed)?;
+    if let Some(set) = best.map(|found| found.set)
+        && let (true, Some(loss)) = (set.step() < config.plan.steps, set.metric())
+    {
+        let path = set.path().display();
+        options.say(&format!("lowest validation loss of the checkpoints: {loss:.4}, {path}"));
+    }
     options.say(&format!("written: {}", dir.path().display()));
     if let Some(shown) = task.show(&model, &device)? {
-        options.say(&format!("\n{shown}"));
+        options.say(&format!("\n{}", printable(&shown)));
     }
     Ok(())
 }

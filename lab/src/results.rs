@@ -10,6 +10,8 @@ pub const STEPS: &str = "steps.csv";
 pub const VALIDATION: &str = "validation.csv";
 /// What the finished run came to, see [`Summary`].
 pub const SUMMARY: &str = "summary.json";
+/// Where every parameter of the finished model comes from: a [`Registry`](burn_apollo::registry::Registry).
+pub const REGISTRY: &str = "registry.json";
 /// The finished model: a plain Burn record without a trace of Apollo.
 pub const MODEL: &str = "model.bpk";
 

@@ -6,8 +6,8 @@ use apollo_examples::options::text::TextConfig;
 use apollo_examples::text::generate;
 use apollo_examples::text::next_token::model;
 use apollo_examples::{Failure, device, finished, hf, run_error, usage};
-use burn_apollo_lab::RunConfig;
 use burn_apollo_lab::folder::read_config;
+use burn_apollo_lab::{RunConfig, printable};
 
 use crate::options::Options;
 
@@ -22,7 +22,8 @@ pub fn from_run(options: &Options, prompt: &str) -> Result<(), Failure> {
     if ids.is_empty() {
         return Err(usage(format!("--generate {prompt:?}: no token of this run's vocabulary")));
     }
-    println!("{}", generate::text(&model, &vocabulary, ids, &options.sampling(), &device)?);
+    let text = generate::text(&model, &vocabulary, ids, &options.sampling(), &device)?;
+    println!("{}", printable(&text));
     Ok(())
 }
 

@@ -309,3 +309,40 @@ fn every_optimizer_resumes_exactly() {
     let line = refused(&GPT.tiny(&dir.path().join("wrong"), &["--clip", "0"]));
     assert!(line.contains("--clip"), "{line}");
 }
+
+/// New layers that begin as the identity: the growths say so, and a sampler under which they are none is noted.
+#[test]
+fn new_layers_may_begin_as_the_identity() {
+    let dir = tempfile::tempdir().unwrap();
+    let zeroed = ["--zeroed", "attn.c_proj,mlp.c_proj"];
+    let shown = ok(&tiny(dir.path(), &zeroed));
+    assert!(shown.contains("parameters zero") && shown.contains("note: `new_layers`"), "{shown}");
+    let low = [&zeroed[..], &["--sampler", "constant-low", "--overwrite"]].concat();
+    let shown = ok(&tiny(dir.path(), &low));
+    assert!(shown.contains("parameters zero") && !shown.contains("note:"), "{shown}");
+    let registry: serde_json::Value =
+        serde_json::from_str(&read(dir.path(), "registry.json")).unwrap();
+    assert_eq!(registry["stacks"][0]["layers"].as_array().unwrap().len(), 4);
+    let line = refused(&tiny(&dir.path().join("wrong"), &["--zeroed", "c_prof"]));
+    assert!(line.contains("c_prof") && line.contains("attn.c_proj.weight"), "{line}");
+}
+
+/// A model of bytes writes any of them; none reaches the terminal that would change it.
+#[test]
+fn what_cannot_be_printed_is_escaped() {
+    let dir = tempfile::tempdir().unwrap();
+    let (text, out) = (dir.path().join("text"), dir.path().join("run"));
+    std::fs::write(&text, [0_u8, 27, 7, 8, b'a'].repeat(400)).unwrap();
+    let data = ["--data", text.to_str().unwrap()];
+    let shown = gpt(&[
+        &["--layers", "2", "--width", "16", "--heads", "2", "--seq", "8", "--batch", "4"][..],
+        &["--steps", "40", "--lr", "0.01", "--out", out.to_str().unwrap()],
+        &data,
+    ]
+    .concat());
+    let generated = gpt(&["--out", out.to_str().unwrap(), "--generate", "a", "--length", "40"]);
+    for shown in [ok(&shown), ok(&generated)] {
+        assert!(shown.contains("\\u{0}") && shown.contains("\\u{1b}"), "{shown}");
+        assert!(shown.chars().all(|c| !c.is_control() || c == '\n' || c == '\t'), "{shown:?}");
+    }
+}

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn_apollo::Plan;
 use burn_apollo::depth::{DrawPer, Sampler};
-use burn_apollo::expand::Expansion;
+use burn_apollo::expand::{Expansion, NewLayers};
 use burn_apollo::optim::MomentPolicy;
 use burn_apollo::policy::LossPlateau;
 use burn_apollo::schedule::Schedule;
@@ -30,6 +30,10 @@ pub struct PlanOptions {
     /// Which layer each virtual or new layer comes from
     #[arg(long, default_value = "interpolation", value_parser = named::<Expansion>(&["interpolation", "stacking"]))]
     pub expander: Expansion,
+    /// Parameters that are zero in the new layers of a growth, so that these begin as the identity: the last of each
+    /// residual branch, separated by commas (gpt: attn.c_proj,mlp.c_proj); new layers are copies if not given
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub zeroed: Vec<String>,
     /// What the optimizer state of copied layers becomes
     #[arg(long, default_value = "scaled", value_parser = named::<MomentPolicy>(&["reset", "fresh-copies", "copy", "scaled"]))]
     pub moments: MomentPolicy,
@@ -41,7 +45,7 @@ pub struct PlanOptions {
     pub from_scratch: bool,
     /// The whole plan from a TOML or JSON file, its steps, seed and learning-rate shape included
     #[arg(long, value_name = "FILE", conflicts_with_all = [
-        "policy", "sampler", "draw_per", "expander", "moments", "schedule", "from_scratch", "steps", "seed", "lr_shape",
+        "policy", "sampler", "draw_per", "expander", "zeroed", "moments", "schedule", "from_scratch", "steps", "seed", "lr_shape",
         "warm_up", "decay", "min_lr",
     ])]
     pub plan: Option<PathBuf>,
@@ -75,6 +79,10 @@ impl PlanOptions {
             .with_draw_per(self.draw_per)
             .with_expander(self.expander.clone())
             .with_moments(self.moments);
+        let plan = match self.zeroed.is_empty() {
+            true => plan,
+            false => plan.with_new_layers(NewLayers::zeroed(self.zeroed.iter().cloned())),
+        };
         Ok(match self.policy {
             When::Fixed => plan,
             When::Plateau => {
