@@ -96,7 +96,7 @@ impl Registry {
         let entries = stacks.iter().zip(history).map(|(stack, growths)| StackEntry {
             target_depth: stack.target_depth(),
             order: stack.order().to_vec(),
-            layers: layer_entries(&stack.layer_params(), growths, new_layers),
+            layers: layer_entries(&stack.params(), growths, new_layers),
         });
         Self { stacks: entries.collect() }
     }

@@ -240,6 +240,7 @@ impl<T: Task, C: Serialize> Cycle<T, C> {
                 depth,
                 val_loss: score.loss,
                 val_accuracy: score.accuracy,
+                operations: self.run.state.meter.operations(),
             };
             outputs.validation.write(&row)?;
             self.run.shared.observer.validation(&row);

@@ -38,6 +38,8 @@ pub fn finish<T: Task, C: Serialize>(
         measures: task.measures(&model, &device)?,
         baseline: task.baseline(&device)?,
         layer_passes: state.layer_passes,
+        operations: state.meter.operations(),
+        seconds: state.seconds,
         parameters: model.num_params(),
         items_per_second,
     };

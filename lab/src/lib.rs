@@ -109,6 +109,7 @@ pub mod results;
 mod run;
 mod signal;
 mod step;
+pub mod study;
 mod table;
 mod task;
 mod training;

@@ -36,6 +36,14 @@ pub enum OptimizerKind {
 }
 
 impl OptimizerKind {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AdamW => "adamw",
+            Self::Muon => "muon",
+        }
+    }
+
     fn is_adamw(&self) -> bool {
         *self == Self::AdamW
     }

@@ -47,6 +47,8 @@ pub struct ValidationRow {
     pub val_loss: f64,
     /// The share of right answers; empty where there are none.
     pub val_accuracy: Option<f64>,
+    /// Operations (FLOPs) of training so far, by the task's [`cost`](crate::Task::cost).
+    pub operations: f64,
 }
 
 /// The content of `summary.json`.
@@ -68,6 +70,10 @@ pub struct Summary<'a, C> {
     pub baseline: Option<Baseline>,
     /// Layers run forward and backward, each use on each micro-batch.
     pub layer_passes: u64,
+    /// Operations (FLOPs) of training, by the task's [`cost`](crate::Task::cost).
+    pub operations: f64,
+    /// Seconds that the steps took, over all processes of the run, validation and checkpoints aside.
+    pub seconds: f64,
     /// The finished model's parameters.
     pub parameters: usize,
     /// Items per second, since the run was last taken up.

@@ -6,6 +6,7 @@ use burn::optim::ModuleOptimizer;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::tensor::{Device, Tensor};
 use burn_apollo::checkpoint::{CheckpointError, CheckpointSet};
+use burn_apollo::cost::Meter;
 use burn_apollo::policy::Measurement;
 use burn_apollo::{Apollo, InferenceDepth, StepReport};
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use crate::error::{LabError, Result};
 use crate::observer::Observer;
 use crate::progress::Progress;
 use crate::results::Row;
-use crate::step::{Gradients, MicroStep, Shared, depth, take};
+use crate::step::{Gradients, MicroStep, Shared, Spent, depth, take};
 use crate::task::{Score, Task};
 
 /// A run between two steps, as a [`Step`](crate::Step) of one's own gets it.
@@ -42,6 +43,21 @@ pub(crate) struct LoopState {
     pub losses: Vec<Measurement>,
     /// Layers run forward and backward so far, each use on each micro-batch, in branches that came to nothing too.
     pub layer_passes: u64,
+    /// Operations of these layers, and of all else on their way.
+    #[serde(default)]
+    pub meter: Meter,
+    /// Seconds that steps took, over all processes of the run.
+    #[serde(default)]
+    pub seconds: f64,
+}
+
+impl LoopState {
+    /// Counts what a step spent.
+    pub(crate) fn count(&mut self, spent: &Spent) {
+        self.layer_passes += spent.layer_passes;
+        self.meter.add(&spent.meter);
+        self.seconds += spent.seconds;
+    }
 }
 
 impl<T: Task, C> Run<T, C> {
@@ -55,6 +71,7 @@ impl<T: Task, C> Run<T, C> {
         let plan = config.plan.clone();
         device.seed(plan.seed);
         let model = task.model(&device.clone().autodiff())?;
+        let cost = task.cost(&model);
         let apollo = Apollo::new(model, plan).map_err(LabError::Plan)?;
         let plan = apollo.plan();
         let scheduler = plan.lr.scheduler(config.lr, plan.steps).map_err(LabError::usage)?;
@@ -62,7 +79,7 @@ impl<T: Task, C> Run<T, C> {
         let optim = config.optimizer.build();
         let (task, config) = (Rc::new(task), Rc::new(config));
         Ok(Self {
-            shared: Shared { task, config, device, observer },
+            shared: Shared { task, config, device, observer, cost: Rc::new(cost) },
             apollo,
             optim,
             scheduler,
@@ -121,7 +138,7 @@ impl<T: Task, C> Run<T, C> {
             (progress, self.shown_loss),
             gradients,
         )?;
-        self.state.layer_passes += taken.layer_passes;
+        self.state.count(&taken.spent);
         self.waiting.push((taken.row, taken.loss));
         Ok(taken.report)
     }

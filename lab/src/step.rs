@@ -1,11 +1,13 @@
 //! An optimizer step, of a run or of a branch that it tries out.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
 use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use burn_apollo::branch::Branch;
+use burn_apollo::cost::{Meter, ModelCost};
 use burn_apollo::stack::Growable;
 use burn_apollo::{Apollo, ApolloError, StepReport};
 
@@ -25,6 +27,8 @@ pub(crate) struct Shared<T, C> {
     pub config: Rc<RunConfig<C>>,
     pub device: Device,
     pub observer: Rc<dyn Observer>,
+    /// Of the full model.
+    pub cost: Rc<ModelCost>,
 }
 
 impl<T, C> Clone for Shared<T, C> {
@@ -34,6 +38,7 @@ impl<T, C> Clone for Shared<T, C> {
             config: self.config.clone(),
             device: self.device.clone(),
             observer: self.observer.clone(),
+            cost: self.cost.clone(),
         }
     }
 }
@@ -131,9 +136,25 @@ pub(crate) struct Taken {
     pub row: Row,
     /// The step's loss, not read yet.
     pub loss: Tensor<1>,
+    pub spent: Spent,
+    pub report: StepReport,
+}
+
+/// What steps cost.
+#[derive(Default)]
+pub(crate) struct Spent {
     /// Layers run forward and backward.
     pub layer_passes: u64,
-    pub report: StepReport,
+    pub meter: Meter,
+    pub seconds: f64,
+}
+
+impl Spent {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.layer_passes += other.layer_passes;
+        self.meter.add(&other.meter);
+        self.seconds += other.seconds;
+    }
 }
 
 /// Takes the next step at `position`, over all of its micro-batches, with the data of `skipped` steps left out.
@@ -145,19 +166,22 @@ pub(crate) fn take<T: Task, C, P: Position<T::Model>>(
     (progress, shown_loss): (&mut Progress, Option<f64>),
     mut gradients: impl FnMut(&mut MicroStep<T>, &T::Model, T::Batch) -> Result<Gradients>,
 ) -> Result<Taken> {
-    let Shared { task, config, device, observer } = shared;
+    let Shared { task, config, device, observer, cost } = shared;
+    let (began, mut spent) = (Instant::now(), Spent::default());
     let (lr, parts) = (scheduler.step(), config.accumulate as u64);
     let mut row = position.row();
     row.lr = lr.base() * position.lr_factor();
     progress.step(&row, shown_loss);
     let (mut grads, mut losses) = (GradientsAccumulator::new(), Vec::new());
-    let mut layer_passes = 0;
     for part in 0..parts {
         let number = (row.step + skipped) * parts + part;
         let batch = task.batch(number, &device.clone().autodiff())?;
-        row.items += task.items(&batch);
+        let items = task.items(&batch);
+        row.items += items;
         let model = position.micro_batch(part).map_err(LabError::Step)?;
-        layer_passes += depth(&model);
+        let depths: Vec<usize> = model.stacks().iter().map(|stack| stack.order().len()).collect();
+        spent.layer_passes += depths.iter().sum::<usize>() as u64;
+        spent.meter.count(cost, &depths, items);
         let (accumulate, recorded) = (config.accumulate, Vec::new());
         let mut micro_step = MicroStep { task: task.as_ref(), number, accumulate, recorded };
         let (loss, part_grads) = gradients(&mut micro_step, &model, batch)?;
@@ -179,7 +203,8 @@ pub(crate) fn take<T: Task, C, P: Position<T::Model>>(
         let step = row.step;
         progress.line(&format!("skipped: step {step}: the gradient of `{param}` is not finite"));
     }
-    Ok(Taken { row, loss: Tensor::cat(losses, 0).sum(), layer_passes, report })
+    spent.seconds = began.elapsed().as_secs_f64();
+    Ok(Taken { row, loss: Tensor::cat(losses, 0).sum(), spent, report })
 }
 
 /// How many layers a model runs.

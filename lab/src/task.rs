@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Int, Tensor};
+use burn_apollo::cost::ModelCost;
 use burn_apollo::stack::Growable;
 use serde::Serialize;
 
@@ -57,6 +59,23 @@ pub trait Task {
     ///
     /// Data that cannot be read, and what the device cannot do.
     fn validate(&self, model: &Self::Model, device: &Device) -> Result<Score>;
+
+    /// Operations of a forward pass of one item, for the layers and the rest: see [`ModelCost`]. If not given, two for each
+    /// parameter.
+    fn cost(&self, model: &Self::Model) -> ModelCost {
+        let rest = model.num_params() as f64;
+        let mut layers = Vec::new();
+        for stack in model.stacks() {
+            layers.push(2.0 * stack.layer_params() as f64);
+        }
+        let in_layers: f64 = model
+            .stacks()
+            .iter()
+            .zip(&layers)
+            .map(|(s, l)| s.unique_layers() as f64 * l / 2.0)
+            .sum();
+        ModelCost::of_layers(layers, 2.0 * (rest - in_layers).max(0.0))
+    }
 
     /// What the loss is measured in, such as `nats per image`; nothing if it has no name.
     fn unit(&self) -> String {

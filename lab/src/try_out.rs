@@ -1,6 +1,6 @@
 //! Try-outs of a run: growths that are trained for a while before one is adopted.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 
 use burn::optim::ModuleOptimizer;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
@@ -11,7 +11,7 @@ use crate::error::{LabError, Result};
 use crate::progress::Progress;
 use crate::results::Row;
 use crate::run::Run;
-use crate::step::{Shared, take};
+use crate::step::{Shared, Spent, take};
 use crate::task::Task;
 
 /// The run that branches are made of, while a try-out goes on.
@@ -23,7 +23,7 @@ pub struct TryOut<'a, 'id, T: Task, C> {
     skipped: u64,
     shown_loss: Option<f64>,
     /// Of all branches.
-    layer_passes: &'a Cell<u64>,
+    spent: &'a RefCell<Spent>,
 }
 
 /// A branch of a run, with an optimizer and a learning rate of its own: see [`burn_apollo::branch`].
@@ -34,14 +34,14 @@ pub struct Branch<'a, 'id, T: Task, C> {
     shared: &'a Shared<T, C>,
     skipped: u64,
     shown_loss: Option<f64>,
-    layer_passes: &'a Cell<u64>,
+    spent: &'a RefCell<Spent>,
     /// Steps whose loss is not read yet.
     waiting: Vec<(Row, Tensor<1>)>,
 }
 
 impl<T: Task, C> Run<T, C> {
-    /// Tries something out in branches, and goes on as the branch that `f` gives back, if it gives one. The layer passes of
-    /// all branches count as the run's.
+    /// Tries something out in branches, and goes on as the branch that `f` gives back, if it gives one. What all
+    /// branches cost counts as the run's.
     ///
     /// # Errors
     ///
@@ -50,14 +50,13 @@ impl<T: Task, C> Run<T, C> {
         &mut self,
         f: impl for<'a, 'id> FnOnce(&TryOut<'a, 'id, T, C>) -> Result<Option<Branch<'a, 'id, T, C>>>,
     ) -> Result<()> {
-        let layer_passes = Cell::new(0);
+        let spent = RefCell::new(Spent::default());
         let Self { shared, apollo, optim, scheduler, state, shown_loss, .. } = self;
         let (skipped, shown_loss) = (state.skipped, *shown_loss);
         let adopted = apollo.try_out(|run| {
-            let layer_passes = &layer_passes;
+            let spent = &spent;
             let (optim, scheduler) = (&*optim, &*scheduler);
-            let try_out =
-                TryOut { run, optim, scheduler, shared, skipped, shown_loss, layer_passes };
+            let try_out = TryOut { run, optim, scheduler, shared, skipped, shown_loss, spent };
             Ok::<_, LabError>(match f(&try_out)? {
                 Some(Branch { branch, optim, scheduler, waiting, .. }) => {
                     (Some(branch), Some((optim, scheduler, waiting)))
@@ -65,7 +64,7 @@ impl<T: Task, C> Run<T, C> {
                 None => (None, None),
             })
         });
-        self.state.layer_passes += layer_passes.get();
+        self.state.count(&spent.borrow());
         if let Some((optim, scheduler, waiting)) = adopted? {
             (self.optim, self.scheduler) = (optim, scheduler);
             self.waiting.extend(waiting);
@@ -84,7 +83,7 @@ impl<'a, 'id, T: Task, C> TryOut<'a, 'id, T, C> {
             shared: self.shared,
             skipped: self.skipped,
             shown_loss: self.shown_loss,
-            layer_passes: self.layer_passes,
+            spent: self.spent,
             waiting: Vec::new(),
         }
     }
@@ -114,7 +113,7 @@ impl<T: Task, C> Branch<'_, '_, T, C> {
             (progress, self.shown_loss),
             |step, model, batch| Ok(step.backward(model, batch)),
         )?;
-        self.layer_passes.set(self.layer_passes.get() + taken.layer_passes);
+        self.spent.borrow_mut().add(&taken.spent);
         self.waiting.push((taken.row, taken.loss));
         Ok(taken.report)
     }

@@ -35,7 +35,7 @@ impl FittedPlan {
         let plan = Plan { schedule: Some(schedule), ..plan };
         plan.check(&targets)?;
         let (timeline, policy) = (plan.timeline(&targets)?, plan.policy.build()?);
-        let built = stacks(model).iter().map(|stack| stack.layer_params()).collect();
+        let built = stacks(model).iter().map(|stack| stack.params()).collect();
         let fitted = Self { plan, targets, timeline, built };
         fitted.check_layers(model)?;
         Ok((fitted, policy))
@@ -183,7 +183,7 @@ fn known<'a>(layers: impl Iterator<Item = &'a Vec<ParamInfo>>) -> Vec<String> {
 fn no_ties<M: Growable>(params: &[ParamInfo], model: &M) -> Result<(), StackError> {
     let ids = |params: Vec<Vec<ParamInfo>>| params.into_iter().flatten().map(|p| p.id);
     let in_stacks: HashSet<ParamId> =
-        stacks(model).iter().flat_map(|stack| ids(stack.layer_params())).collect();
+        stacks(model).iter().flat_map(|stack| ids(stack.params())).collect();
     let mut first: HashMap<ParamId, &str> = HashMap::new();
     for ParamInfo { id, path, .. } in params {
         if let Some(first) = first.insert(*id, path).filter(|_| in_stacks.contains(id)) {

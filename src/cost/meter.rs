@@ -24,6 +24,11 @@ impl Meter {
         self.operations += model.training(depths) * items as f64;
     }
 
+    /// Counts what another meter has counted.
+    pub fn add(&mut self, other: &Self) {
+        self.operations += other.operations;
+    }
+
     /// Operations counted so far.
     pub fn operations(&self) -> f64 {
         self.operations

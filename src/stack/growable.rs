@@ -127,6 +127,9 @@ pub trait GrowableStack {
     /// The unique layer of each virtual layer, in the order in which the stack runs now.
     fn order(&self) -> &[usize];
 
+    /// Parameters (numbers, not tensors) of a unique layer, on average; 0 without layers.
+    fn layer_params(&self) -> usize;
+
     #[doc(hidden)]
     fn inner(&self, key: Key) -> &dyn Stack;
 
@@ -145,6 +148,11 @@ impl<L: Module> GrowableStack for LayerStack<L> {
 
     fn order(&self) -> &[usize] {
         LayerStack::order(self)
+    }
+
+    fn layer_params(&self) -> usize {
+        let all: usize = self.layers().iter().map(Module::num_params).sum();
+        all.checked_div(self.layers().len()).unwrap_or(0)
     }
 
     fn inner(&self, _key: Key) -> &dyn Stack {

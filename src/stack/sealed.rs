@@ -32,7 +32,7 @@ pub trait Stack: GrowableStack {
     fn has_initialiser(&self) -> bool;
 
     /// The parameters of each unique layer. None is initialised for it.
-    fn layer_params(&self) -> Vec<Vec<ParamInfo>>;
+    fn params(&self) -> Vec<Vec<ParamInfo>>;
 
     /// Runs the stack in the order of `map` in training mode.
     ///
@@ -103,7 +103,7 @@ impl<L: Module> Stack for LayerStack<L> {
         self.initialiser.is_some()
     }
 
-    fn layer_params(&self) -> Vec<Vec<ParamInfo>> {
+    fn params(&self) -> Vec<Vec<ParamInfo>> {
         self.layers.iter().map(ParamInfo::all).collect()
     }
 

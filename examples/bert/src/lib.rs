@@ -17,7 +17,7 @@ use burn_apollo_lab::Training;
 
 pub use options::{DEFAULTS, Options, derived};
 pub use preset::Published;
-use task::MaskedTokens;
+pub use task::MaskedTokens;
 
 /// Does what the options ask for.
 pub fn run(options: Options) -> Result<(), Failure> {

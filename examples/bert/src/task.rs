@@ -7,6 +7,7 @@ use apollo_examples::text::corpus::windows::Window;
 use apollo_examples::text::corpus::{Corpus, TOKENIZER};
 use apollo_examples::{Failure, device, finished, hf};
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn_apollo::cost::ModelCost;
 use burn_apollo_lab::folder::read_config;
 use burn_apollo_lab::{Baseline, LabError, Result, RunConfig, Score, Task};
 
@@ -131,6 +132,13 @@ impl Task for MaskedTokens {
 
     fn items(&self, batch: &Batch) -> u64 {
         batch.inputs.dims().iter().product::<usize>() as u64
+    }
+
+    /// With the head's own layer before the vocabulary (Devlin et al. 2019).
+    fn cost(&self, _model: &Bert) -> ModelCost {
+        let TextConfig { width, seq, .. } = self.config.task;
+        ModelCost::transformer(width, 4 * width, seq, self.masks.vocabulary())
+            .with_more(2.0 * (width * width) as f64)
     }
 
     fn loss(&self, model: &Bert, batch: Batch) -> Tensor<1> {

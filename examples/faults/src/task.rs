@@ -1,4 +1,5 @@
 use burn::tensor::{Device, Tensor};
+use burn_apollo::cost::ModelCost;
 use burn_apollo_lab::{Baseline, Measures, Result, Score, Task};
 
 use crate::fault::{pause, poison};
@@ -23,6 +24,10 @@ impl<T: Task> Task for FaultyTask<T> {
 
     fn items(&self, (_, batch): &(u64, T::Batch)) -> u64 {
         self.0.items(batch)
+    }
+
+    fn cost(&self, model: &T::Model) -> ModelCost {
+        self.0.cost(model)
     }
 
     fn loss(&self, model: &T::Model, (number, batch): (u64, T::Batch)) -> Tensor<1> {

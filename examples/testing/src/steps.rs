@@ -3,7 +3,7 @@ use std::path::Path;
 use crate::table;
 
 const STEPS: &str = "step,stage,unique_layers,virtual_depth,lr,train_loss,items";
-const VALIDATION: &str = "step,stage,unique_layers,depth,val_loss,val_accuracy";
+const VALIDATION: &str = "step,stage,unique_layers,depth,val_loss,val_accuracy,operations";
 const FILES: [&str; 5] =
     ["config.json", "steps.csv", "validation.csv", "summary.json", "model.bpk"];
 

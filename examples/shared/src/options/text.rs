@@ -185,6 +185,12 @@ impl TextOptions {
         run: &RunOptions,
         plan: Plan,
     ) -> Result<(RunConfig<TextConfig>, Corpus), Failure> {
+        let (task, text) = self.task()?;
+        Ok((run.config(task, plan), text))
+    }
+
+    /// The text and the model, as data, and the text itself.
+    pub fn task(&self) -> Result<(TextConfig, Corpus), Failure> {
         Shape::check(self.width, self.heads)?;
         let text = Corpus::read(&self.data, self.seq as usize)?.with_order(self.order);
         let task = TextConfig {
@@ -201,7 +207,7 @@ impl TextOptions {
             init_std: self.init_std,
             init_from: None,
         };
-        Ok((run.config(task, plan), text))
+        Ok((task, text))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The task of a GPT: every token of a text from the tokens before it.
 
 use burn::tensor::{Device, Tensor};
+use burn_apollo::cost::ModelCost;
 use burn_apollo_lab::{Baseline, Result, RunConfig, Score, Task};
 
 use crate::hf;
@@ -59,6 +60,11 @@ impl Task for NextToken {
 
     fn items(&self, batch: &Batch) -> u64 {
         batch.inputs.dims().iter().product::<usize>() as u64
+    }
+
+    fn cost(&self, _model: &Gpt) -> ModelCost {
+        let TextConfig { vocabulary, width, seq, .. } = self.config;
+        ModelCost::transformer(width, 4 * width, seq, vocabulary)
     }
 
     fn loss(&self, model: &Gpt, batch: Batch) -> Tensor<1> {

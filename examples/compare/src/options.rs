@@ -1,0 +1,124 @@
+use std::path::PathBuf;
+
+use apollo_examples::Failure;
+use apollo_examples::options::optimizer::Optimizer;
+use apollo_examples::options::run::positive_up_to_one;
+use apollo_examples::options::text::{TextConfig, TextOptions};
+use burn_apollo::Plan;
+use burn_apollo::recipe::Recipe;
+use burn_apollo_lab::study::StudyConfig;
+use burn_apollo_lab::{OptimConfig, RunConfig};
+use clap::{Parser, ValueEnum};
+
+/// What options are that are not given: an answer in some minutes.
+pub const DEFAULTS: [(&str, &str); 6] = [
+    ("data", concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/shakespeare.txt")),
+    ("out", "runs/compare"),
+    ("layers", "12"),
+    ("width", "32"),
+    ("heads", "2"),
+    ("seq", "32"),
+];
+
+/// Compares recipes for growing a model with training it from scratch: loss, FLOPs and time.
+#[derive(Parser, Debug)]
+#[command(name = "compare", version, args_override_self = true)]
+pub struct Options {
+    /// What is trained
+    #[arg(long, value_enum, default_value_t)]
+    pub task: Kind,
+    #[command(flatten)]
+    pub text: TextOptions,
+    /// Recipes to compare with training from scratch, separated by commas; a wrong name lists them
+    #[arg(long, value_delimiter = ',', default_value = "apollo,half_zeroed", value_parser = recipe)]
+    pub recipes: Vec<String>,
+    /// Optimizers, each with all recipes
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "adamw")]
+    pub optimizers: Vec<Optimizer>,
+    /// Grid of peak learning rates; the best is taken for each recipe
+    #[arg(long, value_name = "RATES", value_delimiter = ',', default_value = "0.003,0.01", value_parser = positive_up_to_one)]
+    pub lrs: Vec<f64>,
+    /// Seeds of weights, data and depths
+    #[arg(long, value_delimiter = ',', default_value = "1")]
+    pub seeds: Vec<u64>,
+    /// Optimizer steps of the longest training from scratch
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(10..=1_000_000_000))]
+    pub steps: u64,
+    /// Lengths of the trainings, as shares of the FLOPs of the longest from scratch
+    #[arg(long, value_delimiter = ',', default_value = "0.5,1", value_parser = share)]
+    pub shares: Vec<f64>,
+    /// Length that learning rates are compared at
+    #[arg(long, default_value_t = 0.5, value_parser = share)]
+    pub tuning_share: f64,
+    /// Windows in a step
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub batch: u32,
+    /// Greatest norm of a step's gradients
+    #[arg(long, value_name = "NORM", default_value_t = 1.0)]
+    pub clip: f64,
+    /// Trainings side by side; as many as there are cores if not given
+    #[arg(long)]
+    pub workers: Option<usize>,
+    /// Folder for compare.json, the report and the runs
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Where to compute: see gpt --help
+    #[arg(long, default_value = "flex")]
+    pub device: String,
+    /// Show what each recipe would cost, stage by stage, and train nothing
+    #[arg(long)]
+    pub plan: bool,
+}
+
+/// What is trained.
+#[derive(ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// A GPT on the next byte or sub-word
+    #[default]
+    Gpt,
+    /// A BERT on masked ones
+    Bert,
+}
+
+impl Options {
+    /// What all cells share.
+    pub fn base(&self) -> Result<RunConfig<TextConfig>, Failure> {
+        let (task, _) = self.text.task()?;
+        let config = RunConfig::new(task, Plan::new(self.steps));
+        let optimizer = OptimConfig { clip: Some(self.clip), ..OptimConfig::default() };
+        Ok(RunConfig { batch: self.batch as usize, optimizer, ..config })
+    }
+
+    pub fn study(&self) -> StudyConfig {
+        let config = StudyConfig::new(self.recipes.iter().cloned(), self.steps);
+        let output_projections = match self.task {
+            Kind::Gpt => vec!["attn.c_proj".to_owned(), "mlp.c_proj".to_owned()],
+            // A post-norm layer is no identity, whatever is zero.
+            Kind::Bert => Vec::new(),
+        };
+        StudyConfig {
+            optimizers: self.optimizers.iter().map(|optimizer| (*optimizer).into()).collect(),
+            learning_rates: self.lrs.clone(),
+            seeds: self.seeds.clone(),
+            shares: self.shares.clone(),
+            tuning_share: self.tuning_share,
+            output_projections,
+            workers: self.workers.unwrap_or(config.workers),
+            ..config
+        }
+    }
+}
+
+fn recipe(name: &str) -> Result<String, String> {
+    match Recipe::by_name(name) {
+        Ok(recipe) => Ok(recipe.name().to_owned()),
+        Err(unknown) => Err(unknown.to_string()),
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(x) if x > 0.0 && x <= 1.0 => Ok(x),
+        _ => Err("must be a number above 0 and at most 1".to_owned()),
+    }
+}

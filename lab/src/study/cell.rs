@@ -1,0 +1,72 @@
+use burn_apollo::Plan;
+use burn_apollo::cost::PlanCost;
+use burn_apollo::recipe::{Recipe, Setting};
+use serde::{Deserialize, Serialize};
+
+use super::{Shape, StudyConfig};
+use crate::optimizer::OptimizerKind;
+
+/// One training of a study.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// Its name, made of all that follows but the plan.
+    pub name: String,
+    /// The recipe's name.
+    pub recipe: String,
+    /// The optimizer.
+    pub optimizer: OptimizerKind,
+    /// The peak learning rate.
+    pub lr: f64,
+    /// The operations that it should cost, as a share of the longest training from scratch.
+    pub share: f64,
+    /// The seed.
+    pub seed: u64,
+    /// The plan.
+    pub plan: Plan,
+}
+
+impl Cell {
+    pub(super) fn new(
+        config: &StudyConfig,
+        shape: &Shape,
+        recipe: &str,
+        optimizer: OptimizerKind,
+        lr: f64,
+        share: f64,
+        seed: u64,
+    ) -> Self {
+        let name = format!("{recipe}-{}-lr{lr}-x{share}-s{seed}", optimizer.name());
+        let plan = plan(config, shape, recipe, share).with_seed(seed);
+        Self { name, recipe: recipe.to_owned(), optimizer, lr, share, seed, plan }
+    }
+
+    /// The cell of a name.
+    pub(super) fn by_name(name: &str, config: &StudyConfig, shape: &Shape) -> Option<Self> {
+        let mut parts = name.rsplitn(5, '-');
+        let seed = parts.next()?.strip_prefix('s')?.parse().ok()?;
+        let share = parts.next()?.strip_prefix('x')?.parse().ok()?;
+        let lr = parts.next()?.strip_prefix("lr")?.parse().ok()?;
+        let kind = parts.next()?;
+        let optimizer = [OptimizerKind::AdamW, OptimizerKind::Muon]
+            .into_iter()
+            .find(|optimizer| optimizer.name() == kind)?;
+        let recipe = parts.next().filter(|recipe| Recipe::by_name(recipe).is_ok())?;
+        Some(Self::new(config, shape, recipe, optimizer, lr, share, seed))
+    }
+}
+
+/// The recipe's plan, as long as it takes to cost the share of the operations.
+fn plan(config: &StudyConfig, shape: &Shape, recipe: &str, share: f64) -> Plan {
+    let setting = |steps| {
+        Setting::new(steps, &shape.targets)
+            .with_output_projections(config.output_projections.iter().cloned())
+    };
+    let of = |steps| {
+        let recipe = Recipe::by_name(recipe).expect("the study's names were checked");
+        recipe.plan(&setting(steps))
+    };
+    // Stages and rates are fractions of a run, so its cost rises in proportion to its steps.
+    let plan = of(config.steps);
+    let cost = PlanCost::of(&plan, &shape.targets, &shape.cost, 1).map_or(1.0, |cost| cost.share());
+    of(((share * config.steps as f64 / cost).round() as u64).max(10))
+}

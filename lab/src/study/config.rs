@@ -1,0 +1,93 @@
+use burn_apollo::recipe::Recipe;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{LabError, Result};
+use crate::optimizer::OptimizerKind;
+
+/// What a study compares.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StudyConfig {
+    /// Names of [`Recipe`]s; `scratch`, which the others are compared with, is always among them.
+    pub recipes: Vec<String>,
+    /// Optimizers, each with all recipes.
+    pub optimizers: Vec<OptimizerKind>,
+    /// The grid of peak learning rates.
+    pub learning_rates: Vec<f64>,
+    /// Seeds of weights, data and depths; the learning rate is chosen on the first.
+    pub seeds: Vec<u64>,
+    /// Optimizer steps of the longest training from scratch.
+    pub steps: u64,
+    /// Lengths, as shares of that training's operations, from 0 to 1.
+    pub shares: Vec<f64>,
+    /// The length that learning rates are compared at.
+    pub tuning_share: f64,
+    /// The last parameters of a layer's residual branches, for recipes that set them to zero.
+    pub output_projections: Vec<String>,
+    /// Validations, and checkpoints, of each training.
+    pub validations: u64,
+    /// Cells that are trained side by side.
+    #[serde(skip, default = "one")]
+    pub workers: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+impl StudyConfig {
+    /// Training from scratch against `recipes`, with AdamW, over three seeds, for lengths up to `steps`.
+    pub fn new<S: Into<String>>(recipes: impl IntoIterator<Item = S>, steps: u64) -> Self {
+        let mut names = vec!["scratch".to_owned()];
+        for name in recipes {
+            let name = name.into();
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Self {
+            recipes: names,
+            optimizers: vec![OptimizerKind::AdamW],
+            learning_rates: vec![1e-3, 3e-3, 1e-2],
+            seeds: vec![1, 2, 3],
+            steps,
+            shares: vec![0.35, 0.5, 0.7, 1.0],
+            tuning_share: 0.5,
+            output_projections: Vec::new(),
+            validations: 8,
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        let wrong = |field, value: String, right| Err(LabError::Setting { field, value, right });
+        for name in &self.recipes {
+            Recipe::by_name(name).map_err(LabError::usage)?;
+        }
+        if self.recipes.first().map(String::as_str) != Some("scratch") {
+            return wrong(
+                "recipes",
+                format!("{:?}", self.recipes),
+                "a list that begins with scratch",
+            );
+        }
+        if self.steps < 10 {
+            return wrong("steps", self.steps.to_string(), "at least 10");
+        }
+        for (field, empty) in [
+            ("optimizers", self.optimizers.is_empty()),
+            ("learning_rates", self.learning_rates.is_empty()),
+            ("seeds", self.seeds.is_empty()),
+            ("shares", self.shares.is_empty()),
+        ] {
+            if empty {
+                return wrong(field, "empty".to_owned(), "a list of at least one");
+            }
+        }
+        let shares = self.shares.iter().chain([&self.tuning_share]);
+        match shares.copied().find(|share| !(*share > 0.0 && *share <= 1.0)) {
+            Some(share) => wrong("shares", share.to_string(), "above 0 and at most 1"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Studies: recipes compared on a task, fairly, with the cost of each.
+//!
+//! A [`Study`] trains a task by several recipes, each at several lengths and seeds with its own best learning rate, and
+//! says how many operations a recipe needs to reach the loss of training from scratch. Every training is a cell with a run
+//! folder of its own and a process of its own, one thread each; cells run side by side, stop and go on as runs do, and are
+//! never trained again once they are finished. `compare.json` holds what was found, and all else is made from it.
+//!
+//! # How it is fair
+//!
+//! - The learning rate of every recipe, and of training from scratch, is the best of the same grid.
+//! - Every length has a schedule of its own that ends with it: no loss is read off a curve that was cut short.
+//! - Lengths are shares of the operations of the longest training from scratch, so recipes are compared at equal cost.
+//! - Data, their order and the first weights follow from the seed and are the same for all recipes; differences are taken
+//!   seed by seed.
+//! - Losses are those of the full model on data that it was not trained on.
+
+mod cell;
+mod chart;
+mod comparison;
+mod config;
+mod found;
+mod report;
+mod workers;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use burn::tensor::Device;
+use burn_apollo::cost::ModelCost;
+use burn_apollo::stack::Growable;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use cell::Cell;
+pub use comparison::{Comparison, Entry, Saving, Spread};
+pub use config::StudyConfig;
+use found::Found;
+
+use crate::config::RunConfig;
+use crate::error::{LabError, Result};
+use crate::options::Options;
+use crate::results::SUMMARY;
+use crate::task::Task;
+use crate::training::{End, Training};
+use crate::{Existing, Signals};
+
+/// The variable that tells a process which cell to train.
+const CELL: &str = "BURN_APOLLO_CELL";
+/// The folder of the cells' runs.
+const CELLS: &str = "cells";
+/// All that was found.
+const COMPARE: &str = "compare.json";
+
+/// A comparison of recipes on a task.
+///
+/// A program with a study does nothing before [`run`](Self::run) that it should not do twice: the study starts the program
+/// again, with the same arguments, for every cell.
+pub struct Study<C, F> {
+    folder: PathBuf,
+    config: StudyConfig,
+    /// What every cell shares: the task's own part, batch, accumulation.
+    base: RunConfig<C>,
+    make: F,
+    device: Device,
+}
+
+impl<T, C, F> Study<C, F>
+where
+    T: Task,
+    C: Clone + PartialEq + Serialize + DeserializeOwned,
+    F: Fn(&RunConfig<C>) -> Result<T>,
+{
+    /// A study in `folder`, of the task that `make` makes of a cell's configuration; `base` has all of it that cells share.
+    pub fn new(
+        folder: impl Into<PathBuf>,
+        config: StudyConfig,
+        base: RunConfig<C>,
+        device: Device,
+        make: F,
+    ) -> Self {
+        Self { folder: folder.into(), config, base, make, device }
+    }
+
+    /// Trains all cells that are missing and writes what they come to; or trains the one cell that this process is for.
+    ///
+    /// # Errors
+    ///
+    /// A configuration that no study can have, another study in the folder, files that cannot be written. Cells that fail
+    /// are no error: [`Comparison::failed`] has them.
+    pub fn run(&self) -> Result<Outcome> {
+        self.config.check()?;
+        let shape = self.shape()?;
+        if let Ok(name) = std::env::var(CELL) {
+            return self.train(&name, &shape).map(Outcome::Cell);
+        }
+        let mut found = Found::open(&self.folder, &self.identity())?;
+        let signals = Signals::catch()?;
+        for phase in [Phase::Rates, Phase::Lengths] {
+            let cells = self.cells(phase, &found, &shape);
+            let missing: Vec<Cell> =
+                cells.into_iter().filter(|cell| !found.has(&cell.name)).collect();
+            workers::run(&missing, self.config.workers, signals, |cell, failure| match failure {
+                Some(why) => found.fail(cell, why),
+                None => found.add(cell, &self.folder.join(CELLS).join(&cell.name)),
+            })?;
+            if let Some(signal) = signals.caught() {
+                return Ok(Outcome::Signal(signal));
+            }
+        }
+        let comparison = Comparison::of(&self.config, &found, shape.items);
+        report::write(&self.folder, &comparison)?;
+        Ok(Outcome::Finished(Box::new(comparison)))
+    }
+
+    /// The cells of a phase, of which the second depends on what the first found.
+    fn cells(&self, phase: Phase, found: &Found, shape: &Shape) -> Vec<Cell> {
+        let mut cells = Vec::new();
+        for optimizer in &self.config.optimizers {
+            for recipe in &self.config.recipes {
+                let of = |lr: f64, share: f64, seed: u64| {
+                    Cell::new(&self.config, shape, recipe, *optimizer, lr, share, seed)
+                };
+                let (share, seed) = (self.config.tuning_share, self.config.seeds[0]);
+                let rates = self.config.learning_rates.iter().map(|lr| of(*lr, share, seed));
+                match phase {
+                    Phase::Rates => cells.extend(rates),
+                    Phase::Lengths => {
+                        let best = found.best_rate(&rates.collect::<Vec<_>>());
+                        let Some(lr) = best else { continue };
+                        for seed in &self.config.seeds {
+                            let lengths = self.config.shares.iter();
+                            cells.extend(lengths.map(|share| of(lr, *share, *seed)));
+                        }
+                    }
+                }
+            }
+        }
+        cells
+    }
+
+    /// Trains the cell of a name.
+    fn train(&self, name: &str, shape: &Shape) -> Result<End> {
+        let cell = Cell::by_name(name, &self.config, shape)
+            .ok_or_else(|| LabError::usage(format!("{CELL}: {name:?} is no cell of this study")))?;
+        workers::end_with_parent();
+        let mut config = self.base.clone();
+        (config.lr, config.optimizer.kind) = (cell.lr, cell.optimizer);
+        config.plan = cell.plan.clone();
+        let task = (self.make)(&config)?;
+        let mut options = Options::new(self.folder.join(CELLS).join(name), self.device.clone());
+        options.existing = Existing::Resume;
+        options.quiet = true;
+        options.checkpoint_every = (cell.plan.steps / self.config.validations.max(1)).max(1);
+        Training::new(task, config).run(&options)
+    }
+
+    /// What of the model and the task the cells depend on.
+    fn shape(&self) -> Result<Shape> {
+        let task = (self.make)(&self.base)?;
+        let model = task.model(&self.device)?;
+        let targets = model.stacks().iter().map(|stack| stack.target_depth()).collect();
+        let batch = task.batch(0, &self.device)?;
+        let items = task.items(&batch) * self.base.accumulate as u64;
+        Ok(Shape { targets, cost: task.cost(&model), items })
+    }
+
+    /// What makes a study the same when it goes on: another task or batch is another study; more recipes, seeds or lengths
+    /// are not.
+    fn identity(&self) -> serde_json::Value {
+        serde_json::json!({
+            "task": self.base.task,
+            "batch": self.base.batch,
+            "accumulate": self.base.accumulate,
+            "optimizer": self.base.optimizer,
+            "steps": self.config.steps,
+        })
+    }
+}
+
+/// What of a task the cells depend on.
+pub(crate) struct Shape {
+    pub targets: Vec<usize>,
+    pub cost: ModelCost,
+    /// Items in a step.
+    pub items: u64,
+}
+
+/// Which cells are trained: first the grid of learning rates, then all lengths and seeds at the best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Rates,
+    Lengths,
+}
+
+/// How a study ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// All cells are finished or failed.
+    Finished(Box<Comparison>),
+    /// A signal came; the same command goes on.
+    Signal(crate::Signal),
+    /// This process was for one cell.
+    Cell(End),
+}
+
+impl Outcome {
+    /// The exit code of a program that ends with the study: 1 where a cell failed.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Finished(comparison) if comparison.failed.is_empty() => ExitCode::SUCCESS,
+            Self::Finished(_) => ExitCode::FAILURE,
+            Self::Signal(signal) => ExitCode::from(signal.exit_code),
+            Self::Cell(End::Finished) => ExitCode::SUCCESS,
+            Self::Cell(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Whether a cell's folder holds a finished run.
+fn is_finished(folder: &Path) -> bool {
+    folder.join(SUMMARY).exists()
+}
