@@ -177,7 +177,7 @@ fn a_run_rolls_back_to_the_last_good_set() {
             (apollo, optim, scheduler) = set.load(apollo, optim, scheduler).unwrap();
             assert_eq!((bad, apollo.step_count(), apollo.unique_layers()), (7, 6, 4));
             skipped += bad + 1 - apollo.step_count();
-        } else if apollo.step_count() % 3 == 0 {
+        } else if apollo.step_count().is_multiple_of(3) {
             store.save(Snapshot::new(&apollo, &optim, &scheduler).unwrap()).unwrap();
         }
     }
