@@ -50,6 +50,12 @@ pub enum LabError {
         /// The folder.
         folder: PathBuf,
     },
+    /// The study in a folder is not the one that is to be continued.
+    #[error("{}: holds a study of another task; its compare.json says which", folder.display())]
+    OtherStudy {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A checkpoint in a run's folder is of another run.
     #[error("{}: is of a run with another configuration", set.display())]
     OtherSet {
@@ -192,6 +198,7 @@ impl LabError {
             | Self::HoldsRun { .. }
             | Self::NoRun { .. }
             | Self::OtherRun { .. }
+            | Self::OtherStudy { .. }
             | Self::OtherSet { .. }
             | Self::Remains { .. }
             | Self::Folder { .. }

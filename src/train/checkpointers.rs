@@ -106,12 +106,16 @@ pub struct SetCheckpointers {
 /// A state that follows from the epoch.
 type EpochState = Box<dyn Fn(usize) -> Result<Value, CheckpointError> + Send + Sync>;
 
+/// The value that the best sets are found by, of an epoch.
+type EpochMetric = Box<dyn Fn(usize) -> Option<f64> + Send + Sync>;
+
 struct Shared {
     store: CheckpointStore,
     plan: Plan,
     targets: Vec<usize>,
     state: Mutex<BTreeMap<String, Value>>,
     by_epoch: Mutex<BTreeMap<String, EpochState>>,
+    metric: Mutex<Option<EpochMetric>>,
     epochs: Mutex<Epochs>,
 }
 
@@ -136,8 +140,8 @@ impl SetCheckpointers {
     /// Checkpointers that write into `store`, for a run of `apollo`.
     pub fn new<M: Growable>(store: CheckpointStore, apollo: &Apollo<M>) -> Self {
         let (plan, targets) = (apollo.plan().clone(), apollo.targets().to_vec());
-        let (state, by_epoch, epochs) = Default::default();
-        Self { shared: Arc::new(Shared { store, plan, targets, state, by_epoch, epochs }) }
+        let (state, by_epoch, metric, epochs) = Default::default();
+        Self { shared: Arc::new(Shared { store, plan, targets, state, by_epoch, metric, epochs }) }
     }
 
     /// Adds a state of your own to every set from now on, as [`Snapshot::with_state`] does: the configuration, say.
@@ -177,6 +181,17 @@ impl SetCheckpointers {
         let mut states = self.shared.by_epoch.lock().unwrap_or_else(PoisonError::into_inner);
         states.insert(name.to_owned(), Box::new(value));
         drop(states);
+        self
+    }
+
+    /// Gives every set from now on the value that the best sets are found by: what `metric` says of an epoch, a validation
+    /// loss for one, which the model's `InferenceStep` adds up in a handle of your own. burn-train validates an epoch before
+    /// it saves it. Values that are not finite are left out.
+    pub fn with_metric(
+        self,
+        metric: impl Fn(usize) -> Option<f64> + Send + Sync + 'static,
+    ) -> Self {
+        *self.shared.metric.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(metric));
         self
     }
 
@@ -274,7 +289,13 @@ impl Shared {
         for (name, value) in &*self.by_epoch.lock().unwrap_or_else(PoisonError::into_inner) {
             state.insert(name.clone(), value(epoch)?);
         }
-        self.store.save_keeping(snapshot.with_states(state).with_epoch(epoch), |good| {
+        let mut snapshot = snapshot.with_states(state).with_epoch(epoch);
+        let metric = self.metric.lock().unwrap_or_else(PoisonError::into_inner);
+        let metric = metric.as_ref().and_then(|metric| metric(epoch)).filter(|x| x.is_finite());
+        if let Some(metric) = metric {
+            snapshot = snapshot.with_metric(metric)?;
+        }
+        self.store.save_keeping(snapshot, |good| {
             good.iter().map(|(number, _)| *number).filter(|n| !removed.contains(n)).collect()
         })?;
         epochs.to_remove.clear();

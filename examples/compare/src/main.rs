@@ -31,16 +31,16 @@ fn run(options: Options) -> std::result::Result<(), Failure> {
     match options.task {
         Kind::Gpt => compare(&options, |config| {
             let sampling = Sampling { length: 0, temperature: 0.0, seed: 0 };
-            Ok(NextToken::new(config, text(&config.task)?, sampling))
+            Ok(NextToken::new(config, text(&options, &config.task)?, sampling))
         }),
         Kind::Bert => {
-            compare(&options, |config| Ok(MaskedTokens::new(config, text(&config.task)?)))
+            compare(&options, |config| Ok(MaskedTokens::new(config, text(&options, &config.task)?)))
         }
     }
 }
 
-fn text(task: &TextConfig) -> Result<Corpus> {
-    Ok(Corpus::read(&task.data, task.seq)?.with_order(task.order))
+fn text(options: &Options, task: &TextConfig) -> Result<Corpus> {
+    Ok(Corpus::read(&options.text.data, task.seq)?.with_order(task.order))
 }
 
 fn compare<T: Task>(

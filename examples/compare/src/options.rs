@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use apollo_examples::Failure;
-use apollo_examples::options::optimizer::Optimizer;
+use apollo_examples::options::optimizer::{Optimizer, norm};
 use apollo_examples::options::run::positive_up_to_one;
 use apollo_examples::options::text::{TextConfig, TextOptions};
 use burn_apollo::Plan;
@@ -54,7 +54,7 @@ pub struct Options {
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub batch: u32,
     /// Greatest norm of a step's gradients
-    #[arg(long, value_name = "NORM", default_value_t = 1.0)]
+    #[arg(long, value_name = "NORM", default_value_t = 1.0, value_parser = norm)]
     pub clip: f64,
     /// Trainings side by side; as many as there are cores if not given
     #[arg(long)]
@@ -83,7 +83,9 @@ pub enum Kind {
 impl Options {
     /// What all cells share.
     pub fn base(&self) -> Result<RunConfig<TextConfig>, Failure> {
-        let (task, _) = self.text.task()?;
+        let (mut task, _) = self.text.task()?;
+        // The same text at another place is the same study.
+        task.data = self.text.data.file_name().map(PathBuf::from).unwrap_or_default();
         let config = RunConfig::new(task, Plan::new(self.steps));
         let optimizer = OptimConfig { clip: Some(self.clip), ..OptimConfig::default() };
         Ok(RunConfig { batch: self.batch as usize, optimizer, ..config })

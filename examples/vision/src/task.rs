@@ -1,11 +1,12 @@
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Tensor};
+use burn_apollo::cost::ModelCost;
 use burn_apollo_lab::{Baseline, Measure, Result, RunConfig, Score, Task};
 
-use crate::data::{Batch, Image, Images};
+use crate::data::{Batch, CLASSES, Image, Images, SIDE};
 use crate::linear;
 use crate::model::Vit;
-use crate::options::Config;
+use crate::options::{Config, DigitsConfig};
 use crate::picture;
 
 /// Which digit an image shows.
@@ -57,6 +58,16 @@ impl Task for Digits {
 
     fn items(&self, batch: &Batch) -> u64 {
         batch.digits.dims()[0] as u64
+    }
+
+    /// Of an image: each of its patches goes through the layers.
+    fn cost(&self, _model: &Vit) -> ModelCost {
+        let DigitsConfig { width, patch, .. } = self.config.task;
+        let patches = (SIDE / patch).pow(2);
+        let token = ModelCost::transformer(width, 4 * width, patches, 0);
+        let (layer, patches) = (token.forward(&[1]), patches as f64);
+        let first = 2.0 * patches * (patch * patch * width) as f64;
+        ModelCost::of_layer(patches * layer, first + 2.0 * (width * CLASSES) as f64)
     }
 
     fn loss(&self, model: &Vit, batch: Batch) -> Tensor<1> {

@@ -80,7 +80,12 @@ impl Comparison {
         for optimizer in &config.optimizers {
             for recipe in &config.recipes {
                 if let Some(lr) = best_rate(config, found, recipe, *optimizer) {
-                    all.push((recipe, *optimizer, lr, ladders(found, recipe, *optimizer, lr)));
+                    all.push((
+                        recipe,
+                        *optimizer,
+                        lr,
+                        ladders(config, found, recipe, *optimizer, lr),
+                    ));
                 }
             }
         }
@@ -132,17 +137,25 @@ fn best_rate(
 ) -> Option<f64> {
     let of_grid = |cell: &Cell| {
         let at = (cell.share, cell.seed) == (config.tuning_share, config.seeds[0]);
-        at && cell.recipe == recipe && cell.optimizer == optimizer
+        let of_grid = config.learning_rates.contains(&cell.lr);
+        at && of_grid && cell.recipe == recipe && cell.optimizer == optimizer
     };
     let grid = found.results().filter(|found| of_grid(&found.cell));
     grid.min_by(|a, b| a.val_loss.total_cmp(&b.val_loss)).map(|found| found.cell.lr)
 }
 
-fn ladders<'a>(found: &'a Found, recipe: &str, optimizer: OptimizerKind, lr: f64) -> Ladders<'a> {
+fn ladders<'a>(
+    config: &StudyConfig,
+    found: &'a Found,
+    recipe: &str,
+    optimizer: OptimizerKind,
+    lr: f64,
+) -> Ladders<'a> {
     let mut ladders = Ladders::new();
     for result in found.results() {
         let cell = &result.cell;
-        if (cell.recipe.as_str(), cell.optimizer, cell.lr) == (recipe, optimizer, lr) {
+        let asked = config.seeds.contains(&cell.seed) && config.shares.contains(&cell.share);
+        if asked && (cell.recipe.as_str(), cell.optimizer, cell.lr) == (recipe, optimizer, lr) {
             ladders.entry(cell.seed).or_default().push(result);
         }
     }

@@ -66,7 +66,7 @@ impl Found {
                     serde_json::from_str(&text).map_err(|e| unreadable(e.into()))?;
                 match found.study == *study {
                     true => Content { failed: BTreeMap::new(), ..found },
-                    false => return Err(LabError::OtherRun { folder: folder.to_owned() }),
+                    false => return Err(LabError::OtherStudy { folder: folder.to_owned() }),
                 }
             }
         };

@@ -89,6 +89,7 @@ where
     /// are no error: [`Comparison::failed`] has them.
     pub fn run(&self) -> Result<Outcome> {
         self.config.check()?;
+        self.base.check()?;
         let shape = self.shape()?;
         if let Ok(name) = std::env::var(CELL) {
             return self.train(&name, &shape).map(Outcome::Cell);

@@ -14,7 +14,7 @@ use crate::error::{LabError, Result};
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Trains the cells, `workers` at a time, and shows each at its end, with what it said if it failed. Stops where a signal
-/// comes: the cells get it too, and write their checkpoints.
+/// comes: the cells end at once, and go on from their checkpoints when the study does.
 pub(super) fn run(
     cells: &[Cell],
     workers: usize,

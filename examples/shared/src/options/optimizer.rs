@@ -64,7 +64,8 @@ fn above_zero(text: &str) -> Result<f64, String> {
     }
 }
 
-fn norm(text: &str) -> Result<f64, String> {
+/// A norm of gradients.
+pub fn norm(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(x) if x > 0.0 && x.is_finite() => Ok(x),
         _ => Err("must be a finite number above 0".to_owned()),

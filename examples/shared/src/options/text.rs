@@ -58,7 +58,7 @@ pub struct TextProgram {
     #[command(flatten)]
     pub prepare: PrepareOptions,
     /// Passes over the training part of the text, in place of --steps
-    #[arg(long, value_name = "N", conflicts_with = "steps", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", conflicts_with_all = ["steps", "plan"], value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub epochs: Option<u32>,
     /// Begin with the model in this folder, in Hugging Face's layout, and take sizes and dropout from it; the first stage
     /// of a schedule keeps its first layers, --from-scratch trains all of them
