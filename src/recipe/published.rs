@@ -92,13 +92,13 @@ pub(super) const ALL: &[Recipe] = &[
     },
     Recipe {
         name: "late_hop",
-        source: "this crate's study",
+        source: "of burn-apollo, not published",
         summary: "a sixth of the layers until 80 % of the run, then all",
         plan: |setting| hop(setting, |target| target.div_ceil(6), 0.8),
     },
     Recipe {
         name: "late_hop_zeroed",
-        source: "this crate's study; zeroed: Net2Net (arXiv 1511.05641), LEMON (arXiv 2310.07999)",
+        source: "of burn-apollo, not published; zeroed: Net2Net (arXiv 1511.05641), LEMON (arXiv 2310.07999)",
         summary: "as late_hop, new layers begin as the identity",
         plan: |setting| zeroed(hop(setting, |target| target.div_ceil(6), 0.8), setting),
     },
@@ -116,7 +116,7 @@ pub(super) const ALL: &[Recipe] = &[
     },
     Recipe {
         name: "two_hops_zeroed",
-        source: "this crate's study",
+        source: "of burn-apollo, not published",
         summary: "a sixth, half, all layers until 50, 80, 100 % of the run, new layers begin as the identity",
         plan: two_hops,
     },

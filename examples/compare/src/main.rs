@@ -52,7 +52,7 @@ fn compare<T: Task>(
         return plans(options, &make(&base)?, base.batch as u64 * base.task.seq as u64);
     }
     let device = device::by_name(&options.device)?;
-    let study = Study::new(&options.out, options.study(), base, device, make);
+    let study = Study::new(&options.out, options.study()?, base, device, make);
     match study.run()? {
         Outcome::Finished(comparison) => {
             print!("{}", comparison.table());
@@ -80,7 +80,7 @@ fn plans(options: &Options, task: &impl Task, items: u64) -> std::result::Result
     let model = task.model(&device::by_name(&options.device)?)?;
     let targets: Vec<usize> = model.stacks().iter().map(|stack| stack.target_depth()).collect();
     let cost = task.cost(&model);
-    let study = options.study();
+    let study = options.study()?;
     for name in &study.recipes {
         let recipe = Recipe::by_name(name).map_err(usage)?;
         let setting = Setting::new(study.steps, &targets)

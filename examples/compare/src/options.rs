@@ -1,9 +1,9 @@
 use std::path::PathBuf;
 
-use apollo_examples::Failure;
 use apollo_examples::options::optimizer::{Optimizer, norm};
 use apollo_examples::options::run::positive_up_to_one;
 use apollo_examples::options::text::{TextConfig, TextOptions};
+use apollo_examples::{Failure, usage};
 use burn_apollo::Plan;
 use burn_apollo::recipe::Recipe;
 use burn_apollo_lab::study::StudyConfig;
@@ -30,7 +30,7 @@ pub struct Options {
     #[command(flatten)]
     pub text: TextOptions,
     /// Recipes to compare with training from scratch, separated by commas; a wrong name lists them
-    #[arg(long, value_delimiter = ',', default_value = "apollo,half_zeroed", value_parser = recipe)]
+    #[arg(long, value_delimiter = ',', default_value = "apollo,half_zeroed", default_value_if("task", "bert", "apollo,stackbert"), value_parser = recipe)]
     pub recipes: Vec<String>,
     /// Optimizers, each with all recipes
     #[arg(long, value_enum, value_delimiter = ',', default_value = "adamw")]
@@ -91,14 +91,24 @@ impl Options {
         Ok(RunConfig { batch: self.batch as usize, optimizer, ..config })
     }
 
-    pub fn study(&self) -> StudyConfig {
+    /// What is compared.
+    ///
+    /// # Errors
+    ///
+    /// A recipe that needs layers that begin as the identity, with a task that has none.
+    pub fn study(&self) -> Result<StudyConfig, Failure> {
+        let zeroed = self.recipes.iter().find(|name| name.ends_with("_zeroed"));
+        if let (Kind::Bert, Some(name)) = (self.task, zeroed) {
+            return Err(usage(format!(
+                "--recipes {name}: BERT's layers normalize their output, so none begins as the identity"
+            )));
+        }
         let config = StudyConfig::new(self.recipes.iter().cloned(), self.steps);
         let output_projections = match self.task {
             Kind::Gpt => vec!["attn.c_proj".to_owned(), "mlp.c_proj".to_owned()],
-            // A post-norm layer is no identity, whatever is zero.
             Kind::Bert => Vec::new(),
         };
-        StudyConfig {
+        Ok(StudyConfig {
             optimizers: self.optimizers.iter().map(|optimizer| (*optimizer).into()).collect(),
             learning_rates: self.lrs.clone(),
             seeds: self.seeds.clone(),
@@ -107,7 +117,7 @@ impl Options {
             output_projections,
             workers: self.workers.unwrap_or(config.workers),
             ..config
-        }
+        })
     }
 }
 

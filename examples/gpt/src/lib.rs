@@ -27,7 +27,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
         (None, None) if options.text.prepared(&options.run, &[])? => Ok(()),
         (None, None) => {
             let (config, text) = options.text.config(&options.run, &options.plan, &[])?;
-            let task = NextToken::new(&config, text, options.sampling());
+            let task = NextToken::new(&config, text, options.sampling(config.plan.seed));
             let training = Training::new(task, config).same_run(TextConfig::same_run);
             conclude(train(training, &options.run)?)
         }

@@ -51,8 +51,8 @@ pub fn derived(matches: &ArgMatches) -> Result<Defaults, Failure> {
 
 impl Options {
     /// How text is sampled.
-    pub fn sampling(&self) -> Sampling {
-        Sampling { length: self.length, temperature: self.temperature, seed: self.run.seed }
+    pub fn sampling(&self, seed: u64) -> Sampling {
+        Sampling { length: self.length, temperature: self.temperature, seed }
     }
 }
 

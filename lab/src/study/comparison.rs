@@ -92,17 +92,20 @@ impl Comparison {
         let scratch = |optimizer: OptimizerKind| {
             all.iter().find(|(recipe, of, ..)| *recipe == "scratch" && *of == optimizer)
         };
+        let longest = config.shares.iter().copied().fold(0.0, f64::max);
         // The optimizer whose scratch runs end lowest.
         let best = config
             .optimizers
             .iter()
-            .filter_map(|optimizer| Some((*optimizer, mean_goal(&scratch(*optimizer)?.3)?)))
+            .filter_map(|optimizer| {
+                Some((*optimizer, mean_goal(&scratch(*optimizer)?.3, longest)?))
+            })
             .min_by(|a, b| a.1.total_cmp(&b.1))
             .map(|(optimizer, _)| optimizer);
         let entries = all.iter().map(|(recipe, optimizer, lr, ladders)| {
             let against = |optimizer: Option<OptimizerKind>| {
                 let scratch = optimizer.and_then(scratch);
-                scratch.map_or_else(Saving::default, |scratch| saving(ladders, &scratch.3))
+                scratch.map_or_else(Saving::default, |scratch| saving(ladders, &scratch.3, longest))
             };
             let rates = &config.learning_rates;
             let end =
@@ -191,16 +194,24 @@ fn curve(ladders: &Ladders<'_>) -> Vec<(f64, f64)> {
     shares.iter().map(|(share, loss)| (operations(*share), loss.mean)).collect()
 }
 
-/// The longest training from scratch of each seed is the goal: mean of the losses.
-fn mean_goal(ladders: &Ladders<'_>) -> Option<f64> {
-    let losses: Vec<f64> = ladders.values().filter_map(|l| l.last()).map(|r| r.val_loss).collect();
+/// The training from scratch of a seed that the others are held against: the longest of the study.
+fn goal<'a>(ladder: &[&'a CellResult], longest: f64) -> Option<&'a CellResult> {
+    ladder.iter().copied().find(|result| result.cell.share == longest)
+}
+
+/// The mean over the seeds of the loss that the others are held against.
+fn mean_goal(ladders: &Ladders<'_>, longest: f64) -> Option<f64> {
+    let goals = ladders.values().filter_map(|ladder| goal(ladder, longest));
+    let losses: Vec<f64> = goals.map(|result| result.val_loss).collect();
     Spread::of(&losses).map(|spread| spread.mean)
 }
 
-fn saving(ladders: &Ladders<'_>, scratch: &Ladders<'_>) -> Saving {
+fn saving(ladders: &Ladders<'_>, scratch: &Ladders<'_>, longest: f64) -> Saving {
     let (mut operations, mut seconds, mut not_reached) = (Vec::new(), Vec::new(), 0);
     for (seed, ladder) in ladders {
-        let Some(goal) = scratch.get(seed).and_then(|ladder| ladder.last()) else { continue };
+        let Some(goal) = scratch.get(seed).and_then(|ladder| goal(ladder, longest)) else {
+            continue;
+        };
         let cost = |of: fn(&CellResult) -> f64| {
             let points: Vec<(f64, f64)> = ladder.iter().map(|r| (of(r), r.val_loss)).collect();
             cost_at(&points, goal.val_loss)

@@ -1,0 +1,142 @@
+//! `compare` as a user runs it.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use apollo_examples_testing::{Program, ok, read, refused};
+use serde_json::Value;
+
+/// Ten trainings of at most some 30 steps.
+const STUDY: Program = Program {
+    path: env!("CARGO_BIN_EXE_compare"),
+    tiny: "--layers 4 --width 16 --heads 2 --seq 8 --batch 2 --steps 20 --recipes half_zeroed --seeds 1,2 --workers 2",
+};
+
+/// As `compare --task bert` chooses.
+const BERT: Program = Program {
+    path: env!("CARGO_BIN_EXE_compare"),
+    tiny: "--task bert --layers 4 --width 16 --heads 2 --seq 8 --batch 2 --steps 20 --lrs 0.003",
+};
+
+/// `compare.json` without what a clock gave.
+fn found(folder: &Path) -> Value {
+    let mut content: Value = serde_json::from_str(&read(folder, "compare.json")).unwrap();
+    for cell in content["cells"].as_object_mut().unwrap().values_mut() {
+        assert!(cell.as_object_mut().unwrap().remove("seconds").unwrap().as_f64().unwrap() > 0.0);
+    }
+    content
+}
+
+fn count(folder: &Path) -> usize {
+    match folder.join("compare.json").exists() {
+        true => found(folder)["cells"].as_object().unwrap().len(),
+        false => 0,
+    }
+}
+
+/// Two rates of each of two recipes with the first seed, then two lengths of two seeds at the best, of which one is there.
+const CELLS: usize = 4 + 2 * (4 - 1);
+
+#[test]
+fn a_study_says_what_each_recipe_costs_and_is_not_done_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let shown = ok(&STUDY.tiny(dir.path(), &[]));
+    let content = found(dir.path());
+    let cells = content["cells"].as_object().unwrap();
+    assert_eq!(cells.len(), CELLS);
+    assert_eq!(content["failed"].as_object().unwrap().len(), 0);
+    // Equal shares are equal operations, as far as whole steps go.
+    let operations = |recipe: &str, share: f64| {
+        let of: Vec<f64> = cells
+            .values()
+            .filter(|cell| cell["cell"]["recipe"] == recipe && cell["cell"]["share"] == share)
+            .map(|cell| cell["operations"].as_f64().unwrap())
+            .collect();
+        assert!(!of.is_empty(), "{recipe} {share}");
+        of[0]
+    };
+    let whole = operations("scratch", 1.0);
+    assert!((operations("half_zeroed", 1.0) / whole - 1.0).abs() < 0.1);
+    assert!((operations("half_zeroed", 0.5) / whole - 0.5).abs() < 0.1);
+    for word in ["half_zeroed", "scratch", "FLOPs saved", "time saved"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+        assert!(read(dir.path(), "report.md").contains(word), "{word} in the report");
+    }
+    assert!(read(dir.path(), "loss.svg").contains("</svg>"));
+    assert!(read(dir.path(), "report.html").contains("</svg>"));
+
+    // compare.json alone is enough.
+    fs::remove_dir_all(dir.path().join("cells")).unwrap();
+    let table = |shown: &str| shown.lines().filter(|line| line.contains('|')).count();
+    let again = ok(&STUDY.tiny(dir.path(), &[]));
+    assert_eq!(table(&again), table(&shown));
+    assert!(!dir.path().join("cells").exists(), "a finished training was done again");
+
+    // One more recipe is added; another study is refused, and what was found stays.
+    ok(&STUDY.tiny(dir.path(), &["--recipes", "half_zeroed,apollo"]));
+    assert_eq!(count(dir.path()), CELLS + 2 + 3);
+    let before = read(dir.path(), "compare.json");
+    for other in [["--steps", "30"], ["--batch", "3"], ["--width", "32"], ["--clip", "2"]] {
+        let line = refused(&STUDY.tiny(dir.path(), &other));
+        assert!(line.contains("another study"), "{other:?}: {line}");
+    }
+    assert_eq!(read(dir.path(), "compare.json"), before);
+}
+
+#[test]
+fn a_study_that_is_killed_five_times_finds_the_same() {
+    let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    ok(&STUDY.tiny(whole.path(), &[]));
+    for kill in 1..=5 {
+        let mut study = STUDY
+            .command(parts.path(), &[])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Two more trainings, and some are under way.
+        while count(parts.path()) < 2 * kill && study.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        study.kill().unwrap();
+        study.wait().unwrap();
+    }
+    let shown = ok(&STUDY.tiny(parts.path(), &[]));
+    assert!(shown.contains("half_zeroed"), "{shown}");
+    assert_eq!(found(parts.path()), found(whole.path()));
+}
+
+#[test]
+fn a_plan_is_shown_and_nothing_trained() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let shown = ok(&STUDY.tiny(&out, &["--plan", "--recipes", "apollo,g_stack"]));
+    for word in ["scratch: ", "apollo: ", "g_stack: ", "100.0%"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+    assert!(!out.exists(), "nothing is written");
+}
+
+#[test]
+fn bert_is_compared_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let shown = ok(&BERT.tiny(dir.path(), &[]));
+    assert!(shown.contains("stackbert"), "{shown}");
+}
+
+#[test]
+fn wrong_options_are_refused() {
+    STUDY.refuses(&[
+        (&["--recipes", "lottery"], "there are scratch"),
+        (&["--lrs", "0.003,0"], "0"),
+        (&["--shares", "1.5"], "at most 1"),
+        (&["--steps", "9"], "9"),
+        (&["--clip", "0"], "above 0"),
+        (&["--heads", "3"], "heads"),
+        (&["--task", "bert"], "half_zeroed"),
+        (&["--data", "/no/such/text"], "/no/such/text"),
+        (&["--device", "abacus"], "abacus"),
+    ]);
+}
