@@ -12,17 +12,17 @@ use burn_apollo::{ApolloError, InferenceDepth};
 use serde::Serialize;
 
 use crate::config::OnNotFinite;
+use crate::end::End;
 use crate::error::{LabError, Result, RollBack, chain};
 use crate::finish::finish;
 use crate::folder::RunFolder;
 use crate::options::Options;
 use crate::progress::Progress;
 use crate::results::{STEPS, VALIDATION, ValidationRow};
-use crate::run::Run;
+use crate::run::{Run, Step};
 use crate::signal::Signals;
 use crate::table::Table;
 use crate::task::{Score, Task};
-use crate::training::{End, Step};
 
 /// Losses are read every so many steps: reading one makes the device wait.
 const READ_EVERY: u64 = 10;

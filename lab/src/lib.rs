@@ -98,6 +98,7 @@
 
 mod config;
 mod cycle;
+mod end;
 mod error;
 mod finish;
 pub mod folder;
@@ -117,6 +118,7 @@ mod training;
 mod try_out;
 
 pub use config::{OnNotFinite, RunConfig};
+pub use end::End;
 pub use error::{LabError, Result, RollBack};
 pub use folder::{Existing, RunFolder};
 pub use observer::Observer;
@@ -124,10 +126,10 @@ pub use optimizer::{OptimConfig, OptimizerKind};
 pub use options::Options;
 pub use printable::printable;
 pub use progress::Progress;
-pub use run::Run;
+pub use run::{Run, Step};
 pub use signal::{Signal, Signals};
 pub use step::{Gradients, MicroStep};
 pub use table::Table;
 pub use task::{Baseline, Measure, Measures, Score, Task};
-pub use training::{End, Step, Training};
+pub use training::Training;
 pub use try_out::{Branch, TryOut};

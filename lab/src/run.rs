@@ -19,7 +19,7 @@ use crate::results::Row;
 use crate::step::{Gradients, MicroStep, Shared, Spent, depth, take};
 use crate::task::{Score, Task};
 
-/// A run between two steps, as a [`Step`](crate::Step) of one's own gets it.
+/// A run between two steps, as a [`Step`] of one's own gets it.
 pub struct Run<T: Task, C> {
     pub(crate) shared: Shared<T, C>,
     /// The model with its plan.
@@ -32,6 +32,9 @@ pub struct Run<T: Task, C> {
     /// The latest loss that was read.
     pub(crate) shown_loss: Option<f64>,
 }
+
+/// A step of a run, which may be several optimizer steps: [`Run::step`], or one's own.
+pub type Step<T, C> = fn(&mut Run<T, C>, &mut Progress) -> Result<()>;
 
 /// What the loop itself counts: its part of a checkpoint.
 #[derive(Clone, Default, Serialize, Deserialize)]

@@ -7,37 +7,14 @@ use serde::de::DeserializeOwned;
 
 use crate::config::RunConfig;
 use crate::cycle::Cycle;
+use crate::end::End;
 use crate::error::{LabError, Result, chain};
 use crate::folder::RunFolder;
 use crate::observer::Observer;
 use crate::options::Options;
-use crate::progress::Progress;
 use crate::results::SUMMARY;
-use crate::run::Run;
-use crate::signal::Signal;
+use crate::run::{Run, Step};
 use crate::task::Task;
-
-/// How a training ended that did not fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// The run is finished, now or before.
-    Finished,
-    /// After a step, as [`Options::stop_after`] asks; a checkpoint is written.
-    Stopped {
-        /// Steps done.
-        step: u64,
-    },
-    /// After a step in which a signal came; a checkpoint is written.
-    Signal {
-        /// The signal.
-        signal: Signal,
-        /// Steps done.
-        step: u64,
-    },
-}
-
-/// A step of a run, which may be several optimizer steps: [`Run::step`], or one's own.
-pub type Step<T, C> = fn(&mut Run<T, C>, &mut Progress) -> Result<()>;
 
 /// Whether a run, the first, is the same as another that is found in its folder.
 type SameRun<C> = fn(&RunConfig<C>, &RunConfig<C>) -> bool;

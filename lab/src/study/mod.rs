@@ -37,11 +37,12 @@ pub use config::StudyConfig;
 use found::Found;
 
 use crate::config::RunConfig;
+use crate::end::End;
 use crate::error::{LabError, Result};
 use crate::options::Options;
 use crate::results::SUMMARY;
 use crate::task::Task;
-use crate::training::{End, Training};
+use crate::training::Training;
 use crate::{Existing, Signals};
 
 /// The variable that tells a process which cell to train.
