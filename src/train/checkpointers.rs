@@ -12,6 +12,7 @@ use burn::train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::trainable::chain;
 use crate::apollo::Apollo;
 use crate::checkpoint::{
     CheckpointError, CheckpointSet, CheckpointStore, MODEL, OPTIM, SCHEDULER, Snapshot, encode,
@@ -339,6 +340,7 @@ fn step(model: &Bytes) -> Result<u64, CheckpointError> {
     step.map_err(|message| CheckpointError::Misfit { file: MODEL, message })
 }
 
+/// burn-train shows the text alone, so the causes are in it.
 fn unknown(error: CheckpointError) -> CheckpointerError {
-    CheckpointerError::Unknown(error.to_string())
+    CheckpointerError::Unknown(chain(&error))
 }
