@@ -141,8 +141,8 @@ pub enum ApolloError {
     /// A record whose progress is of another plan or damaged.
     #[error("`apollo.progress` of the record: {0}")]
     Progress(String),
-    /// burn-train used the model after a step of it had failed.
-    #[error("the run has failed before")]
+    /// A step failed in burn-train, whose hook cannot return the error.
+    #[error("a step of the training failed")]
     Failed(#[source] Arc<ApolloError>),
 }
 

@@ -12,6 +12,7 @@ use burn::train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::trainable::chain;
 use crate::apollo::Apollo;
 use crate::checkpoint::{
     CheckpointError, CheckpointSet, CheckpointStore, MODEL, OPTIM, SCHEDULER, Snapshot, encode,
@@ -25,6 +26,9 @@ use crate::wire::Pack;
 ///
 /// What a model records during validation, after the last step of an epoch, is not part of its set: for a policy that
 /// resumes exactly, record in training steps.
+///
+/// A set does not hold which parameters were frozen: freeze them again after loading. A set that cannot be written stops the
+/// training; on a terminal, [`KeepError`](super::KeepError) says why.
 ///
 /// burn-train's strategy says which epochs to keep (`with_checkpointing_strategy`), not the store's
 /// [`Retention`](crate::checkpoint::Retention); but an epoch is only removed once a newer set was found good.
@@ -360,6 +364,7 @@ fn step(model: &Bytes) -> Result<u64, CheckpointError> {
     step.map_err(|message| CheckpointError::Misfit { file: MODEL, message })
 }
 
+/// burn-train shows the text alone, so the causes are in it.
 fn unknown(error: CheckpointError) -> CheckpointerError {
-    CheckpointerError::Unknown(error.to_string())
+    CheckpointerError::Unknown(chain(&error))
 }

@@ -3,9 +3,11 @@
 //! A [`Trainable`] goes where the model went in burn-train's `Learner`. What burn-train's hooks cannot return, it keeps:
 //! an error stops the training through its interrupter and comes back from [`Trainable::into_apollo`]; losses for a
 //! growth policy come through a [`LossRecorder`] that the model holds; [`StepMetric`] shows depth and layers, and
-//! [`SetCheckpointers`] write one checked set per epoch.
+//! [`SetCheckpointers`] write one checked set per epoch. [`KeepError`] keeps why a training ended, which burn-train's terminal
+//! display forgets.
 
 mod checkpointers;
+mod keep_error;
 mod loss_recorder;
 mod metric;
 mod micro_batch;
@@ -13,6 +15,7 @@ mod monitor;
 mod trainable;
 
 pub use checkpointers::{RecordCheckpointer, SetCheckpointers, SetRecord};
+pub use keep_error::KeepError;
 pub use loss_recorder::LossRecorder;
 pub use metric::StepMetric;
 pub use trainable::Trainable;
@@ -29,5 +32,5 @@ pub use trainable::Trainable;
 #[must_use]
 pub fn optimizer_steps(epochs: usize, items: usize, batch: usize, accumulation: usize) -> u64 {
     let steps = items.div_ceil(batch.max(1)).div_ceil(accumulation.max(1));
-    epochs as u64 * steps as u64
+    (epochs as u64).saturating_mul(steps as u64)
 }

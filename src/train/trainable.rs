@@ -170,7 +170,7 @@ impl<M: Growable> Trainable<M> {
 }
 
 /// An error and its causes in one line.
-fn chain(error: &dyn core::error::Error) -> String {
+pub(super) fn chain(error: &dyn core::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,3 +1,5 @@
+use std::error::Error;
+
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::AdamWConfig;
@@ -9,7 +11,7 @@ use burn_apollo::stack::LayerStack; // new
 use burn_apollo::train::Trainable; // new
 use burn_apollo::{Apollo, Plan, growable}; // new
 
-use super::quiet::Quiet;
+use super::lines::Lines;
 use super::spirals::{self, Points};
 
 #[derive(Module, Debug)]
@@ -59,19 +61,19 @@ impl InferenceStep for Net {
     }
 }
 
-pub fn train(device: &Device) -> f64 {
+pub fn train(device: &Device) -> Result<f64, Box<dyn Error>> {
     device.seed(1);
     let model = Net::new(&device.clone().autodiff());
-    let dir = tempfile::tempdir().expect("a folder for the logs");
+    let dir = tempfile::tempdir()?;
     let steps = spirals::EPOCHS * spirals::BATCHES;
-    let schedule = CosineAnnealingLrSchedulerConfig::new(0.01, steps).init().expect("a valid rate");
+    let schedule = CosineAnnealingLrSchedulerConfig::new(0.01, steps).init()?;
     let training = SupervisedTraining::new(&dir, spirals::train(), spirals::valid())
         .num_epochs(spirals::EPOCHS)
-        .renderer(Box::new(Quiet));
-    let model = Apollo::new(model, Plan::new(steps as u64)).expect("a valid plan"); // new
+        .renderer(Box::new(Lines::to(std::io::sink())));
+    let model = Apollo::new(model, Plan::new(steps as u64))?; // new
     let model = Trainable::new(model, training.interrupter()); // new
     let learner = Learner::new(model, AdamWConfig::new().init(), schedule);
     let result = training.launch(learner);
-    let model = result.model.into_apollo().and_then(Apollo::into_inner).expect("a full model"); // new
-    spirals::accuracy(device, |x| model.forward(x))
+    let model = result.model.into_apollo().and_then(Apollo::into_inner)?; // new
+    Ok(spirals::accuracy(device, |x| model.forward(x))?)
 }

@@ -1,3 +1,5 @@
+use std::error::Error;
+
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::AdamWConfig;
@@ -6,7 +8,7 @@ use burn::train::{
     ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep,
 };
 
-use super::quiet::Quiet;
+use super::lines::Lines;
 use super::spirals::{self, Points};
 
 #[derive(Module, Debug)]
@@ -54,17 +56,17 @@ impl InferenceStep for Net {
     }
 }
 
-pub fn train(device: &Device) -> f64 {
+pub fn train(device: &Device) -> Result<f64, Box<dyn Error>> {
     device.seed(1);
     let model = Net::new(&device.clone().autodiff());
-    let dir = tempfile::tempdir().expect("a folder for the logs");
+    let dir = tempfile::tempdir()?;
     let steps = spirals::EPOCHS * spirals::BATCHES;
-    let schedule = CosineAnnealingLrSchedulerConfig::new(0.01, steps).init().expect("a valid rate");
+    let schedule = CosineAnnealingLrSchedulerConfig::new(0.01, steps).init()?;
     let training = SupervisedTraining::new(&dir, spirals::train(), spirals::valid())
         .num_epochs(spirals::EPOCHS)
-        .renderer(Box::new(Quiet));
+        .renderer(Box::new(Lines::to(std::io::sink())));
     let learner = Learner::new(model, AdamWConfig::new().init(), schedule);
     let result = training.launch(learner);
     let model = result.model;
-    spirals::accuracy(device, |x| model.forward(x))
+    Ok(spirals::accuracy(device, |x| model.forward(x))?)
 }

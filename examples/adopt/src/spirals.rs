@@ -7,10 +7,12 @@ use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::prelude::*;
+use burn::tensor::TensorReadError;
 use burn::train::ClassificationOutput;
 
 pub const EPOCHS: usize = 60;
 pub const BATCHES: usize = 8;
+pub const ITEMS: usize = BATCHES * BATCH;
 const BATCH: usize = 64;
 
 /// Points of the plane `[batch, 2]` and the spiral that each is on `[batch]`.
@@ -31,7 +33,7 @@ impl Points {
 }
 
 /// A point and its spiral.
-type Item = ([f32; 2], i32);
+pub type Item = ([f32; 2], i32);
 
 /// Point `i`: three turns, with a little noise that follows from `i`.
 fn point(i: usize) -> Item {
@@ -47,8 +49,9 @@ fn items(range: std::ops::Range<usize>) -> Vec<Item> {
     range.map(point).collect()
 }
 
+/// Makes batches of points.
 #[derive(Clone)]
-struct ToPoints;
+pub struct ToPoints;
 
 impl Batcher<Item, Points> for ToPoints {
     fn batch(&self, items: Vec<Item>, device: &Device) -> Points {
@@ -61,21 +64,30 @@ impl Batcher<Item, Points> for ToPoints {
     }
 }
 
-fn loader(items: Vec<Item>) -> Arc<dyn DataLoader<Points>> {
-    DataLoaderBuilder::new(ToPoints).batch_size(BATCH).shuffle(3).build(InMemDataset::new(items))
+fn loader(dataset: InMemDataset<Item>) -> Arc<dyn DataLoader<Points>> {
+    DataLoaderBuilder::new(ToPoints).batch_size(BATCH).shuffle(3).build(dataset)
+}
+
+/// The points to train on.
+pub fn dataset() -> InMemDataset<Item> {
+    InMemDataset::new(items(0..ITEMS))
 }
 
 pub fn train() -> Arc<dyn DataLoader<Points>> {
-    loader(items(0..BATCH * BATCHES))
+    loader(dataset())
 }
 
 pub fn valid() -> Arc<dyn DataLoader<Points>> {
-    loader(items(5000..5000 + BATCH))
+    loader(InMemDataset::new(items(5000..5000 + BATCH)))
 }
 
 /// The share of unseen points that `forward` puts on the right spiral.
-pub fn accuracy(device: &Device, forward: impl Fn(Tensor<2>) -> Tensor<2>) -> f64 {
+pub fn accuracy(
+    device: &Device,
+    forward: impl Fn(Tensor<2>) -> Tensor<2>,
+) -> Result<f64, TensorReadError> {
     let points = ToPoints.batch(items(6000..7000), device);
     let found = forward(points.positions).argmax(1).squeeze_dim::<1>(1);
-    found.equal(points.spirals).int().sum().into_scalar::<i64>() as f64 / 1000.0
+    let right = found.equal(points.spirals).int().sum().try_into_scalar::<i64>()?;
+    Ok(right as f64 / 1000.0)
 }

@@ -22,7 +22,8 @@ pub fn from_run(options: &Options, prompt: &str) -> Result<(), Failure> {
     if ids.is_empty() {
         return Err(usage(format!("--generate {prompt:?}: no token of this run's vocabulary")));
     }
-    let text = generate::text(&model, &vocabulary, ids, &options.sampling(), &device)?;
+    let text =
+        generate::text(&model, &vocabulary, ids, &options.sampling(options.run.seed), &device)?;
     println!("{}", printable(&text));
     Ok(())
 }

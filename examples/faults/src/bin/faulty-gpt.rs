@@ -15,7 +15,7 @@ fn main() -> ExitCode {
 
 fn run(options: Options) -> Result<(), Failure> {
     let (config, text) = options.text.config(&options.run, &options.plan, &[])?;
-    let task = FaultyTask(NextToken::new(&config, text, options.sampling()));
+    let task = FaultyTask(NextToken::new(&config, text, options.sampling(config.plan.seed)));
     let training = Training::new(task, config).same_run(TextConfig::same_run).observer(Pauses);
     conclude(train(training, &options.run)?)
 }
