@@ -4,9 +4,9 @@
 //! use burn_apollo::recipe::{Recipe, Setting};
 //!
 //! let setting = Setting::new(10_000, &[12]).with_output_projections(["attn.c_proj", "mlp.c_proj"]);
-//! let plan = Recipe::by_name("g_stack")?.plan(&setting);
+//! let plan = Recipe::by_name("g_stack")?.plan(&setting)?;
 //! assert_eq!(plan.schedule_for(&[12]).stages[0].layers, [3]);
-//! # Ok::<(), burn_apollo::recipe::UnknownRecipe>(())
+//! # Ok::<(), burn_apollo::recipe::RecipeError>(())
 //! ```
 //!
 //! A plan from a TOML file is a recipe for one model and one length; see [`Plan`]. What of the published methods is not
@@ -18,6 +18,7 @@ mod published;
 
 use thiserror::Error;
 
+use crate::expand::NewLayers;
 use crate::plan::Plan;
 
 /// What a recipe is applied to.
@@ -35,7 +36,8 @@ impl Setting {
     }
 
     /// Names the last parameters of a layer's residual branches: what recipes with new layers that begin as the identity
-    /// set to zero ([`NewLayers::zeroed`](crate::expand::NewLayers::zeroed)). Without names, such recipes begin with copies.
+    /// set to zero ([`NewLayers::zeroed`](crate::expand::NewLayers::zeroed)). Without names,
+    /// such recipes have no plan.
     pub fn with_output_projections<S: Into<String>>(
         self,
         names: impl IntoIterator<Item = S>,
@@ -50,15 +52,30 @@ pub struct Recipe {
     name: &'static str,
     source: &'static str,
     summary: &'static str,
+    /// Whether new layers begin as the identity.
+    zeroed: bool,
     plan: fn(&Setting) -> Plan,
 }
 
-/// A name that is no recipe's.
+/// What is wrong with the choice of a recipe.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{name:?} is no recipe; there are {}", Recipe::all().iter().map(Recipe::name).collect::<Vec<_>>().join(", "))]
-pub struct UnknownRecipe {
-    /// The name found.
-    pub name: String,
+#[non_exhaustive]
+pub enum RecipeError {
+    /// A name that is no recipe's.
+    #[error("{name:?} is no recipe; there are {}", Recipe::all().iter().map(Recipe::name).collect::<Vec<_>>().join(", "))]
+    Unknown {
+        /// The name found.
+        name: String,
+    },
+    /// New layers should begin as the identity, and nothing says how.
+    #[error(
+        "the recipe {name} sets the output projections of new layers to zero, and none is named: \
+         `Setting::with_output_projections`"
+    )]
+    NoOutputProjections {
+        /// The recipe's name.
+        name: &'static str,
+    },
 }
 
 impl Recipe {
@@ -71,10 +88,10 @@ impl Recipe {
     ///
     /// # Errors
     ///
-    /// [`UnknownRecipe`], which lists those that there are.
-    pub fn by_name(name: &str) -> Result<&'static Self, UnknownRecipe> {
+    /// [`RecipeError::Unknown`], which lists those that there are.
+    pub fn by_name(name: &str) -> Result<&'static Self, RecipeError> {
         let found = Self::all().iter().find(|recipe| recipe.name == name);
-        found.ok_or_else(|| UnknownRecipe { name: name.to_owned() })
+        found.ok_or_else(|| RecipeError::Unknown { name: name.to_owned() })
     }
 
     /// The recipe's name.
@@ -92,8 +109,22 @@ impl Recipe {
         self.summary
     }
 
+    /// Whether new layers begin as the identity, for which the setting must name output projections.
+    pub fn is_zeroed(&self) -> bool {
+        self.zeroed
+    }
+
     /// The plan for a setting.
-    pub fn plan(&self, setting: &Setting) -> Plan {
-        (self.plan)(setting)
+    ///
+    /// # Errors
+    ///
+    /// [`RecipeError::NoOutputProjections`] where the recipe needs them and the setting has none.
+    pub fn plan(&self, setting: &Setting) -> Result<Plan, RecipeError> {
+        let plan = (self.plan)(setting);
+        match (self.zeroed, setting.output_projections.as_slice()) {
+            (false, _) => Ok(plan),
+            (true, []) => Err(RecipeError::NoOutputProjections { name: self.name }),
+            (true, names) => Ok(plan.with_new_layers(NewLayers::zeroed(names.iter().cloned()))),
+        }
     }
 }

@@ -1,6 +1,6 @@
 use super::{Recipe, Setting};
 use crate::depth::{ConstantHigh, ConstantLow, Sigmoid, Uniform};
-use crate::expand::{Interpolation, MiddleStacking, NewLayers, Stacking};
+use crate::expand::{Interpolation, MiddleStacking, Stacking};
 use crate::optim::MomentPolicy;
 use crate::plan::Plan;
 use crate::schedule::{LrShape, Schedule, Stage, Until};
@@ -10,120 +10,140 @@ pub(super) const ALL: &[Recipe] = &[
         name: "scratch",
         source: "-",
         summary: "the full model from the first step, warm-up–stable–decay",
+        zeroed: false,
         plan: scratch,
     },
     Recipe {
         name: "scratch_cosine",
         source: "-",
         summary: "the full model from the first step, one cosine",
+        zeroed: false,
         plan: |setting| scratch(setting).with_lr(cosine()),
     },
     Recipe {
         name: "apollo",
         source: "Pan, Yuan et al., AAAI 2024, arXiv 2401.09192",
         summary: "1/12, 1/4, 1/2, all layers until 5, 10, 25, 100 % of the run, LVPS, interpolation, one cosine",
+        zeroed: false,
         plan: |setting| apollo(setting).with_lr(cosine()),
     },
     Recipe {
         name: "apollo_wsd",
         source: "Pan, Yuan et al., AAAI 2024, arXiv 2401.09192, with another learning rate",
         summary: "as apollo, with warm-up–stable–decay",
+        zeroed: false,
         plan: apollo,
     },
     Recipe {
         name: "apollo_uniform",
         source: "Pan, Yuan et al., AAAI 2024, ablation",
         summary: "as apollo_wsd, with depths drawn uniformly",
+        zeroed: false,
         plan: |setting| apollo(setting).with_sampler(Uniform),
     },
     Recipe {
         name: "apollo_sigmoid",
         source: "Pan, Yuan et al., AAAI 2024, ablation",
         summary: "as apollo_wsd, with depths drawn from a sigmoid",
+        zeroed: false,
         plan: |setting| apollo(setting).with_sampler(Sigmoid),
     },
     Recipe {
         name: "apollo_high",
         source: "Pan, Yuan et al., AAAI 2024, ablation",
         summary: "as apollo_wsd, always at full depth",
+        zeroed: false,
         plan: |setting| apollo(setting).with_sampler(ConstantHigh),
     },
     Recipe {
         name: "apollo_low",
         source: "Pan, Yuan et al., AAAI 2024, without its sampling",
         summary: "as apollo_wsd, always at the unique layers",
+        zeroed: false,
         plan: |setting| apollo(setting).with_sampler(ConstantLow),
     },
     Recipe {
         name: "apollo_stacking",
         source: "Pan, Yuan et al., AAAI 2024, ablation",
         summary: "as apollo_wsd, with stacking in place of interpolation",
+        zeroed: false,
         plan: |setting| apollo(setting).with_expander(Stacking),
     },
     Recipe {
         name: "stackbert",
         source: "Gong et al., ICML 2019",
         summary: "1/4, 1/2, all layers until 6.25, 15, 100 % of the run, stacking, fresh optimizer",
+        zeroed: false,
         plan: stackbert,
     },
     Recipe {
         name: "g_stack",
         source: "Du et al., NeurIPS 2024, arXiv 2405.15319",
         summary: "a quarter of the layers until 10 % of the run, then all by stacking, fresh optimizer",
+        zeroed: false,
         plan: g_stack,
     },
     Recipe {
         name: "midas",
         source: "Saunshi et al., NeurIPS 2024, arXiv 2409.19044",
         summary: "four stages of a quarter more layers, each as long as its layers, copies of the middle block",
+        zeroed: false,
         plan: midas,
     },
     Recipe {
         name: "zero_layer",
         source: "Bu, ICML 2026, arXiv 2511.04981",
         summary: "no layer until 80 % of the run, then all, new",
+        zeroed: false,
         plan: |setting| hop(setting, |_| 0, 0.8),
     },
     Recipe {
         name: "one_layer",
         source: "Bu, ICML 2026, arXiv 2511.04981",
         summary: "one layer until 80 % of the run, then all",
+        zeroed: false,
         plan: |setting| hop(setting, |_| 1, 0.8),
     },
     Recipe {
         name: "late_hop",
         source: "of burn-apollo, not published",
         summary: "a sixth of the layers until 80 % of the run, then all",
+        zeroed: false,
         plan: |setting| hop(setting, |target| target.div_ceil(6), 0.8),
     },
     Recipe {
         name: "late_hop_zeroed",
         source: "of burn-apollo, not published; zeroed: Net2Net (arXiv 1511.05641), LEMON (arXiv 2310.07999)",
         summary: "as late_hop, new layers begin as the identity",
-        plan: |setting| zeroed(hop(setting, |target| target.div_ceil(6), 0.8), setting),
+        zeroed: true,
+        plan: |setting| hop(setting, |target| target.div_ceil(6), 0.8),
     },
     Recipe {
         name: "half_zeroed",
         source: "LEMON, ICLR 2024, arXiv 2310.07999, in depth",
         summary: "half of the layers until 70 % of the run, then all, new layers begin as the identity",
-        plan: |setting| zeroed(hop(setting, |target| target.div_ceil(2), 0.7), setting),
+        zeroed: true,
+        plan: |setting| hop(setting, |target| target.div_ceil(2), 0.7),
     },
     Recipe {
         name: "quarter_zeroed",
         source: "LEMON, ICLR 2024, arXiv 2310.07999, in depth",
         summary: "a quarter of the layers until 80 % of the run, then all, new layers begin as the identity",
-        plan: |setting| zeroed(hop(setting, |target| target.div_ceil(4), 0.8), setting),
+        zeroed: true,
+        plan: |setting| hop(setting, |target| target.div_ceil(4), 0.8),
     },
     Recipe {
         name: "two_hops_zeroed",
         source: "of burn-apollo, not published",
         summary: "a sixth, half, all layers until 50, 80, 100 % of the run, new layers begin as the identity",
+        zeroed: true,
         plan: two_hops,
     },
     Recipe {
         name: "share_then_unshare",
         source: "Yang et al. 2021, arXiv 2110.03848",
         summary: "one layer tied at full depth until 10 % of the run, then untied",
+        zeroed: false,
         plan: |setting| hop(setting, |_| 1, 0.1).with_sampler(ConstantHigh),
     },
 ];
@@ -173,13 +193,6 @@ fn hop(setting: &Setting, first: fn(usize) -> usize, fraction: f64) -> Plan {
         .with_expander(Interpolation)
 }
 
-fn zeroed(plan: Plan, setting: &Setting) -> Plan {
-    match setting.output_projections.as_slice() {
-        [] => plan,
-        names => plan.with_new_layers(NewLayers::zeroed(names.iter().cloned())),
-    }
-}
-
 /// The authors train 50,000 steps at a quarter, 70,000 at half, 800,000 in all.
 fn stackbert(setting: &Setting) -> Plan {
     let parts: [Part; 3] = [
@@ -218,17 +231,17 @@ fn two_hops(setting: &Setting) -> Plan {
         (|target| target.div_ceil(2), 0.8),
         (|target| target, 1.0),
     ];
-    zeroed(base(setting, stages(setting, &parts)), setting)
+    base(setting, stages(setting, &parts))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::expand::Expander;
+    use crate::expand::{Expander, NewLayers};
 
     fn plan(name: &str) -> Plan {
         let setting = Setting::new(1000, &[12]).with_output_projections(["out"]);
-        Recipe::by_name(name).unwrap().plan(&setting)
+        Recipe::by_name(name).unwrap().plan(&setting).unwrap()
     }
 
     /// Layers and ends of the stages.
@@ -242,7 +255,7 @@ mod tests {
         for recipe in Recipe::all() {
             for targets in [&[1][..], &[2], &[3], &[4], &[7], &[12], &[24], &[6, 12]] {
                 let setting = Setting::new(1000, targets).with_output_projections(["out"]);
-                let plan = recipe.plan(&setting);
+                let plan = recipe.plan(&setting).unwrap();
                 assert_eq!(plan.check(targets), Ok(()), "{} of {targets:?}", recipe.name());
                 assert_eq!(plan.cautions(), [], "{}", recipe.name());
                 let text = serde_json::to_string(&plan).unwrap();
@@ -283,6 +296,16 @@ mod tests {
         assert_eq!(plan("midas").moments, MomentPolicy::Copy);
         assert_eq!(plan("late_hop_zeroed").new_layers, NewLayers::zeroed(["out"]));
         assert_eq!(plan("late_hop").new_layers, NewLayers::Copies);
+    }
+
+    #[test]
+    fn zeroed_layers_need_the_names_of_what_is_zero() {
+        let nameless = Setting::new(1000, &[12]);
+        for recipe in Recipe::all() {
+            let zeroed = recipe.name().ends_with("_zeroed");
+            assert_eq!(recipe.is_zeroed(), zeroed);
+            assert_eq!(recipe.plan(&nameless).is_err(), zeroed, "{}", recipe.name());
+        }
     }
 
     #[test]

@@ -85,7 +85,8 @@ fn plans(options: &Options, task: &impl Task, items: u64) -> std::result::Result
         let recipe = Recipe::by_name(name).map_err(usage)?;
         let setting = Setting::new(study.steps, &targets)
             .with_output_projections(study.output_projections.iter().cloned());
-        let cost = PlanCost::of(&recipe.plan(&setting), &targets, &cost, items).map_err(usage)?;
+        let plan = recipe.plan(&setting).map_err(usage)?;
+        let cost = PlanCost::of(&plan, &targets, &cost, items).map_err(usage)?;
         println!("{name}: {} ({})\n{cost}\n", recipe.summary(), recipe.source());
     }
     Ok(())

@@ -97,7 +97,8 @@ impl Options {
     ///
     /// A recipe that needs layers that begin as the identity, with a task that has none.
     pub fn study(&self) -> Result<StudyConfig, Failure> {
-        let zeroed = self.recipes.iter().find(|name| name.ends_with("_zeroed"));
+        let is_zeroed = |name: &&String| Recipe::by_name(name).is_ok_and(Recipe::is_zeroed);
+        let zeroed = self.recipes.iter().find(is_zeroed);
         if let (Kind::Bert, Some(name)) = (self.task, zeroed) {
             return Err(usage(format!(
                 "--recipes {name}: BERT's layers normalize their output, so none begins as the identity"

@@ -45,6 +45,33 @@ fn vision_writes_its_results_and_shows_digits() {
 }
 
 #[test]
+fn a_recipe_is_a_whole_plan_by_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    ok(&VISION.tiny(dir.path(), &["--recipe", "g_stack"]));
+    let found = summary(dir.path());
+    let growths = serde_json::json!([{"step": 3, "from": 1, "to": 4}]);
+    assert_eq!(found["growths"], growths);
+    assert_eq!(found["config"]["plan"]["expander"], "stacking");
+    assert_eq!(found["config"]["plan"]["moments"], "reset");
+    assert!(!found["config"]["plan"]["lr"]["warmup_stable_decay"].is_null(), "{found}");
+
+    let dir = tempfile::tempdir().unwrap();
+    ok(&VISION
+        .tiny(dir.path(), &["--recipe", "half_zeroed", "--zeroed", "attention.output,mlp.output"]));
+    let found = summary(dir.path());
+    assert_eq!(found["growths"], serde_json::json!([{"step": 21, "from": 2, "to": 4}]));
+    let zeroed = serde_json::json!({"zeroed": ["attention.output", "mlp.output"]});
+    assert_eq!(found["config"]["plan"]["new_layers"], zeroed);
+
+    VISION.refuses(&[
+        (&["--recipe", "lottery"], "there are scratch, "),
+        (&["--recipe", "half_zeroed"], "needs --zeroed"),
+        (&["--recipe", "apollo", "--from-scratch"], "--from-scratch"),
+        (&["--recipe", "apollo", "--plan", "plan.toml"], "--plan"),
+    ]);
+}
+
+#[test]
 fn vision_resumes_exactly_and_knows_its_images() {
     VISION.resumes_exactly(&[]);
     VISION.resumes_exactly(&[

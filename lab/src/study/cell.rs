@@ -63,7 +63,7 @@ fn plan(config: &StudyConfig, shape: &Shape, recipe: &str, share: f64) -> Plan {
     };
     let of = |steps| {
         let recipe = Recipe::by_name(recipe).expect("the study's names were checked");
-        recipe.plan(&setting(steps))
+        recipe.plan(&setting(steps)).expect("the study's recipes were checked")
     };
     // Stages and rates are fractions of a run, so its cost rises in proportion to its steps.
     let plan = of(config.steps);

@@ -62,7 +62,11 @@ impl StudyConfig {
     pub(super) fn check(&self) -> Result<()> {
         let wrong = |field, value: String, right| Err(LabError::Setting { field, value, right });
         for name in &self.recipes {
-            Recipe::by_name(name).map_err(LabError::usage)?;
+            let recipe = Recipe::by_name(name).map_err(LabError::usage)?;
+            if recipe.is_zeroed() && self.output_projections.is_empty() {
+                let right = "the names of those that the recipe sets to zero";
+                return wrong("output_projections", format!("none for {name}"), right);
+            }
         }
         if self.recipes.first().map(String::as_str) != Some("scratch") {
             return wrong(

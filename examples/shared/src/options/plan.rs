@@ -7,6 +7,7 @@ use burn_apollo::depth::{DrawPer, Sampler};
 use burn_apollo::expand::{Expansion, NewLayers};
 use burn_apollo::optim::MomentPolicy;
 use burn_apollo::policy::LossPlateau;
+use burn_apollo::recipe::{Recipe, RecipeError, Setting};
 use burn_apollo::schedule::Schedule;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
@@ -43,10 +44,16 @@ pub struct PlanOptions {
     /// Train all layers from the first step: the baseline
     #[arg(long)]
     pub from_scratch: bool,
+    /// A published method by its name, its learning-rate shape included; a wrong name lists them. One that sets output
+    /// projections to zero needs --zeroed
+    #[arg(long, value_name = "NAME", value_parser = recipe, conflicts_with_all = [
+        "policy", "sampler", "draw_per", "expander", "moments", "schedule", "from_scratch", "lr_shape", "warm_up", "decay", "min_lr",
+    ])]
+    pub recipe: Option<Recipe>,
     /// The whole plan from a TOML or JSON file, its steps, seed and learning-rate shape included
     #[arg(long, value_name = "FILE", conflicts_with_all = [
-        "policy", "sampler", "draw_per", "expander", "zeroed", "moments", "schedule", "from_scratch", "steps", "seed", "lr_shape",
-        "warm_up", "decay", "min_lr",
+        "policy", "sampler", "draw_per", "expander", "zeroed", "moments", "schedule", "from_scratch", "recipe", "steps", "seed",
+        "lr_shape", "warm_up", "decay", "min_lr",
     ])]
     pub plan: Option<PathBuf>,
 }
@@ -67,6 +74,10 @@ impl PlanOptions {
             let schedule = plan.schedule_for(targets);
             return Ok(plan.with_schedule(schedule));
         }
+        if let Some(recipe) = &self.recipe {
+            let plan = self.of_recipe(recipe, run.steps, targets)?;
+            return Ok(plan.with_seed(run.seed));
+        }
         let schedule = match &self.schedule {
             Some(file) => read("--schedule", file)?,
             None if self.from_scratch => Schedule::from_scratch(targets),
@@ -79,10 +90,7 @@ impl PlanOptions {
             .with_draw_per(self.draw_per)
             .with_expander(self.expander.clone())
             .with_moments(self.moments);
-        let plan = match self.zeroed.is_empty() {
-            true => plan,
-            false => plan.with_new_layers(NewLayers::zeroed(self.zeroed.iter().cloned())),
-        };
+        let plan = self.zeroed(plan);
         Ok(match self.policy {
             When::Fixed => plan,
             When::Plateau => {
@@ -92,6 +100,30 @@ impl PlanOptions {
             }
         })
     }
+
+    fn of_recipe(&self, recipe: &Recipe, steps: u64, targets: &[usize]) -> Result<Plan, Failure> {
+        let name = recipe.name();
+        if recipe.is_zeroed() && self.zeroed.is_empty() {
+            return Err(usage(format!(
+                "--recipe {name} needs --zeroed: what is zero in new layers"
+            )));
+        }
+        let setting =
+            Setting::new(steps, targets).with_output_projections(self.zeroed.iter().cloned());
+        Ok(self.zeroed(recipe.plan(&setting).map_err(usage)?))
+    }
+
+    fn zeroed(&self, plan: Plan) -> Plan {
+        match self.zeroed.as_slice() {
+            [] => plan,
+            names => plan.with_new_layers(NewLayers::zeroed(names.iter().cloned())),
+        }
+    }
+}
+
+/// A recipe by its name.
+fn recipe(name: &str) -> Result<Recipe, RecipeError> {
+    Recipe::by_name(name).copied()
 }
 
 /// A part of a plan by one of `names`.
