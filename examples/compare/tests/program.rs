@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use apollo_examples_testing::{Program, ok, read, refused};
+use burn_apollo::recipe::Recipe;
 use serde_json::Value;
 
 /// Ten trainings of at most some 30 steps.
@@ -117,6 +118,27 @@ fn a_plan_is_shown_and_nothing_trained() {
         assert!(shown.contains(word), "{word}: {shown}");
     }
     assert!(!out.exists(), "nothing is written");
+}
+
+/// `docs/recipes.md` names every recipe with the cost that `--plan` shows.
+#[test]
+fn the_documented_costs_are_those_of_the_plans() {
+    let names: Vec<&str> = Recipe::all().iter().map(Recipe::name).collect();
+    let model = "--layers 12 --width 128 --heads 4 --seq 64 --steps 1000 --plan --recipes";
+    let mut args: Vec<&str> = model.split(' ').collect();
+    let list = names.join(",");
+    args.push(&list);
+    let plans = ok(&STUDY.run(&args));
+    let documented = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/recipes.md");
+    let documented = fs::read_to_string(documented).unwrap();
+    for name in names {
+        let plan = &plans[plans.find(&format!("{name}: ")).unwrap()..];
+        let sum = plan.lines().find(|line| line.contains("from scratch ")).unwrap();
+        let share = sum.split_whitespace().last().unwrap().trim_end_matches('%');
+        let row = format!("| `{name}` |");
+        let row = documented.lines().find(|line| line.starts_with(&row)).expect(name);
+        assert!(row.ends_with(&format!(" {share} % |")), "{share}: {row}");
+    }
 }
 
 #[test]
