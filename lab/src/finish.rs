@@ -1,6 +1,7 @@
 //! The end of a run: its model without a trace of Apollo, and what it came to.
 
 use burn::module::Module;
+use burn_apollo::stack::Growable;
 use serde::Serialize;
 
 use crate::error::{LabError, Result};
@@ -21,7 +22,10 @@ pub fn finish<T: Task, C: Serialize>(
 ) -> Result<()> {
     let growths = growths(&run);
     let registry = run.apollo.registry();
-    let Run { shared: Shared { task, config, device, .. }, apollo, state, .. } = run;
+    let Run { shared: Shared { task, config, device, cost, .. }, apollo, state, .. } = run;
+    let targets: Vec<usize> =
+        apollo.model().stacks().iter().map(|stack| stack.target_depth()).collect();
+    let items = task.items(&task.batch(0, &device)?) * config.accumulate as u64;
     let model = apollo.into_inner().map_err(LabError::Step)?;
     let write = |name: &str, content: &str| {
         dir.write(name, content).map_err(|e| failed(name, e.to_string()))
@@ -41,6 +45,7 @@ pub fn finish<T: Task, C: Serialize>(
         baseline: task.baseline(&device)?,
         layer_passes: state.layer_passes,
         operations: state.meter.operations(),
+        operations_from_scratch: cost.training(&targets) * (items * config.plan.steps) as f64,
         seconds: state.seconds,
         parameters: model.num_params(),
         items_per_second,
@@ -91,5 +96,10 @@ fn in_words<C>(summary: &Summary<'_, C>, unit: &str, items: &str) -> String {
     if let Some(baseline) = &summary.baseline {
         words += &format!(" ({baseline})");
     }
-    words + &format!("; {:.0} {items} per second", summary.items_per_second)
+    words += &format!("; {:.0} {items} per second", summary.items_per_second);
+    let share = 100.0 * summary.operations / summary.operations_from_scratch;
+    match share.is_finite() && !summary.growths.is_empty() {
+        true => words + &format!("; {share:.1} % of the FLOPs of as many steps from scratch"),
+        false => words,
+    }
 }

@@ -74,6 +74,8 @@ pub struct Summary<'a, C> {
     pub layer_passes: u64,
     /// Operations (FLOPs) of training, by the task's [`cost`](crate::Task::cost).
     pub operations: f64,
+    /// Operations that as many steps of training from scratch would have taken.
+    pub operations_from_scratch: f64,
     /// Seconds that the steps took, over all processes of the run, validation and checkpoints aside.
     pub seconds: f64,
     /// The finished model's parameters.

@@ -47,10 +47,14 @@ fn vision_writes_its_results_and_shows_digits() {
 #[test]
 fn a_recipe_is_a_whole_plan_by_its_name() {
     let dir = tempfile::tempdir().unwrap();
-    ok(&VISION.tiny(dir.path(), &["--recipe", "g_stack"]));
+    let shown = ok(&VISION.tiny(dir.path(), &["--recipe", "g_stack"]));
     let found = summary(dir.path());
     let growths = serde_json::json!([{"step": 3, "from": 1, "to": 4}]);
     assert_eq!(found["growths"], growths);
+    let [spent, full] =
+        ["operations", "operations_from_scratch"].map(|name| found[name].as_f64().unwrap());
+    assert!((0.92..0.95).contains(&(spent / full)), "3 of 30 steps with 1 of 4 layers: {found}");
+    assert!(shown.contains(&format!("; {:.1} % of the FLOPs of", 100.0 * spent / full)), "{shown}");
     assert_eq!(found["config"]["plan"]["expander"], "stacking");
     assert_eq!(found["config"]["plan"]["moments"], "reset");
     assert!(!found["config"]["plan"]["lr"]["warmup_stable_decay"].is_null(), "{found}");
