@@ -85,15 +85,18 @@ fn rate(entry: &Entry) -> String {
     format!("{}{}", entry.lr, if entry.lr_at_end { "*" } else { "" })
 }
 
+/// A mean over all seeds, or none: over those alone that reached the loss, it would flatter.
 fn saved(saving: &Saving, spread: Option<Spread>) -> String {
     match (spread, saving.not_reached) {
         (None, 0) => "-".to_owned(),
         (None, _) => "not reached".to_owned(),
-        (Some(spread), not_reached) => {
-            let star =
-                if not_reached > 0 { format!(" ({not_reached} not)") } else { String::new() };
+        (Some(spread), 0) => {
             let (mean, deviation) = (100.0 * spread.mean, 100.0 * spread.deviation);
-            format!("{mean:.1} ± {deviation:.1} %{star}")
+            // No minus before a zero.
+            format!("{mean:.1} ± {deviation:.1} %").replace("-0.0 ", "0.0 ")
+        }
+        (Some(spread), not_reached) => {
+            format!("reached by {} of {}", spread.count, spread.count + not_reached)
         }
     }
 }

@@ -1,0 +1,91 @@
+//! What growth saves on a model of your own: `cargo run -p burn-apollo-lab --example study`, some seconds.
+//!
+//! A residual network of eight layers learns waves. The study trains it from scratch and by two recipes, each with the best
+//! of two learning rates, at two lengths with two seeds, and shows what each recipe takes to the loss of training from scratch.
+
+use std::error::Error;
+
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Tensor};
+use burn_apollo::{Plan, growable, stack::LayerStack};
+use burn_apollo_lab::study::{Outcome, Study, StudyConfig};
+use burn_apollo_lab::{Result, RunConfig, Score, Task};
+
+const WIDTH: usize = 16;
+const LAYERS: usize = 8;
+
+#[derive(Module, Debug)]
+struct Block {
+    hidden: Linear,
+    output: Linear,
+}
+
+#[derive(Module, Debug)]
+struct Net {
+    blocks: LayerStack<Block>,
+}
+
+growable!(Net { blocks });
+
+struct Waves;
+
+impl Waves {
+    /// The mean squared error of what the network makes of points, whose true values are waves.
+    fn error(&self, net: &Net, x: Tensor<2>) -> Tensor<1> {
+        let waves = (x.clone() * 2.0).sin() + x.clone().mean_dim(1).cos();
+        let forward = |x: Tensor<2>, block: &Block| {
+            x.clone() + block.output.forward(block.hidden.forward(x).tanh())
+        };
+        (net.blocks.iter().fold(x, forward) - waves).powi_scalar(2).mean()
+    }
+}
+
+impl Task for Waves {
+    type Model = Net;
+    type Batch = Tensor<2>;
+
+    fn model(&self, device: &Device) -> Result<Net> {
+        let device = device.clone();
+        let linear = move || LinearConfig::new(WIDTH, WIDTH).init(&device);
+        let layer = move |_| Block { hidden: linear(), output: linear() };
+        Ok(Net { blocks: LayerStack::from_fn(LAYERS, layer) })
+    }
+
+    /// A function of the number alone: all trainings see the same data.
+    fn batch(&self, number: u64, device: &Device) -> Result<Tensor<2>> {
+        let value = |i: usize| (12.9898 * (i as f64 + 512.0 * number as f64)).sin() * 43758.5453;
+        let values: Vec<f64> = (0..32 * WIDTH).map(|i| 2.0 * value(i).fract()).collect();
+        Ok(Tensor::<1>::from_floats(values.as_slice(), device).reshape([32, WIDTH]))
+    }
+
+    fn items(&self, batch: &Tensor<2>) -> u64 {
+        batch.dims()[0] as u64
+    }
+
+    fn loss(&self, net: &Net, batch: Tensor<2>) -> Tensor<1> {
+        self.error(net, batch)
+    }
+
+    fn validate(&self, net: &Net, device: &Device) -> Result<Score> {
+        let x = self.batch(1 << 32, device)?;
+        Ok(Score { loss: self.error(net, x).try_into_scalar()?, accuracy: None })
+    }
+}
+
+fn main() -> std::result::Result<(), Box<dyn Error>> {
+    let steps = 1000;
+    let mut study = StudyConfig::new(["g_stack", "half_zeroed"], steps);
+    study.learning_rates = vec![0.003, 0.01];
+    study.seeds = vec![1, 2];
+    study.shares = vec![0.5, 1.0];
+    // What is zero in new layers that begin as the identity.
+    study.output_projections = vec!["output".to_owned()];
+    let base = RunConfig::new((), Plan::new(steps));
+    let study = Study::new("runs/study", study, base, Device::flex(), |_| Ok(Waves));
+    if let Outcome::Finished(comparison) = study.run()? {
+        print!("{}", comparison.table());
+        println!("written: runs/study/report.html");
+    }
+    Ok(())
+}
