@@ -4,6 +4,17 @@ use plotters::prelude::*;
 
 use super::comparison::Comparison;
 
+/// Told apart by the colour-blind too (Okabe & Ito 2008).
+const COLORS: [RGBColor; 7] = [
+    RGBColor(0, 0, 0),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 114, 178),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(86, 180, 233),
+    RGBColor(230, 159, 0),
+];
+
 type Any = Box<dyn std::error::Error + Send + Sync>;
 
 /// Loss against operations, a line for each recipe with each optimizer.
@@ -28,18 +39,19 @@ pub(super) fn losses(comparison: &Comparison) -> Result<String, Any> {
             .margin(16)
             .x_label_area_size(44)
             .y_label_area_size(64)
-            .build_cartesian_2d((0.9 * left..1.1 * right).log_scale(), low - margin..high + margin)
+            .build_cartesian_2d(0.9 * left..right + 0.1 * left, low - margin..high + margin)
             .map_err(text)?;
         chart
             .configure_mesh()
             .x_desc("operations of training (FLOPs)")
             .y_desc("loss of the full model on held-out data")
             .x_label_formatter(&|x| format!("{x:.1e}"))
+            .disable_x_mesh()
             .light_line_style(WHITE)
             .draw()
             .map_err(text)?;
         for (i, entry) in comparison.entries.iter().enumerate() {
-            let color = Palette99::pick(i).to_rgba();
+            let color = COLORS[i % COLORS.len()];
             let name = format!("{} ({})", entry.recipe, entry.optimizer.name());
             chart
                 .draw_series(LineSeries::new(entry.curve.iter().copied(), color.stroke_width(2)))
