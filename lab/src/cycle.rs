@@ -7,7 +7,6 @@ use burn::module::Module;
 use burn_apollo::checkpoint::{CheckpointError, CheckpointSet, Snapshot};
 use burn_apollo::cost::{ModelCost, PlanCost};
 use burn_apollo::policy::Measurement;
-use burn_apollo::stack::Growable;
 use burn_apollo::{ApolloError, InferenceDepth};
 use serde::Serialize;
 
@@ -21,6 +20,7 @@ use crate::progress::Progress;
 use crate::results::{STEPS, VALIDATION, ValidationRow};
 use crate::run::{Run, Step};
 use crate::signal::Signals;
+use crate::step::targets;
 use crate::table::Table;
 use crate::task::{Score, Task};
 
@@ -76,7 +76,7 @@ impl<T: Task, C: Serialize> Cycle<T, C> {
 
     /// The full model's layers, stack by stack.
     fn targets(&self) -> Vec<usize> {
-        self.run.apollo.model().stacks().iter().map(|stack| stack.target_depth()).collect()
+        targets(self.run.apollo.model())
     }
 
     pub fn train(mut self, options: &Options, dir: &RunFolder) -> Result<End> {

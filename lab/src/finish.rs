@@ -1,7 +1,6 @@
 //! The end of a run: its model without a trace of Apollo, and what it came to.
 
 use burn::module::Module;
-use burn_apollo::stack::Growable;
 use serde::Serialize;
 
 use crate::error::{LabError, Result};
@@ -10,7 +9,7 @@ use crate::options::Options;
 use crate::printable::printable;
 use crate::results::{Growth, MODEL, REGISTRY, SUMMARY, Summary};
 use crate::run::Run;
-use crate::step::Shared;
+use crate::step::{Shared, items_per_step, targets};
 use crate::task::Task;
 
 /// Writes model, files and summary of a run that has done all of its steps, and says what it came to.
@@ -23,9 +22,8 @@ pub fn finish<T: Task, C: Serialize>(
     let growths = growths(&run);
     let registry = run.apollo.registry();
     let Run { shared: Shared { task, config, device, cost, .. }, apollo, state, .. } = run;
-    let targets: Vec<usize> =
-        apollo.model().stacks().iter().map(|stack| stack.target_depth()).collect();
-    let items = task.items(&task.batch(0, &device)?) * config.accumulate as u64;
+    let targets = targets(apollo.model());
+    let items = items_per_step(task.as_ref(), config.accumulate, &device)?;
     let model = apollo.into_inner().map_err(LabError::Step)?;
     let write = |name: &str, content: &str| {
         dir.write(name, content).map_err(|e| failed(name, e.to_string()))

@@ -207,6 +207,16 @@ pub(crate) fn take<T: Task, C, P: Position<T::Model>>(
     Ok(Taken { row, loss: Tensor::cat(losses, 0).sum(), spent, report })
 }
 
+/// The full model's layers, stack by stack.
+pub(crate) fn targets(model: &impl Growable) -> Vec<usize> {
+    model.stacks().iter().map(|stack| stack.target_depth()).collect()
+}
+
+/// Items of an optimizer step: those of the first batch in each of its micro-batches.
+pub(crate) fn items_per_step<T: Task>(task: &T, accumulate: usize, device: &Device) -> Result<u64> {
+    Ok(task.items(&task.batch(0, device)?) * accumulate as u64)
+}
+
 /// How many layers a model runs.
 pub(crate) fn depth(model: &impl Growable) -> u64 {
     model.stacks().iter().map(|stack| stack.order().len() as u64).sum()

@@ -1,6 +1,6 @@
 use super::{Recipe, Setting};
 use crate::depth::{ConstantHigh, ConstantLow, Sigmoid, Uniform};
-use crate::expand::{Interpolation, MiddleStacking, Stacking};
+use crate::expand::{MiddleStacking, Stacking};
 use crate::optim::MomentPolicy;
 use crate::plan::Plan;
 use crate::schedule::{LrShape, Schedule, Stage, Until};
@@ -153,7 +153,11 @@ fn base(setting: &Setting, schedule: Schedule) -> Plan {
     Plan::new(setting.steps)
         .with_schedule(schedule)
         .with_sampler(ConstantLow)
-        .with_lr(LrShape::WarmupStableDecay { warm_up: 0.02, decay: 0.2, end: 0.0 })
+        .with_lr(warmup_stable_decay())
+}
+
+fn warmup_stable_decay() -> LrShape {
+    LrShape::WarmupStableDecay { warm_up: 0.02, decay: 0.2, end: 0.0 }
 }
 
 fn cosine() -> LrShape {
@@ -165,8 +169,8 @@ fn scratch(setting: &Setting) -> Plan {
 }
 
 fn apollo(setting: &Setting) -> Plan {
-    let lr = base(setting, Schedule::paper(&setting.targets)).lr;
-    Plan::new(setting.steps).with_schedule(Schedule::paper(&setting.targets)).with_lr(lr)
+    let schedule = Schedule::paper(&setting.targets);
+    Plan::new(setting.steps).with_schedule(schedule).with_lr(warmup_stable_decay())
 }
 
 /// A stage: its layers of so many, and the fraction of the run where it ends.
@@ -190,7 +194,6 @@ fn stages(setting: &Setting, parts: &[Part]) -> Schedule {
 /// One growth from some layers to all.
 fn hop(setting: &Setting, first: fn(usize) -> usize, fraction: f64) -> Plan {
     base(setting, stages(setting, &[(first, fraction), (|target| target, 1.0)]))
-        .with_expander(Interpolation)
 }
 
 /// The authors train 50,000 steps at a quarter, 70,000 at half, 800,000 in all.

@@ -27,7 +27,6 @@ use std::process::ExitCode;
 
 use burn::tensor::Device;
 use burn_apollo::cost::ModelCost;
-use burn_apollo::stack::Growable;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -41,6 +40,7 @@ use crate::end::End;
 use crate::error::{LabError, Result};
 use crate::options::Options;
 use crate::results::SUMMARY;
+use crate::step::{items_per_step, targets};
 use crate::task::Task;
 use crate::training::Training;
 use crate::{Existing, Signals};
@@ -160,10 +160,8 @@ where
     fn shape(&self) -> Result<Shape> {
         let task = (self.make)(&self.base)?;
         let model = task.model(&self.device)?;
-        let targets = model.stacks().iter().map(|stack| stack.target_depth()).collect();
-        let batch = task.batch(0, &self.device)?;
-        let items = task.items(&batch) * self.base.accumulate as u64;
-        Ok(Shape { targets, cost: task.cost(&model), items })
+        let items = items_per_step(&task, self.base.accumulate, &self.device)?;
+        Ok(Shape { targets: targets(&model), cost: task.cost(&model), items })
     }
 
     /// What makes a study the same when it goes on: another task or batch is another study; more recipes, seeds or lengths

@@ -40,8 +40,7 @@ impl Comparison {
             }
             _ => "-".to_owned(),
         };
-        let loss = last(entry)
-            .map_or("-".to_owned(), |loss| format!("{:.4} ± {:.4}", loss.mean, loss.deviation));
+        let loss = last(entry).map_or("-".to_owned(), in_words);
         let operations = saved(&entry.same, entry.same.operations);
         let seconds = saved(&entry.same, entry.same.seconds);
         [loss, relative, operations, seconds, saved(&entry.best, entry.best.operations)]
@@ -70,7 +69,7 @@ impl Comparison {
         for entry in &self.entries {
             for (share, loss) in &entry.losses {
                 let (recipe, optimizer) = (&entry.recipe, entry.optimizer.name());
-                let loss = format!("{:.4} ± {:.4}", loss.mean, loss.deviation);
+                let loss = in_words(*loss);
                 let _ = writeln!(text, "| {recipe} | {optimizer} | {share} | {loss} |");
             }
         }
@@ -79,6 +78,10 @@ impl Comparison {
         }
         text
     }
+}
+
+fn in_words(loss: Spread) -> String {
+    format!("{:.4} ± {:.4}", loss.mean, loss.deviation)
 }
 
 fn rate(entry: &Entry) -> String {
