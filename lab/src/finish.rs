@@ -45,6 +45,7 @@ pub fn finish<T: Task, C: Serialize>(
         operations: state.meter.operations(),
         operations_from_scratch: cost.training(&targets) * (items * config.plan.steps) as f64,
         seconds: state.seconds,
+        cpu_seconds: state.cpu_seconds,
         parameters: model.num_params(),
         items_per_second,
     };

@@ -78,6 +78,8 @@ pub struct Summary<'a, C> {
     pub operations_from_scratch: f64,
     /// Seconds that the steps took, over all processes of the run, validation and checkpoints aside.
     pub seconds: f64,
+    /// Seconds of processor time, over all threads, that the steps took.
+    pub cpu_seconds: f64,
     /// The finished model's parameters.
     pub parameters: usize,
     /// Items per second, since the run was last taken up.

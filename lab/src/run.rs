@@ -52,6 +52,9 @@ pub(crate) struct LoopState {
     /// Seconds that steps took, over all processes of the run.
     #[serde(default)]
     pub seconds: f64,
+    /// Seconds of processor time that steps took, over all threads and processes of the run.
+    #[serde(default)]
+    pub cpu_seconds: f64,
 }
 
 impl LoopState {
@@ -60,6 +63,7 @@ impl LoopState {
         self.layer_passes += spent.layer_passes;
         self.meter.add(&spent.meter);
         self.seconds += spent.seconds;
+        self.cpu_seconds += spent.cpu_seconds;
     }
 }
 

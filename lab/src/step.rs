@@ -10,6 +10,7 @@ use burn_apollo::branch::Branch;
 use burn_apollo::cost::{Meter, ModelCost};
 use burn_apollo::stack::Growable;
 use burn_apollo::{Apollo, ApolloError, StepReport};
+use cpu_time::ProcessTime;
 
 use crate::config::RunConfig;
 use crate::error::{LabError, Result};
@@ -147,6 +148,7 @@ pub(crate) struct Spent {
     pub layer_passes: u64,
     pub meter: Meter,
     pub seconds: f64,
+    pub cpu_seconds: f64,
 }
 
 impl Spent {
@@ -154,6 +156,7 @@ impl Spent {
         self.layer_passes += other.layer_passes;
         self.meter.add(&other.meter);
         self.seconds += other.seconds;
+        self.cpu_seconds += other.cpu_seconds;
     }
 }
 
@@ -167,7 +170,7 @@ pub(crate) fn take<T: Task, C, P: Position<T::Model>>(
     mut gradients: impl FnMut(&mut MicroStep<T>, &T::Model, T::Batch) -> Result<Gradients>,
 ) -> Result<Taken> {
     let Shared { task, config, device, observer, cost } = shared;
-    let (began, mut spent) = (Instant::now(), Spent::default());
+    let (began, cpu_began, mut spent) = (Instant::now(), ProcessTime::now(), Spent::default());
     let (lr, parts) = (scheduler.step(), config.accumulate as u64);
     let mut row = position.row();
     row.lr = lr.base() * position.lr_factor();
@@ -204,6 +207,7 @@ pub(crate) fn take<T: Task, C, P: Position<T::Model>>(
         progress.line(&format!("skipped: step {step}: the gradient of `{param}` is not finite"));
     }
     spent.seconds = began.elapsed().as_secs_f64();
+    spent.cpu_seconds = cpu_began.elapsed().as_secs_f64();
     Ok(Taken { row, loss: Tensor::cat(losses, 0).sum(), spent, report })
 }
 

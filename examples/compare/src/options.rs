@@ -6,7 +6,7 @@ use apollo_examples::options::text::{TextConfig, TextOptions};
 use apollo_examples::{Failure, usage};
 use burn_apollo::Plan;
 use burn_apollo::recipe::Recipe;
-use burn_apollo_lab::study::StudyConfig;
+use burn_apollo_lab::study::{Clock, StudyConfig};
 use burn_apollo_lab::{OptimConfig, RunConfig};
 use clap::{Parser, ValueEnum};
 
@@ -116,6 +116,7 @@ impl Options {
             shares: self.shares.clone(),
             tuning_share: self.tuning_share,
             output_projections,
+            clock: if self.device == "flex" { Clock::Processor } else { Clock::Wall },
             workers: self.workers.unwrap_or(config.workers),
             ..config
         })

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::found::{CellResult, Found};
-use super::{Cell, StudyConfig};
+use super::{Cell, Clock, StudyConfig};
 use crate::optimizer::OptimizerKind;
 
 /// What a study came to, recipe by recipe.
@@ -102,10 +102,16 @@ impl Comparison {
             })
             .min_by(|a, b| a.1.total_cmp(&b.1))
             .map(|(optimizer, _)| optimizer);
+        let seconds: fn(&CellResult) -> f64 = match config.clock {
+            Clock::Wall => |result| result.seconds,
+            Clock::Processor => |result| result.cpu_seconds,
+        };
         let entries = all.iter().map(|(recipe, optimizer, lr, ladders)| {
             let against = |optimizer: Option<OptimizerKind>| {
                 let scratch = optimizer.and_then(scratch);
-                scratch.map_or_else(Saving::default, |scratch| saving(ladders, &scratch.3, longest))
+                scratch.map_or_else(Saving::default, |scratch| {
+                    saving(ladders, &scratch.3, longest, seconds)
+                })
             };
             let rates = &config.learning_rates;
             let end =
@@ -206,7 +212,12 @@ fn mean_goal(ladders: &Ladders<'_>, longest: f64) -> Option<f64> {
     Spread::of(&losses).map(|spread| spread.mean)
 }
 
-fn saving(ladders: &Ladders<'_>, scratch: &Ladders<'_>, longest: f64) -> Saving {
+fn saving(
+    ladders: &Ladders<'_>,
+    scratch: &Ladders<'_>,
+    longest: f64,
+    time: fn(&CellResult) -> f64,
+) -> Saving {
     let (mut operations, mut seconds, mut not_reached) = (Vec::new(), Vec::new(), 0);
     for (seed, ladder) in ladders {
         let Some(goal) = scratch.get(seed).and_then(|ladder| goal(ladder, longest)) else {
@@ -216,10 +227,10 @@ fn saving(ladders: &Ladders<'_>, scratch: &Ladders<'_>, longest: f64) -> Saving 
             let points: Vec<(f64, f64)> = ladder.iter().map(|r| (of(r), r.val_loss)).collect();
             cost_at(&points, goal.val_loss)
         };
-        match (cost(|r| r.operations), cost(|r| r.seconds)) {
+        match (cost(|r| r.operations), cost(time)) {
             (Some(o), Some(s)) => {
                 operations.push(1.0 - o / goal.operations);
-                seconds.push(1.0 - s / goal.seconds);
+                seconds.push(1.0 - s / time(goal));
             }
             _ => not_reached += 1,
         }

@@ -26,9 +26,22 @@ pub struct StudyConfig {
     pub output_projections: Vec<String>,
     /// Validations, and checkpoints, of each training.
     pub validations: u64,
+    /// Which seconds are compared.
+    #[serde(skip)]
+    pub clock: Clock,
     /// Cells that are trained side by side.
     #[serde(skip, default = "one")]
     pub workers: usize,
+}
+
+/// Which seconds of a training are compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Clock {
+    /// Those on the wall: right where the machine does nothing else.
+    #[default]
+    Wall,
+    /// Those of the processor: where the model runs on it with one thread, what the wall's would be on an idle machine.
+    Processor,
 }
 
 fn one() -> usize {
@@ -55,6 +68,7 @@ impl StudyConfig {
             tuning_share: 0.5,
             output_projections: Vec::new(),
             validations: 8,
+            clock: Clock::default(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
         }
     }

@@ -37,6 +37,8 @@ pub(super) struct CellResult {
     pub operations: f64,
     /// Seconds that its steps took.
     pub seconds: f64,
+    /// Seconds of processor time that its steps took.
+    pub cpu_seconds: f64,
     /// The full model's parameters.
     pub parameters: u64,
     /// Operations and loss at full depth of its validations.
@@ -136,6 +138,7 @@ struct Summary {
     val_loss: f64,
     operations: f64,
     seconds: f64,
+    cpu_seconds: f64,
     parameters: u64,
 }
 
@@ -148,11 +151,19 @@ struct Validation {
 
 fn read(cell: &Cell, folder: &Path) -> Result<CellResult, Box<dyn std::error::Error>> {
     let text = std::fs::read_to_string(folder.join(SUMMARY))?;
-    let Summary { val_loss, operations, seconds, parameters } = serde_json::from_str(&text)?;
+    let summary: Summary = serde_json::from_str(&text)?;
     let mut table = csv::Reader::from_path(folder.join(VALIDATION))?;
     let rows = table.deserialize().collect::<Result<Vec<Validation>, _>>()?;
     let full = rows.iter().map(|row| row.depth).max().unwrap_or(0);
     let rows = rows.iter().filter(|row| row.depth == full);
     let curve = rows.map(|row| (row.operations, row.val_loss)).collect();
-    Ok(CellResult { cell: cell.clone(), val_loss, operations, seconds, parameters, curve })
+    Ok(CellResult {
+        cell: cell.clone(),
+        val_loss: summary.val_loss,
+        operations: summary.operations,
+        seconds: summary.seconds,
+        cpu_seconds: summary.cpu_seconds,
+        parameters: summary.parameters,
+        curve,
+    })
 }

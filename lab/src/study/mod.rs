@@ -32,7 +32,7 @@ use serde::de::DeserializeOwned;
 
 pub use cell::Cell;
 pub use comparison::{Comparison, Entry, Saving, Spread};
-pub use config::StudyConfig;
+pub use config::{Clock, StudyConfig};
 use found::Found;
 
 use crate::config::RunConfig;
