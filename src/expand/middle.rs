@@ -4,35 +4,56 @@ use serde::{Deserialize, Serialize};
 
 use super::{ExpandError, Expander, LayerMap, map::check_range};
 
-/// Copies of the middle block, inserted after it (MIDAS, Saunshi et al., NeurIPS 2024, arXiv 2409.19044).
+/// Copies of the middle layers, inserted after them.
 ///
-/// Of `k` whole blocks of layers, counted from the bottom, the middle one is number `⌈k/2⌉`. A stage of the
-/// paper adds one block; more blocks are further copies of the same, which is what stages of one block each
-/// would add up to. Beyond the paper, so that every pair of depths has a map: a short last chunk takes the
-/// block's top layers as in [`Stacking`](super::Stacking), layers above the last whole block belong to none,
-/// and fewer layers than a block are one block. Block 1 duplicates the middle layer.
+/// With [`new`](Self::new) the middle block, as MIDAS has it (Saunshi et al., NeurIPS 2024, arXiv 2409.19044): of `k` whole
+/// blocks of layers, counted from the bottom, number `⌈k/2⌉`. With [`centred`](Self::centred) as many layers at the exact
+/// middle, wherever blocks begin, as LIDAS has it (Kapl et al. 2025, arXiv 2512.08819): those from number `⌊(n − b)/2⌋` on, of
+/// `n` layers and a block of `b`.
+///
+/// A stage of the papers adds one block; more blocks are further copies of the same. Beyond the papers, so that every pair of
+/// depths has a map: a short last chunk takes the block's top layers as in [`Stacking`](super::Stacking), layers above the
+/// last whole block belong to none, and fewer layers than a block are one block. Block 1 duplicates the middle layer.
 ///
 /// ```
 /// use burn_apollo::expand::{ExpandError, Expander, MiddleStacking};
 ///
 /// assert_eq!(MiddleStacking::new(1)?.map(4, 6)?.as_slice(), [0, 1, 1, 1, 2, 3]);
-/// assert_eq!(MiddleStacking::new(2)?.map(6, 8)?.as_slice(), [0, 1, 2, 3, 2, 3, 4, 5]);
+/// assert_eq!(MiddleStacking::new(2)?.map(4, 6)?.as_slice(), [0, 1, 0, 1, 2, 3]);
+/// assert_eq!(MiddleStacking::centred(2)?.map(4, 6)?.as_slice(), [0, 1, 2, 1, 2, 3]);
 /// assert_eq!(MiddleStacking::new(0), Err(ExpandError::Block));
 /// # Ok::<(), ExpandError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MiddleStacking {
     block: NonZeroUsize,
+    #[serde(default, skip_serializing_if = "is_not")]
+    centred: bool,
+}
+
+fn is_not(flag: &bool) -> bool {
+    !flag
 }
 
 impl MiddleStacking {
-    /// Blocks of `block` layers.
+    /// Blocks of `block` layers, of which the middle one is copied.
     ///
     /// # Errors
     ///
     /// [`ExpandError::Block`] for blocks of no layers.
     pub fn new(block: usize) -> Result<Self, ExpandError> {
-        NonZeroUsize::new(block).map(|block| Self { block }).ok_or(ExpandError::Block)
+        let block = NonZeroUsize::new(block).ok_or(ExpandError::Block)?;
+        Ok(Self { block, centred: false })
+    }
+
+    /// The `block` layers at the exact middle are copied.
+    ///
+    /// # Errors
+    ///
+    /// [`ExpandError::Block`] for no layers.
+    pub fn centred(block: usize) -> Result<Self, ExpandError> {
+        Ok(Self { centred: true, ..Self::new(block)? })
     }
 
     /// Layers of a block.
@@ -45,7 +66,10 @@ impl Expander for MiddleStacking {
     fn map(&self, source: usize, target: usize) -> Result<LayerMap, ExpandError> {
         check_range(source, target)?;
         let block = self.block().min(source);
-        let end = (source / block).div_ceil(2) * block;
+        let end = match self.centred {
+            false => (source / block).div_ceil(2) * block,
+            true => (source - block) / 2 + block,
+        };
         let (copies, rest) = ((target - source) / block, (target - source) % block);
         let layers = (0..end)
             .chain((0..copies).flat_map(|_| end - block..end))

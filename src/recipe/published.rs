@@ -1,6 +1,6 @@
 use super::{Recipe, Setting};
 use crate::depth::{ConstantHigh, ConstantLow, Sigmoid, Uniform};
-use crate::expand::{MiddleStacking, Stacking};
+use crate::expand::{ExpandError, MiddleStacking, Stacking};
 use crate::optim::MomentPolicy;
 use crate::plan::Plan;
 use crate::schedule::{LrShape, Schedule, Stage, Until};
@@ -88,7 +88,14 @@ pub(super) const ALL: &[Recipe] = &[
         source: "Saunshi et al., NeurIPS 2024, arXiv 2409.19044",
         summary: "four stages of a quarter more layers, each as long as its layers, copies of the middle block",
         zeroed: false,
-        plan: midas,
+        plan: |setting| midas(setting, MiddleStacking::new),
+    },
+    Recipe {
+        name: "lidas",
+        source: "Kapl et al. 2025, arXiv 2512.08819",
+        summary: "as midas, copies of the layers at the exact middle",
+        zeroed: false,
+        plan: |setting| midas(setting, MiddleStacking::centred),
     },
     Recipe {
         name: "zero_layer",
@@ -213,7 +220,7 @@ fn g_stack(setting: &Setting) -> Plan {
 }
 
 /// Stage `i` of four takes `i` tenths of the run (Prop-1 of the paper).
-fn midas(setting: &Setting) -> Plan {
+fn midas(setting: &Setting, middle: fn(usize) -> Result<MiddleStacking, ExpandError>) -> Plan {
     let parts: [Part; 4] = [
         (|target| target.div_ceil(4), 0.1),
         (|target| target.div_ceil(2), 0.3),
@@ -222,7 +229,7 @@ fn midas(setting: &Setting) -> Plan {
     ];
     let block = setting.targets.first().map_or(1, |target| target.div_ceil(4));
     let plan = base(setting, stages(setting, &parts)).with_moments(MomentPolicy::Copy);
-    match MiddleStacking::new(block) {
+    match middle(block) {
         Ok(middle) => plan.with_expander(middle),
         Err(_) => plan,
     }
@@ -275,6 +282,7 @@ mod tests {
         assert_eq!(stages("stackbert"), [(3, 63), (6, 150), (12, 1000)]);
         assert_eq!(stages("g_stack"), [(3, 100), (12, 1000)]);
         assert_eq!(stages("midas"), [(3, 100), (6, 300), (9, 600), (12, 1000)]);
+        assert_eq!(stages("lidas"), stages("midas"));
         assert_eq!(stages("zero_layer"), [(0, 800), (12, 1000)]);
         assert_eq!(stages("one_layer"), [(1, 800), (12, 1000)]);
         assert_eq!(stages("late_hop"), [(2, 800), (12, 1000)]);
@@ -290,6 +298,8 @@ mod tests {
         // Of two blocks of three, the first is the middle one; of three, the second.
         assert_eq!(map("midas", 6, 9), [0, 1, 2, 0, 1, 2, 3, 4, 5]);
         assert_eq!(map("midas", 9, 12), [0, 1, 2, 3, 4, 5, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(map("lidas", 6, 9), [0, 1, 2, 3, 1, 2, 3, 4, 5]);
+        assert_eq!(map("lidas", 3, 6), [0, 1, 2, 0, 1, 2]);
         assert_eq!(map("apollo", 3, 6), [0, 0, 1, 1, 2, 2]);
         for (name, mean) in [("apollo", 4.226), ("apollo_low", 3.0), ("apollo_high", 12.0)] {
             assert!((plan(name).pmf(3, 12).unwrap().mean() - mean).abs() < 5e-4, "{name}");

@@ -118,11 +118,25 @@ fn middle_stacking_composes() {
         for (from, to, depth) in (1..=6).flat_map(|a| {
             (a..=10).flat_map(move |b| (b..=16).map(move |c| (a * block, b * block, c * block)))
         }) {
-            let (growth, run) = (middle(block).map(from, to), middle(block).map(to, depth));
-            let direct = middle(block).map(from, depth).unwrap();
-            assert_eq!(compose(&growth.unwrap(), &run.unwrap()), direct.as_slice());
+            for middle in [middle(block), MiddleStacking::centred(block).unwrap()] {
+                let (growth, run) = (middle.map(from, to), middle.map(to, depth));
+                let direct = middle.map(from, depth).unwrap();
+                assert_eq!(compose(&growth.unwrap(), &run.unwrap()), direct.as_slice());
+            }
         }
     }
+}
+
+#[test]
+fn centred_stacking_inserts_copies_of_the_layers_at_the_middle_after_them() {
+    let map = |block, from, to| {
+        MiddleStacking::centred(block).unwrap().map(from, to).unwrap().as_slice().to_vec()
+    };
+    assert_eq!(map(2, 4, 6), [0, 1, 2, 1, 2, 3]);
+    assert_eq!(map(3, 6, 9), [0, 1, 2, 3, 1, 2, 3, 4, 5]);
+    assert_eq!(map(1, 5, 6), [0, 1, 2, 2, 3, 4]);
+    assert_eq!(map(4, 9, 11), [0, 1, 2, 3, 4, 5, 4, 5, 6, 7, 8]);
+    assert_eq!(map(3, 2, 5), [0, 1, 0, 1, 1]);
 }
 
 #[test]
@@ -132,6 +146,10 @@ fn a_middle_block_is_data_and_never_empty() {
     assert_eq!(json, r#"{"block":4}"#);
     assert_eq!(serde_json::from_str::<MiddleStacking>(&json).unwrap(), middle(4));
     assert!(serde_json::from_str::<MiddleStacking>(r#"{"block":0}"#).is_err());
+    let centred = MiddleStacking::centred(4).unwrap();
+    let json = serde_json::to_string(&centred).unwrap();
+    assert_eq!(json, r#"{"block":4,"centred":true}"#);
+    assert_eq!(serde_json::from_str::<MiddleStacking>(&json).unwrap(), centred);
 }
 
 #[test]
