@@ -1,3 +1,4 @@
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use burn::tensor::Device;
@@ -20,6 +21,10 @@ pub struct Options {
     pub retention: Retention,
     /// Stop after this many steps, with a checkpoint, as a signal would.
     pub stop_after: Option<u64>,
+    /// Micro-batches of a step that are computed at the same time, each on one thread, for a [deterministic
+    /// task](crate::Task::is_deterministic): small models gain more by that than by many threads for each operation. The run's
+    /// bits are the same for any number. If not given, one micro-batch follows the other, on all threads of the device.
+    pub workers: Option<NonZeroUsize>,
     /// Print nothing.
     pub quiet: bool,
 }
@@ -34,6 +39,7 @@ impl Options {
             checkpoint_every: 100,
             retention: Retention::last(2),
             stop_after: None,
+            workers: None,
             quiet: false,
         }
     }

@@ -13,10 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::RunConfig;
 use crate::error::{LabError, Result};
+use crate::micro_batches::{Gradients, How, MicroStep, Workers};
 use crate::observer::Observer;
 use crate::progress::Progress;
 use crate::results::Row;
-use crate::step::{Gradients, MicroStep, Shared, Spent, depth, take};
+use crate::step::{Shared, Spent, Taken, depth, take};
 use crate::task::{Score, Task};
 
 /// A run between two steps, as a [`Step`] of one's own gets it.
@@ -73,6 +74,7 @@ impl<T: Task, C> Run<T, C> {
         config: RunConfig<C>,
         device: Device,
         observer: Rc<dyn Observer>,
+        workers: Workers,
     ) -> Result<Self> {
         config.check()?;
         let plan = config.plan.clone();
@@ -86,7 +88,14 @@ impl<T: Task, C> Run<T, C> {
         let optim = config.optimizer.build();
         let (task, config) = (Rc::new(task), Rc::new(config));
         Ok(Self {
-            shared: Shared { task, config, device, observer, cost: Rc::new(cost) },
+            shared: Shared {
+                task,
+                config,
+                device,
+                observer,
+                cost: Rc::new(cost),
+                workers: Rc::new(workers),
+            },
             apollo,
             optim,
             scheduler,
@@ -124,10 +133,10 @@ impl<T: Task, C> Run<T, C> {
     ///
     /// Of the task, and of the step: see [`Apollo::update`].
     pub fn step(&mut self, progress: &mut Progress) -> Result<StepReport> {
-        self.step_with(progress, |step, model, batch| Ok(step.backward(model, batch)))
+        self.take(progress, How::Loss)
     }
 
-    /// [`step`](Self::step) with gradients that `gradients` makes of the model and each micro-batch.
+    /// [`step`](Self::step) with gradients that `gradients` makes of the model and each micro-batch, one after the other.
     ///
     /// # Errors
     ///
@@ -135,19 +144,23 @@ impl<T: Task, C> Run<T, C> {
     pub fn step_with(
         &mut self,
         progress: &mut Progress,
-        gradients: impl FnMut(&mut MicroStep<T>, &T::Model, T::Batch) -> Result<Gradients>,
+        mut gradients: impl FnMut(&mut MicroStep<T>, &T::Model, T::Batch) -> Result<Gradients>,
     ) -> Result<StepReport> {
-        let taken = take(
+        self.take(progress, How::Own(&mut gradients))
+    }
+
+    fn take(&mut self, progress: &mut Progress, how: How<'_, T>) -> Result<StepReport> {
+        let Taken { row, loss, spent, report } = take(
             &self.shared,
             &mut self.apollo,
             (&mut self.optim, &mut self.scheduler),
             self.state.skipped,
             (progress, self.shown_loss),
-            gradients,
+            how,
         )?;
-        self.state.count(&taken.spent);
-        self.waiting.push((taken.row, taken.loss));
-        Ok(taken.report)
+        self.state.count(&spent);
+        self.waiting.push((row, loss));
+        Ok(report)
     }
 
     /// The model on data that it is not trained on, with its depth, as many layers as it runs.

@@ -14,13 +14,11 @@ use cpu_time::ProcessTime;
 
 use crate::config::RunConfig;
 use crate::error::{LabError, Result};
+use crate::micro_batches::{How, MicroBatch, Workers};
 use crate::observer::Observer;
 use crate::progress::Progress;
 use crate::results::Row;
 use crate::task::Task;
-
-/// The loss of a micro-batch, `[1]`, as its part of the step's, and its gradients.
-pub type Gradients = (Tensor<1>, GradientsParams);
 
 /// What a run and its branches share.
 pub(crate) struct Shared<T, C> {
@@ -30,6 +28,7 @@ pub(crate) struct Shared<T, C> {
     pub observer: Rc<dyn Observer>,
     /// Of the full model.
     pub cost: Rc<ModelCost>,
+    pub workers: Rc<Workers>,
 }
 
 impl<T, C> Clone for Shared<T, C> {
@@ -40,34 +39,8 @@ impl<T, C> Clone for Shared<T, C> {
             device: self.device.clone(),
             observer: self.observer.clone(),
             cost: self.cost.clone(),
+            workers: self.workers.clone(),
         }
-    }
-}
-
-/// One micro-batch of a step, as the maker of its gradients sees it.
-#[derive(Debug)]
-pub struct MicroStep<'a, T> {
-    task: &'a T,
-    number: u64,
-    accumulate: usize,
-    recorded: Vec<(String, f64)>,
-}
-
-impl<T: Task> MicroStep<'_, T> {
-    /// The micro-batch's number in the run, of which its data are a function.
-    pub fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// The loss of `model` on a batch, as its part of the step's, and its gradients.
-    pub fn backward(&self, model: &T::Model, batch: T::Batch) -> Gradients {
-        let loss = self.task.loss(model, batch).div_scalar(self.accumulate as f64);
-        (loss.clone().detach(), GradientsParams::from_grads(loss.backward(), model))
-    }
-
-    /// Records a number for the growth policy, under a name that it knows. A branch has no policy.
-    pub fn record(&mut self, name: impl Into<String>, value: f64) {
-        self.recorded.push((name.into(), value));
     }
 }
 
@@ -167,15 +140,16 @@ pub(crate) fn take<T: Task, C, P: Position<T::Model>>(
     (optim, scheduler): (&mut ModuleOptimizer, &mut ModuleLrScheduler),
     skipped: u64,
     (progress, shown_loss): (&mut Progress, Option<f64>),
-    mut gradients: impl FnMut(&mut MicroStep<T>, &T::Model, T::Batch) -> Result<Gradients>,
+    mut how: How<'_, T>,
 ) -> Result<Taken> {
-    let Shared { task, config, device, observer, cost } = shared;
+    let Shared { task, config, device, observer, cost, workers } = shared;
     let (began, cpu_began, mut spent) = (Instant::now(), ProcessTime::now(), Spent::default());
     let (lr, parts) = (scheduler.step(), config.accumulate as u64);
     let mut row = position.row();
     row.lr = lr.base() * position.lr_factor();
     progress.step(&row, shown_loss);
     let (mut grads, mut losses) = (GradientsAccumulator::new(), Vec::new());
+    let (at_once, mut batches) = (workers.at_once(&how), Vec::new());
     for part in 0..parts {
         let number = (row.step + skipped) * parts + part;
         let batch = task.batch(number, &device.clone().autodiff())?;
@@ -185,15 +159,20 @@ pub(crate) fn take<T: Task, C, P: Position<T::Model>>(
         let depths: Vec<usize> = model.stacks().iter().map(|stack| stack.order().len()).collect();
         spent.layer_passes += depths.iter().sum::<usize>() as u64;
         spent.meter.count(cost, &depths, items);
-        let (accumulate, recorded) = (config.accumulate, Vec::new());
-        let mut micro_step = MicroStep { task: task.as_ref(), number, accumulate, recorded };
-        let (loss, part_grads) = gradients(&mut micro_step, &model, batch)?;
-        for (name, value) in micro_step.recorded {
-            position.record(name, value);
+        batches.push(MicroBatch { number, model, batch });
+        if batches.len() < at_once && part + 1 < parts {
+            continue;
         }
-        losses.push(loss);
-        grads.accumulate(&model, part_grads);
-        observer.micro_batch(number);
+        let batches = std::mem::take(&mut batches);
+        for computed in workers.gradients(task.as_ref(), config.accumulate, batches, &mut how)? {
+            for (name, value) in computed.recorded {
+                position.record(name, value);
+            }
+            let (loss, part_grads) = computed.gradients;
+            losses.push(loss);
+            grads.accumulate(&computed.model, part_grads);
+            observer.micro_batch(computed.number);
+        }
     }
     progress.count(&row);
     let grads = config.optimizer.clipped(grads.grads(), position.model());

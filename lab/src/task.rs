@@ -20,11 +20,11 @@ use crate::error::Result;
 /// [`LabError::failed`](crate::LabError::failed); those of the device convert by `?`.
 ///
 /// The crate's documentation shows [a whole task](crate#a-task-of-ones-own).
-pub trait Task {
+pub trait Task: Sync {
     /// The model.
     type Model: Growable;
     /// A part of the data, on a device.
-    type Batch;
+    type Batch: Send;
 
     /// What a batch is made of, for the speed of a run: tokens, images.
     const ITEMS: &'static str = "items";
@@ -52,6 +52,11 @@ pub trait Task {
 
     /// The mean loss on a batch, `[1]`.
     fn loss(&self, model: &Self::Model, batch: Self::Batch) -> Tensor<1>;
+
+    /// Whether the loss draws no random numbers, as dropout does: then micro-batches may be computed at the same time.
+    fn is_deterministic(&self) -> bool {
+        false
+    }
 
     /// The model on data that it is not trained on: the same at every call.
     ///

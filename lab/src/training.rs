@@ -10,6 +10,7 @@ use crate::cycle::Cycle;
 use crate::end::End;
 use crate::error::{LabError, Result, chain};
 use crate::folder::RunFolder;
+use crate::micro_batches::Workers;
 use crate::observer::Observer;
 use crate::options::Options;
 use crate::results::SUMMARY;
@@ -70,7 +71,8 @@ where
             return Err(LabError::Setting { field, value: "0".to_owned(), right });
         }
         let Self { task, config, same_run, step, observer } = self;
-        let run = Run::new(task, config, options.device.clone(), observer)?;
+        let workers = Workers::new(options.workers.filter(|_| task.is_deterministic()))?;
+        let run = Run::new(task, config, options.device.clone(), observer, workers)?;
         let (dir, resumed) = RunFolder::open(
             &options.folder,
             run.config(),

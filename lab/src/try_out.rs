@@ -8,6 +8,7 @@ use burn::tensor::Tensor;
 use burn_apollo::{GrowthReport, GrowthRequest, InferenceDepth, StepReport, branch};
 
 use crate::error::{LabError, Result};
+use crate::micro_batches::How;
 use crate::progress::Progress;
 use crate::results::Row;
 use crate::run::Run;
@@ -111,7 +112,7 @@ impl<T: Task, C> Branch<'_, '_, T, C> {
             (&mut self.optim, &mut self.scheduler),
             self.skipped,
             (progress, self.shown_loss),
-            |step, model, batch| Ok(step.backward(model, batch)),
+            How::Loss,
         )?;
         self.spent.borrow_mut().add(&taken.spent);
         self.waiting.push((taken.row, taken.loss));

@@ -1,6 +1,7 @@
 //! A run of a small task: its moments, its errors, its end.
 
 use std::cell::RefCell;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard};
@@ -41,6 +42,9 @@ fn alone() -> MutexGuard<'static, ()> {
 
 type Config = RunConfig<Doubling>;
 
+/// Among the bad batches: every loss panics.
+const PANIC: u64 = u64::MAX;
+
 impl Task for Doubling {
     type Model = Net;
     type Batch = Tensor<2>;
@@ -61,7 +65,12 @@ impl Task for Doubling {
         batch.dims()[0] as u64
     }
 
+    fn is_deterministic(&self) -> bool {
+        true
+    }
+
     fn loss(&self, net: &Net, x: Tensor<2>) -> Tensor<1> {
+        assert!(!self.bad.contains(&PANIC), "this batch is bad");
         let y = net.blocks.iter().fold(x.clone(), |x, block| x.clone() + block.forward(x).tanh());
         (y - x.mul_scalar(2.0)).powi_scalar(2).mean()
     }
@@ -271,4 +280,36 @@ fn a_run_goes_on_as_the_branch_that_it_adopts() {
     let summary: serde_json::Value =
         serde_json::from_str(&read(whole.path(), "summary.json")).unwrap();
     assert!(summary["layer_passes"].as_u64().unwrap() >= 2 * (3 * 2 + 2 * 4 + 4 * 4));
+}
+
+#[test]
+fn micro_batches_side_by_side_change_no_bit() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let mut found = Vec::new();
+    for workers in [None, Some(1), Some(2), Some(7)] {
+        let config = RunConfig { accumulate: 5, ..config(&[]) };
+        let folder = dir.path().join(format!("{workers:?}"));
+        let mut options = options(&folder);
+        options.workers = workers.and_then(NonZeroUsize::new);
+        let seen = Seen::default();
+        let run = training(config).observer(seen.clone()).run(&options).unwrap();
+        assert_eq!(run, End::Finished);
+        let tables =
+            ["steps.csv", "validation.csv"].map(|name| std::fs::read(folder.join(name)).unwrap());
+        found.push((tables, seen.0.take()));
+    }
+    assert!(found.iter().all(|other| *other == found[0]));
+}
+
+#[test]
+fn a_panic_in_a_micro_batch_at_the_side_is_the_runs_own() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options(dir.path());
+    options.workers = NonZeroUsize::new(2);
+    let config = RunConfig { accumulate: 3, ..config(&[PANIC]) };
+    let run = std::panic::AssertUnwindSafe(|| training(config).run(&options));
+    let panic = std::panic::catch_unwind(run).unwrap_err();
+    assert_eq!(*panic.downcast::<&str>().unwrap(), "this batch is bad");
 }

@@ -141,6 +141,10 @@ impl Task for MaskedTokens {
             .with_more(2.0 * (width * width) as f64)
     }
 
+    fn is_deterministic(&self) -> bool {
+        self.config.task.dropout == 0.0
+    }
+
     fn loss(&self, model: &Bert, batch: Batch) -> Tensor<1> {
         model.loss(batch.inputs, batch.labels)
     }

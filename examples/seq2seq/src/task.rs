@@ -67,6 +67,10 @@ impl Task for Sorting {
         batch.tokens
     }
 
+    fn is_deterministic(&self) -> bool {
+        self.config.task.dropout == 0.0
+    }
+
     fn loss(&self, model: &Seq2Seq, batch: Batch) -> Tensor<1> {
         let logits = logits(model, &batch);
         let device = logits.device();

@@ -70,6 +70,10 @@ impl Task for Digits {
         ModelCost::of_layer(patches * layer, first + 2.0 * (width * CLASSES) as f64)
     }
 
+    fn is_deterministic(&self) -> bool {
+        self.config.task.dropout == 0.0
+    }
+
     fn loss(&self, model: &Vit, batch: Batch) -> Tensor<1> {
         let logits = model.forward(batch.pixels);
         let device = logits.device();

@@ -1,5 +1,6 @@
 //! Options that all examples share: where a run is written, how long it is, how it goes on.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use burn_apollo::Plan;
@@ -49,6 +50,10 @@ pub struct RunOptions {
     /// Checkpoints with the lowest validation loss to keep beside them
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
     pub keep_best: u32,
+    /// Micro-batches that are computed at the same time, each on one thread, where there are several in a step and no
+    /// dropout; on the processor as many as it has cores if not given. It changes no bit of a run
+    #[arg(long, value_name = "N")]
+    pub workers: Option<NonZeroUsize>,
     /// Continue the run in the output folder, or begin it
     #[arg(long, conflicts_with = "overwrite")]
     pub resume: bool,
@@ -105,7 +110,16 @@ impl RunOptions {
         options.retention = self.retention();
         options.checkpoint_every = self.checkpoint_every;
         options.stop_after = self.stop_after;
+        options.workers = self.workers();
         Ok(options)
+    }
+
+    fn workers(&self) -> Option<NonZeroUsize> {
+        let cores = || match self.device.as_str() {
+            "flex" => std::thread::available_parallelism().ok(),
+            _ => None,
+        };
+        self.workers.or_else(cores).filter(|_| self.accumulate > 1)
     }
 
     pub fn existing(&self) -> Existing {

@@ -67,6 +67,10 @@ impl Task for NextToken {
         ModelCost::transformer(width, 4 * width, seq, vocabulary)
     }
 
+    fn is_deterministic(&self) -> bool {
+        self.config.dropout == 0.0
+    }
+
     fn loss(&self, model: &Gpt, batch: Batch) -> Tensor<1> {
         model.loss(batch.inputs, batch.targets)
     }
