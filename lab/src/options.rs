@@ -4,6 +4,7 @@ use burn::tensor::Device;
 use burn_apollo::checkpoint::Retention;
 
 use crate::folder::Existing;
+use crate::prefix::Prefix;
 
 /// Where and how a training goes: nothing here changes what it computes, but the device's own rounding.
 #[derive(Debug, Clone)]
@@ -20,6 +21,11 @@ pub struct Options {
     pub retention: Retention,
     /// Stop after this many steps, with a checkpoint, as a signal would.
     pub stop_after: Option<u64>,
+    /// Steps after which a checkpoint is kept, beside all others, for runs that begin as this one.
+    pub keep_at: Vec<u64>,
+    /// The run as which this one begins: what it has kept is taken over in place of the first steps. Where it has kept
+    /// nothing, they are done.
+    pub prefix: Option<Prefix>,
     /// Print nothing.
     pub quiet: bool,
 }
@@ -34,6 +40,8 @@ impl Options {
             checkpoint_every: 100,
             retention: Retention::last(2),
             stop_after: None,
+            keep_at: Vec::new(),
+            prefix: None,
             quiet: false,
         }
     }
