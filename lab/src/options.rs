@@ -5,6 +5,7 @@ use burn::tensor::Device;
 use burn_apollo::checkpoint::Retention;
 
 use crate::folder::Existing;
+use crate::prefix::Prefix;
 
 /// Where and how a training goes: nothing here changes what it computes, but the device's own rounding.
 #[derive(Debug, Clone)]
@@ -25,6 +26,11 @@ pub struct Options {
     /// task](crate::Task::is_deterministic): small models gain more by that than by many threads for each operation. The run's
     /// bits are the same for any number. If not given, one micro-batch follows the other, on all threads of the device.
     pub workers: Option<NonZeroUsize>,
+    /// Steps after which a checkpoint is kept, beside all others, for runs that begin as this one.
+    pub keep_at: Vec<u64>,
+    /// The run as which this one begins: what it has kept is taken over in place of the first steps. Where it has kept
+    /// nothing, they are done.
+    pub prefix: Option<Prefix>,
     /// Print nothing.
     pub quiet: bool,
 }
@@ -40,6 +46,8 @@ impl Options {
             retention: Retention::last(2),
             stop_after: None,
             workers: None,
+            keep_at: Vec::new(),
+            prefix: None,
             quiet: false,
         }
     }

@@ -18,7 +18,7 @@ use apollo_examples::text::next_token::NextToken;
 use apollo_examples::{Failure, device, start, usage};
 use bert::MaskedTokens;
 use burn_apollo::cost::PlanCost;
-use burn_apollo::recipe::{Recipe, Setting};
+use burn_apollo::recipe::Recipe;
 use burn_apollo_lab::study::{Outcome, Study};
 use burn_apollo_lab::{LabError, Result, RunConfig, Task};
 use options::{Kind, Options};
@@ -56,6 +56,11 @@ fn compare<T: Task>(
     match study.run()? {
         Outcome::Finished(comparison) => {
             print!("{}", comparison.table());
+            let (shared, steps) = (comparison.shared_steps, comparison.steps);
+            println!(
+                "steps: {steps}, of which {shared} ({:.0} %) were done once for trainings that begin alike",
+                100.0 * shared as f64 / steps as f64
+            );
             println!("written: {}", options.out.join("report.html").display());
             match comparison.failed.len() {
                 0 => Ok(()),
@@ -83,9 +88,7 @@ fn plans(options: &Options, task: &impl Task, items: u64) -> std::result::Result
     let study = options.study()?;
     for name in &study.recipes {
         let recipe = Recipe::by_name(name).map_err(usage)?;
-        let setting = Setting::new(study.steps, &targets)
-            .with_output_projections(study.output_projections.iter().cloned());
-        let plan = recipe.plan(&setting).map_err(usage)?;
+        let plan = recipe.plan(&study.setting(study.steps, &targets)).map_err(usage)?;
         let cost = PlanCost::of(&plan, &targets, &cost, items).map_err(usage)?;
         println!("{name}: {} ({})\n{cost}\n", recipe.summary(), recipe.source());
     }

@@ -50,6 +50,13 @@ pub struct Options {
     /// Length that learning rates are compared at
     #[arg(long, default_value_t = 0.5, value_parser = share)]
     pub tuning_share: f64,
+    /// Warm-up of all trainings in optimizer steps, so that those alike share their beginning; if not given, each recipe's own
+    /// share of the training
+    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub warm_up: Option<u64>,
+    /// Train every training from its first step, also where it begins as another
+    #[arg(long)]
+    pub alone: bool,
     /// Windows in a step
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub batch: u32,
@@ -116,6 +123,8 @@ impl Options {
             shares: self.shares.clone(),
             tuning_share: self.tuning_share,
             output_projections,
+            warm_up: self.warm_up,
+            share_beginnings: !self.alone,
             clock: if self.device == "flex" { Clock::Processor } else { Clock::Wall },
             workers: self.workers.unwrap_or(config.workers),
             ..config

@@ -13,6 +13,12 @@ pub struct Comparison {
     pub entries: Vec<Entry>,
     /// Items (tokens, images) that the longest training from scratch sees for each parameter of the full model.
     pub items_per_parameter: f64,
+    /// Optimizer steps of all trainings.
+    #[serde(default)]
+    pub steps: u64,
+    /// Those of them that were not trained, because another training that begins alike had done them.
+    #[serde(default)]
+    pub shared_steps: u64,
     /// Why cells failed, by name.
     pub failed: BTreeMap<String, String>,
 }
@@ -132,6 +138,8 @@ impl Comparison {
         Self {
             entries: entries.collect(),
             items_per_parameter: items / parameters as f64,
+            steps: found.results().map(|found| found.cell.plan.steps).sum(),
+            shared_steps: found.results().map(|found| found.shared_steps).sum(),
             failed: found.failed().clone(),
         }
     }

@@ -37,7 +37,8 @@ pub enum Shape {
 
 impl RateOptions {
     pub fn shape(&self) -> Result<LrShape, Failure> {
-        let &Self { lr, warm_up, decay, min_lr, .. } = self;
+        let &Self { lr, decay, min_lr, .. } = self;
+        let warm_up = self.warm_up.into();
         if let Some(min_lr) = min_lr.filter(|min_lr| *min_lr > lr) {
             return Err(usage(format!("--min-lr {min_lr} is above --lr {lr}")));
         }
