@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use apollo_examples::models::gpt::OUTPUT_PROJECTIONS;
 use apollo_examples::options::optimizer::{Optimizer, norm};
 use apollo_examples::options::run::positive_up_to_one;
 use apollo_examples::options::text::{TextConfig, TextOptions};
@@ -113,7 +114,7 @@ impl Options {
         }
         let config = StudyConfig::new(self.recipes.iter().cloned(), self.steps);
         let output_projections = match self.task {
-            Kind::Gpt => vec!["attn.c_proj".to_owned(), "mlp.c_proj".to_owned()],
+            Kind::Gpt => OUTPUT_PROJECTIONS.map(str::to_owned).to_vec(),
             Kind::Bert => Vec::new(),
         };
         Ok(StudyConfig {
