@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::found::{CellResult, Found};
-use super::{Cell, Clock, StudyConfig};
+use super::{Clock, StudyConfig};
 use crate::optimizer::OptimizerKind;
 
 /// What a study came to, recipe by recipe.
@@ -85,7 +85,7 @@ impl Comparison {
         let mut all = Vec::new();
         for optimizer in &config.optimizers {
             for recipe in &config.recipes {
-                if let Some(lr) = best_rate(config, found, recipe, *optimizer) {
+                if let Some(lr) = found.best_rate(config, recipe, *optimizer) {
                     all.push((
                         recipe,
                         *optimizer,
@@ -143,22 +143,6 @@ impl Comparison {
             failed: found.failed().clone(),
         }
     }
-}
-
-/// The best rate of the grid at the length and seed that rates are compared at.
-fn best_rate(
-    config: &StudyConfig,
-    found: &Found,
-    recipe: &str,
-    optimizer: OptimizerKind,
-) -> Option<f64> {
-    let of_grid = |cell: &Cell| {
-        let at = (cell.share, cell.seed) == (config.tuning_share, config.seeds[0]);
-        let of_grid = config.learning_rates.contains(&cell.lr);
-        at && of_grid && cell.recipe == recipe && cell.optimizer == optimizer
-    };
-    let grid = found.results().filter(|found| of_grid(&found.cell));
-    grid.min_by(|a, b| a.val_loss.total_cmp(&b.val_loss)).map(|found| found.cell.lr)
 }
 
 fn ladders<'a>(

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{COMPARE, Cell, is_finished};
+use super::{COMPARE, Cell, StudyConfig, is_finished};
 use crate::error::{LabError, Result};
 use crate::folder::{to_json, write_file};
+use crate::optimizer::OptimizerKind;
 use crate::results::{SUMMARY, VALIDATION, none};
 
 /// What the cells of a study came to. It goes on from the file alone: a cell in it is never trained again.
@@ -83,11 +84,6 @@ impl Found {
         self.content.cells.contains_key(name)
     }
 
-    /// What a cell came to.
-    pub fn get(&self, name: &str) -> Option<&CellResult> {
-        self.content.cells.get(name)
-    }
-
     /// What the finished cells came to, by name.
     pub fn results(&self) -> impl Iterator<Item = &CellResult> {
         self.content.cells.values()
@@ -98,13 +94,21 @@ impl Found {
         &self.content.failed
     }
 
-    /// The learning rate of the cell with the lowest loss; none if one of them is missing.
-    pub(super) fn best_rate(&self, cells: &[Cell]) -> Option<f64> {
-        let losses: Vec<(f64, f64)> = cells
-            .iter()
-            .map(|cell| self.get(&cell.name).map(|found| (found.val_loss, cell.lr)))
-            .collect::<Option<_>>()?;
-        losses.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, lr)| lr)
+    /// The best rate of a recipe's grid: the lowest loss at the length and seed that rates are compared at, of those
+    /// trainings that did not fail. A rate at which training breaks down is no good rate.
+    pub(super) fn best_rate(
+        &self,
+        config: &StudyConfig,
+        recipe: &str,
+        optimizer: OptimizerKind,
+    ) -> Option<f64> {
+        let of_grid = |cell: &Cell| {
+            let at = (cell.share, cell.seed) == (config.tuning_share, config.seeds[0]);
+            let of_grid = config.learning_rates.contains(&cell.lr);
+            at && of_grid && cell.recipe == recipe && cell.optimizer == optimizer
+        };
+        let grid = self.results().filter(|found| of_grid(&found.cell));
+        grid.min_by(|a, b| a.val_loss.total_cmp(&b.val_loss)).map(|found| found.cell.lr)
     }
 
     pub(super) fn fail(&mut self, cell: &Cell, why: String) -> Result<()> {
@@ -172,4 +176,59 @@ fn read(cell: &Cell, folder: &Path) -> Result<CellResult, Box<dyn std::error::Er
         parameters: summary.parameters,
         curve,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use burn_apollo::Plan;
+
+    use super::*;
+
+    #[test]
+    fn the_best_rate_is_that_of_the_trainings_that_did_not_fail() {
+        let config = StudyConfig {
+            learning_rates: vec![0.001, 0.01, 0.1],
+            seeds: vec![7],
+            ..StudyConfig::new(["apollo"], 100)
+        };
+        let content = Content {
+            study: Value::Null,
+            cells: BTreeMap::new(),
+            failed: [("apollo-adamw-lr0.1-x0.5-s7".to_owned(), "not finite".to_owned())].into(),
+        };
+        let mut found = Found { file: PathBuf::new(), content };
+        let best = |found: &Found| found.best_rate(&config, "apollo", OptimizerKind::AdamW);
+        assert_eq!(best(&found), None);
+        // Another length, another seed and a rate that is not in the grid do not count.
+        for (lr, share, seed, val_loss) in [
+            (0.001, 0.5, 7, 2.0),
+            (0.01, 0.5, 7, 1.9),
+            (0.001, 1.0, 7, 1.0),
+            (0.001, 0.5, 8, 1.0),
+            (0.005, 0.5, 7, 1.0),
+        ] {
+            let cell = Cell {
+                name: format!("{lr} {share} {seed}"),
+                recipe: "apollo".to_owned(),
+                optimizer: OptimizerKind::AdamW,
+                lr,
+                share,
+                seed,
+                plan: Plan::new(50),
+                every: 10,
+            };
+            let result = CellResult {
+                cell: cell.clone(),
+                val_loss,
+                operations: 1.0,
+                seconds: 1.0,
+                cpu_seconds: 1.0,
+                shared_steps: 0,
+                parameters: 1,
+                curve: Vec::new(),
+            };
+            found.content.cells.insert(cell.name, result);
+        }
+        assert_eq!(best(&found), Some(0.01));
+    }
 }

@@ -140,7 +140,7 @@ where
                 match phase {
                     Phase::Rates => cells.extend(rates),
                     Phase::Lengths => {
-                        let best = found.best_rate(&rates.collect::<Vec<_>>());
+                        let best = found.best_rate(&self.config, recipe, *optimizer);
                         let Some(lr) = best else { continue };
                         for seed in &self.config.seeds {
                             let lengths = self.config.shares.iter();
