@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::found::{CellResult, Found};
+use super::pilot::{self, Mixing};
 use super::{Clock, StudyConfig};
 use crate::optimizer::OptimizerKind;
 
@@ -13,6 +14,9 @@ pub struct Comparison {
     pub entries: Vec<Entry>,
     /// Items (tokens, images) that the longest training from scratch sees for each parameter of the full model.
     pub items_per_parameter: f64,
+    /// How soon grown models catch up, as far as that is known.
+    #[serde(default)]
+    pub mixing: Vec<Mixing>,
     /// Optimizer steps of all trainings.
     #[serde(default)]
     pub steps: u64,
@@ -68,7 +72,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    fn of(values: &[f64]) -> Option<Self> {
+    pub(super) fn of(values: &[f64]) -> Option<Self> {
         let count = values.len();
         let mean = values.iter().sum::<f64>() / count as f64;
         let squares: f64 = values.iter().map(|x| (x - mean).powi(2)).sum();
@@ -135,8 +139,10 @@ impl Comparison {
         });
         let parameters = found.results().map(|found| found.parameters).max().unwrap_or(1);
         let items = (config.steps * items_per_step) as f64;
+        let entries: Vec<Entry> = entries.collect();
         Self {
-            entries: entries.collect(),
+            mixing: pilot::mixing(config, found, &entries),
+            entries,
             items_per_parameter: items / parameters as f64,
             steps: found.results().map(|found| found.cell.plan.steps).sum(),
             shared_steps: found.results().map(|found| found.shared_steps).sum(),

@@ -10,12 +10,14 @@ use super::{COMPARE, Cell, StudyConfig, is_finished};
 use crate::error::{LabError, Result};
 use crate::folder::{to_json, write_file};
 use crate::optimizer::OptimizerKind;
-use crate::results::{SUMMARY, VALIDATION, none};
+use crate::results::{Row, STEPS, SUMMARY, VALIDATION, none};
 
 /// What the cells of a study came to. It goes on from the file alone: a cell in it is never trained again.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
     file: PathBuf,
+    /// Steps over which training losses are averaged.
+    block: u64,
     content: Content,
 }
 
@@ -47,11 +49,15 @@ pub(super) struct CellResult {
     pub parameters: u64,
     /// Operations and loss at full depth of its validations.
     pub curve: Vec<(f64, f64)>,
+    /// Mean training losses of the blocks of steps, each as long as the study's ([`block`](super::pilot::block)); empty in
+    /// files from before they were kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub training: Vec<f32>,
 }
 
 impl Found {
     /// What the folder's file holds.
-    pub(super) fn open(folder: &Path, study: &Value) -> Result<Self> {
+    pub(super) fn open(folder: &Path, study: &Value, block: u64) -> Result<Self> {
         let made = |cause: std::io::Error| LabError::Folder {
             folder: folder.to_owned(),
             action: "made",
@@ -76,7 +82,17 @@ impl Found {
                 }
             }
         };
-        Ok(Self { file, content })
+        Ok(Self { file, block, content })
+    }
+
+    /// Reads what files from before did not keep from the cells' runs, where these are there still.
+    pub(super) fn complete(&mut self, runs: &Path) {
+        for (name, result) in &mut self.content.cells {
+            let steps = runs.join(name).join(STEPS);
+            if result.training.is_empty() && steps.exists() {
+                result.training = training(&steps, self.block).unwrap_or_default();
+            }
+        }
     }
 
     /// Whether a cell is finished.
@@ -121,7 +137,7 @@ impl Found {
         if !is_finished(folder) {
             return self.fail(cell, "it ended before its end".to_owned());
         }
-        match read(cell, folder) {
+        match read(cell, folder, self.block) {
             Ok(found) => {
                 self.content.cells.insert(cell.name.clone(), found);
                 self.write()
@@ -158,7 +174,16 @@ struct Validation {
     operations: f64,
 }
 
-fn read(cell: &Cell, folder: &Path) -> Result<CellResult, Box<dyn std::error::Error>> {
+/// The mean training loss of each whole block of steps.
+fn training(steps: &Path, block: u64) -> Result<Vec<f32>, csv::Error> {
+    let rows = csv::Reader::from_path(steps)?.into_deserialize::<Row>();
+    let losses: Vec<f64> =
+        rows.map(|row| Ok(row?.train_loss)).collect::<Result<_, csv::Error>>()?;
+    let blocks = losses.chunks_exact(block as usize);
+    Ok(blocks.map(|losses| (losses.iter().sum::<f64>() / block as f64) as f32).collect())
+}
+
+fn read(cell: &Cell, folder: &Path, block: u64) -> Result<CellResult, Box<dyn std::error::Error>> {
     let text = std::fs::read_to_string(folder.join(SUMMARY))?;
     let summary: Summary = serde_json::from_str(&text)?;
     let mut table = csv::Reader::from_path(folder.join(VALIDATION))?;
@@ -175,6 +200,7 @@ fn read(cell: &Cell, folder: &Path) -> Result<CellResult, Box<dyn std::error::Er
         shared_steps: summary.shared_steps,
         parameters: summary.parameters,
         curve,
+        training: training(&folder.join(STEPS), block)?,
     })
 }
 
@@ -196,7 +222,7 @@ mod tests {
             cells: BTreeMap::new(),
             failed: [("apollo-adamw-lr0.1-x0.5-s7".to_owned(), "not finite".to_owned())].into(),
         };
-        let mut found = Found { file: PathBuf::new(), content };
+        let mut found = Found { file: PathBuf::new(), block: 1, content };
         let best = |found: &Found| found.best_rate(&config, "apollo", OptimizerKind::AdamW);
         assert_eq!(best(&found), None);
         // Another length, another seed and a rate that is not in the grid do not count.
@@ -226,6 +252,7 @@ mod tests {
                 shared_steps: 0,
                 parameters: 1,
                 curve: Vec::new(),
+                training: Vec::new(),
             };
             found.content.cells.insert(cell.name, result);
         }
