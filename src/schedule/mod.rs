@@ -13,7 +13,7 @@ mod warm_up;
 pub use error::ScheduleError;
 pub use lr::LrAtGrowth;
 pub use lr_shape::LrShape;
-pub(crate) use lr_shape::PhaseKind;
+pub(crate) use lr_shape::{PhaseKind, steps_of};
 pub use stage::{Schedule, Stage, Until};
 pub use timeline::Timeline;
 pub use warm_up::WarmUp;

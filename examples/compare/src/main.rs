@@ -3,11 +3,12 @@
 //!
 //! ```text
 //! cargo run -p compare
-//! cargo run -p compare -- --plan
+//! cargo run -p compare -- --plan --budget 1e13
 //! cargo run -p compare -- --task bert --optimizers adamw,muon --out runs/compare-bert
 //! ```
 
 mod options;
+mod plan;
 
 use std::process::ExitCode;
 
@@ -15,16 +16,14 @@ use apollo_examples::options::text::TextConfig;
 use apollo_examples::text::corpus::Corpus;
 use apollo_examples::text::generate::Sampling;
 use apollo_examples::text::next_token::NextToken;
-use apollo_examples::{Failure, device, start, usage};
+use apollo_examples::{Failure, device, start_with};
 use bert::MaskedTokens;
-use burn_apollo::cost::PlanCost;
-use burn_apollo::recipe::Recipe;
 use burn_apollo_lab::study::{Outcome, Study};
 use burn_apollo_lab::{LabError, Result, RunConfig, Task};
 use options::{Kind, Options};
 
 fn main() -> ExitCode {
-    start(&options::DEFAULTS, run)
+    start_with(&options::DEFAULTS, options::derived, run)
 }
 
 fn run(options: Options) -> std::result::Result<(), Failure> {
@@ -47,15 +46,18 @@ fn compare<T: Task>(
     options: &Options,
     make: impl Fn(&RunConfig<TextConfig>) -> Result<T>,
 ) -> std::result::Result<(), Failure> {
-    let base = options.base()?;
-    if options.plan {
-        return plans(options, &make(&base)?, base.batch as u64 * base.task.seq as u64);
-    }
+    let (base, config) = (options.base()?, options.study()?);
     let device = device::by_name(&options.device)?;
-    let study = Study::new(&options.out, options.study()?, base, device, make);
+    let study = Study::new(&options.out, config.clone(), base.clone(), device.clone(), &make);
+    if options.plan {
+        let items = base.batch as u64 * base.task.seq as u64;
+        let measured = study.so_far()?;
+        return plan::show(options, &config, measured.as_ref(), &make(&base)?, (items, &device));
+    }
     match study.run()? {
         Outcome::Finished(comparison) => {
             print!("{}", comparison.table());
+            comparison.advice().iter().for_each(|said| println!("{said}"));
             let (shared, steps) = (comparison.shared_steps, comparison.steps);
             println!(
                 "steps: {steps}, of which {shared} ({:.0} %) were done once for trainings that begin alike",
@@ -77,20 +79,4 @@ fn compare<T: Task>(
             _ => Err(LabError::failed("the cell was stopped").into()),
         },
     }
-}
-
-/// Prints what each recipe would cost, and trains nothing.
-fn plans(options: &Options, task: &impl Task, items: u64) -> std::result::Result<(), Failure> {
-    use burn_apollo::stack::Growable;
-    let model = task.model(&device::by_name(&options.device)?)?;
-    let targets: Vec<usize> = model.stacks().iter().map(|stack| stack.target_depth()).collect();
-    let cost = task.cost(&model);
-    let study = options.study()?;
-    for name in &study.recipes {
-        let recipe = Recipe::by_name(name).map_err(usage)?;
-        let plan = recipe.plan(&study.setting(study.steps, &targets)).map_err(usage)?;
-        let cost = PlanCost::of(&plan, &targets, &cost, items).map_err(usage)?;
-        println!("{name}: {} ({})\n{cost}\n", recipe.summary(), recipe.source());
-    }
-    Ok(())
 }

@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::found::{CellResult, Found};
-use super::{Cell, Clock, StudyConfig};
+use super::pilot::{self, Mixing};
+use super::{Clock, StudyConfig};
 use crate::optimizer::OptimizerKind;
 
 /// What a study came to, recipe by recipe.
@@ -13,6 +14,9 @@ pub struct Comparison {
     pub entries: Vec<Entry>,
     /// Items (tokens, images) that the longest training from scratch sees for each parameter of the full model.
     pub items_per_parameter: f64,
+    /// How soon grown models catch up, as far as that is known.
+    #[serde(default)]
+    pub mixing: Vec<Mixing>,
     /// Optimizer steps of all trainings.
     #[serde(default)]
     pub steps: u64,
@@ -68,7 +72,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    fn of(values: &[f64]) -> Option<Self> {
+    pub(super) fn of(values: &[f64]) -> Option<Self> {
         let count = values.len();
         let mean = values.iter().sum::<f64>() / count as f64;
         let squares: f64 = values.iter().map(|x| (x - mean).powi(2)).sum();
@@ -85,7 +89,7 @@ impl Comparison {
         let mut all = Vec::new();
         for optimizer in &config.optimizers {
             for recipe in &config.recipes {
-                if let Some(lr) = best_rate(config, found, recipe, *optimizer) {
+                if let Some(lr) = found.best_rate(config, recipe, *optimizer) {
                     all.push((
                         recipe,
                         *optimizer,
@@ -135,30 +139,16 @@ impl Comparison {
         });
         let parameters = found.results().map(|found| found.parameters).max().unwrap_or(1);
         let items = (config.steps * items_per_step) as f64;
+        let entries: Vec<Entry> = entries.collect();
         Self {
-            entries: entries.collect(),
+            mixing: pilot::mixing(config, found, &entries),
+            entries,
             items_per_parameter: items / parameters as f64,
             steps: found.results().map(|found| found.cell.plan.steps).sum(),
             shared_steps: found.results().map(|found| found.shared_steps).sum(),
             failed: found.failed().clone(),
         }
     }
-}
-
-/// The best rate of the grid at the length and seed that rates are compared at.
-fn best_rate(
-    config: &StudyConfig,
-    found: &Found,
-    recipe: &str,
-    optimizer: OptimizerKind,
-) -> Option<f64> {
-    let of_grid = |cell: &Cell| {
-        let at = (cell.share, cell.seed) == (config.tuning_share, config.seeds[0]);
-        let of_grid = config.learning_rates.contains(&cell.lr);
-        at && of_grid && cell.recipe == recipe && cell.optimizer == optimizer
-    };
-    let grid = found.results().filter(|found| of_grid(&found.cell));
-    grid.min_by(|a, b| a.val_loss.total_cmp(&b.val_loss)).map(|found| found.cell.lr)
 }
 
 fn ladders<'a>(

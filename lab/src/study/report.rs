@@ -73,6 +73,9 @@ impl Comparison {
                 let _ = writeln!(text, "| {recipe} | {optimizer} | {share} | {loss} |");
             }
         }
+        for said in self.advice() {
+            let _ = writeln!(text, "\n{said}");
+        }
         for (cell, why) in &self.failed {
             let _ = writeln!(text, "\n{cell} failed: {why}");
         }
