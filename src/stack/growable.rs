@@ -88,11 +88,22 @@ pub trait Growable: Module {
 /// }
 ///
 /// growable!(Net { encoder.blocks, decoder });
+///
+/// /// A generic model, each of whose parameters has one bound at most.
+/// #[derive(Module, Debug)]
+/// struct Stacked<B: Module> {
+///     blocks: LayerStack<B>,
+/// }
+///
+/// growable!(impl<B: Module> Stacked<B> { blocks });
 /// ```
 #[macro_export]
 macro_rules! growable {
-    ($model:ty { $($($field:ident).+),+ $(,)? }) => {
-        impl $crate::stack::Growable for $model {
+    (impl<$($param:ident $(: $bound:path)?),+ $(,)?> $model:ty { $($($field:ident).+),+ $(,)? }) => {
+        $crate::growable!(@ [$($param $(: $bound)?),+] $model { $($($field).+),+ });
+    };
+    (@ [$($generics:tt)*] $model:ty { $($($field:ident).+),+ }) => {
+        impl<$($generics)*> $crate::stack::Growable for $model {
             fn stacks(&self) -> ::std::vec::Vec<&dyn $crate::stack::GrowableStack> {
                 ::std::vec![$(&self.$($field).+),+]
             }
@@ -101,6 +112,9 @@ macro_rules! growable {
                 ::std::vec![$(&mut self.$($field).+),+]
             }
         }
+    };
+    ($model:ty { $($($field:ident).+),+ $(,)? }) => {
+        $crate::growable!(@ [] $model { $($($field).+),+ });
     };
 }
 
