@@ -134,7 +134,10 @@ impl Options {
         // The same text at another place is the same study.
         task.data = self.text.data.file_name().map(PathBuf::from).unwrap_or_default();
         let config = RunConfig::new(task, Plan::new(self.steps));
-        let optimizer = OptimConfig { clip: Some(self.clip), ..OptimConfig::default() };
+        let optimizer = OptimConfig {
+            clip: Some(self.clip).filter(|clip| clip.is_finite()),
+            ..OptimConfig::default()
+        };
         Ok(RunConfig { batch: self.batch as usize, optimizer, ..config })
     }
 
