@@ -269,7 +269,7 @@ fn wrong_options_are_refused() {
         (&["--clip", "0"], "above 0"),
         (&["--warm-up", "10"], "warm_up"),
         (&["--budget", "1e9"], "--plan"),
-        (&["--plan", "--budget", "-1"], "above 0"),
+        (&["--plan", "--budget", "0"], "above 0"),
         (&["--heads", "3"], "heads"),
         (&["--task", "bert"], "half_zeroed"),
         (&["--data", "/no/such/text"], "/no/such/text"),
