@@ -21,7 +21,7 @@ pub struct FoundSet {
 ///
 /// # Errors
 ///
-/// As [`CheckpointStore::latest_good`].
+/// As [`CheckpointStore::latest_good`](super::CheckpointStore::latest_good).
 pub fn latest_good(path: impl AsRef<Path>) -> Result<Option<FoundSet>, CheckpointError> {
     let path = path.as_ref();
     first_good(path, sets_in(path)?.into_iter().rev(), |_, _| {})
@@ -32,7 +32,7 @@ pub fn latest_good(path: impl AsRef<Path>) -> Result<Option<FoundSet>, Checkpoin
 ///
 /// # Errors
 ///
-/// As [`CheckpointStore::best_good`].
+/// As [`CheckpointStore::best_good`](super::CheckpointStore::best_good).
 pub fn best_good(
     path: impl AsRef<Path>,
     retention: Retention,

@@ -19,7 +19,7 @@ use super::ScheduleError;
 /// layer_rates = { by_age = [1.0, 0.3, 0.0] }   # new layers, those of the growth before, all older ones
 /// ```
 ///
-/// Training the new layers of each stage alone is what MSLT does (Yang et al. 2020, section 3).
+/// Training the new layers of each stage alone is what MSLT does (Yang et al. 2020).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LayerRates {

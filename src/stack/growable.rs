@@ -73,7 +73,7 @@ pub trait Growable: Module {
 /// parts.
 ///
 /// ```
-/// use burn::{module::Module, nn::Linear};
+/// use burn::{module::{Module, ModuleDisplay}, nn::Linear};
 /// use burn_apollo::{growable, stack::LayerStack};
 ///
 /// #[derive(Module, Debug)]
@@ -89,18 +89,21 @@ pub trait Growable: Module {
 ///
 /// growable!(Net { encoder.blocks, decoder });
 ///
-/// /// A generic model, each of whose parameters has one bound at most.
+/// /// A generic model, whose bounds are traits in scope.
 /// #[derive(Module, Debug)]
-/// struct Stacked<B: Module> {
+/// struct Stacked<B: Module + ModuleDisplay> {
 ///     blocks: LayerStack<B>,
 /// }
 ///
-/// growable!(impl<B: Module> Stacked<B> { blocks });
+/// growable!(impl<B: Module + ModuleDisplay> Stacked<B> { blocks });
 /// ```
 #[macro_export]
 macro_rules! growable {
-    (impl<$($param:ident $(: $bound:path)?),+ $(,)?> $model:ty { $($($field:ident).+),+ $(,)? }) => {
-        $crate::growable!(@ [$($param $(: $bound)?),+] $model { $($($field).+),+ });
+    (
+        impl<$($param:ident $(: $bound:ident $(+ $more:ident)*)?),+ $(,)?>
+        $model:ty { $($($field:ident).+),+ $(,)? }
+    ) => {
+        $crate::growable!(@ [$($param $(: $bound $(+ $more)*)?),+] $model { $($($field).+),+ });
     };
     (@ [$($generics:tt)*] $model:ty { $($($field:ident).+),+ }) => {
         impl<$($generics)*> $crate::stack::Growable for $model {
