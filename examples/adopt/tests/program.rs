@@ -179,7 +179,7 @@ fn bad_options_are_one_line_and_exit_code_2() {
         (&["train", "--epochs", "some"], "some"),
         (&["train", "--stop-after", "0"], "--stop-after"),
         (&["train", "--stop-after"], "--stop-after"),
-        (&["train", "--out", file], "cannot be made"),
+        (&["train", "--out", file], "expected a folder of checkpoints, found a file"),
         (&["train", "--epochs", "6", "--out", used], "holds a run; go on with it"),
         (&["train", "--epochs", "7", "--resume", "--out", used], "`steps` 48, this run has 56"),
     ] {
