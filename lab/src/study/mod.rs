@@ -14,26 +14,34 @@
 //!   seed by seed.
 //! - Losses are those of the full model on data that it was not trained on.
 
+mod asked;
 mod cell;
-mod chart;
 mod comparison;
 mod config;
+mod fair;
 mod found;
+mod html;
+mod ladder;
+mod look;
+mod pictures;
 mod report;
+mod step_time;
+mod words;
 mod workers;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use burn::tensor::Device;
-use burn_apollo::cost::ModelCost;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use asked::{Asked, Shape};
 pub use cell::Cell;
-pub use comparison::{Comparison, Entry, Saving, Spread};
+pub use comparison::{Comparison, Entry, Goal, Length, Saving, Spread};
 pub use config::{Clock, StudyConfig};
 use found::Found;
+pub use step_time::StepTime;
 
 use crate::config::RunConfig;
 use crate::end::End;
@@ -95,7 +103,7 @@ where
         if let Ok(name) = std::env::var(CELL) {
             return self.train(&name, &shape).map(Outcome::Cell);
         }
-        let mut found = Found::open(&self.folder, &self.identity())?;
+        let mut found = Found::open(&self.folder, &self.identity(), self.asked(&shape)?)?;
         let signals = Signals::catch()?;
         for phase in [Phase::Rates, Phase::Lengths] {
             let cells = self.cells(phase, &found, &shape);
@@ -109,8 +117,8 @@ where
                 return Ok(Outcome::Signal(signal));
             }
         }
-        let comparison = Comparison::of(&self.config, &found, shape.items);
-        report::write(&self.folder, &comparison)?;
+        let comparison = Comparison::of(&found)?;
+        comparison.write_report(&self.folder)?;
         Ok(Outcome::Finished(Box::new(comparison)))
     }
 
@@ -164,6 +172,14 @@ where
         Ok(Shape { targets: targets(&model), cost: task.cost(&model), items })
     }
 
+    fn asked(&self, shape: &Shape) -> Result<Asked> {
+        let unit = (self.make)(&self.base)?.unit();
+        // How many cells are trained at a time is no part of what was asked.
+        let config = StudyConfig { workers: 1, ..self.config.clone() };
+        let (shape, items) = (shape.clone(), T::ITEMS.to_owned());
+        Ok(Asked { config, shape, items, unit })
+    }
+
     /// What makes a study the same when it goes on: another task or batch is another study; more recipes, seeds or lengths
     /// are not.
     fn identity(&self) -> serde_json::Value {
@@ -175,14 +191,6 @@ where
             "steps": self.config.steps,
         })
     }
-}
-
-/// What of a task the cells depend on.
-pub(crate) struct Shape {
-    pub targets: Vec<usize>,
-    pub cost: ModelCost,
-    /// Items in a step.
-    pub items: u64,
 }
 
 /// Which cells are trained: first the grid of learning rates, then all lengths and seeds at the best.
