@@ -1,41 +1,56 @@
-//! Finds out what growth saves: recipes against training from scratch on a GPT or a BERT, each with its own best learning
+//! Finds out what growth saves: recipes against training from scratch on a GPT, a BERT or a vision transformer, each with its own best learning
 //! rate, at several lengths and seeds.
 //!
 //! ```text
 //! cargo run -p compare
 //! cargo run -p compare -- --plan
+//! cargo run -p compare -- --report runs/compare
+//! cargo run -p compare -- --task vision
 //! cargo run -p compare -- --task bert --optimizers adamw,muon --out runs/compare-bert
 //! ```
 
 mod options;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use apollo_examples::options::text::TextConfig;
 use apollo_examples::text::corpus::Corpus;
 use apollo_examples::text::generate::Sampling;
 use apollo_examples::text::next_token::NextToken;
-use apollo_examples::{Failure, device, start, usage};
+use apollo_examples::{Failure, device, start_with, usage};
 use bert::MaskedTokens;
 use burn_apollo::cost::PlanCost;
 use burn_apollo::recipe::{Recipe, Setting};
-use burn_apollo_lab::study::{Outcome, Study};
+use burn_apollo_lab::study::{Comparison, Outcome, Study};
 use burn_apollo_lab::{LabError, Result, RunConfig, Task};
 use options::{Kind, Options};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use vision::{Digits, Images};
 
 fn main() -> ExitCode {
-    start(&options::DEFAULTS, run)
+    start_with(&options::DEFAULTS, options::derived, run)
 }
 
 fn run(options: Options) -> std::result::Result<(), Failure> {
+    if let Some(folder) = &options.report {
+        let comparison = Comparison::from_folder(folder)?;
+        comparison.write_report(folder)?;
+        show(&comparison, folder);
+        return Ok(());
+    }
     match options.task {
-        Kind::Gpt => compare(&options, |config| {
+        Kind::Gpt => compare(&options, options.text()?, |config| {
             let sampling = Sampling { length: 0, temperature: 0.0, seed: 0 };
             Ok(NextToken::new(config, text(&options, &config.task)?, sampling))
         }),
-        Kind::Bert => {
-            compare(&options, |config| Ok(MaskedTokens::new(config, text(&options, &config.task)?)))
-        }
+        Kind::Bert => compare(&options, options.text()?, |config| {
+            Ok(MaskedTokens::new(config, text(&options, &config.task)?))
+        }),
+        Kind::Vision => compare(&options, options.images()?, |config| {
+            Ok(Digits::new(config, Images::read(&options.text.data)?))
+        }),
     }
 }
 
@@ -43,20 +58,22 @@ fn text(options: &Options, task: &TextConfig) -> Result<Corpus> {
     Ok(Corpus::read(&options.text.data, task.seq)?.with_order(task.order))
 }
 
-fn compare<T: Task>(
+fn compare<T: Task, C>(
     options: &Options,
-    make: impl Fn(&RunConfig<TextConfig>) -> Result<T>,
-) -> std::result::Result<(), Failure> {
-    let base = options.base()?;
+    base: RunConfig<C>,
+    make: impl Fn(&RunConfig<C>) -> Result<T>,
+) -> std::result::Result<(), Failure>
+where
+    C: Clone + PartialEq + Serialize + DeserializeOwned,
+{
     if options.plan {
-        return plans(options, &make(&base)?, base.batch as u64 * base.task.seq as u64);
+        return plans(options, &make(&base)?);
     }
     let device = device::by_name(&options.device)?;
     let study = Study::new(&options.out, options.study()?, base, device, make);
     match study.run()? {
         Outcome::Finished(comparison) => {
-            print!("{}", comparison.table());
-            println!("written: {}", options.out.join("report.html").display());
+            show(&comparison, &options.out);
             match comparison.failed.len() {
                 0 => Ok(()),
                 failed => Err(Failure::Run(format!(
@@ -74,10 +91,17 @@ fn compare<T: Task>(
     }
 }
 
+fn show(comparison: &Comparison, folder: &Path) {
+    print!("{}", comparison.table());
+    println!("written: {}", folder.join("report.html").display());
+}
+
 /// Prints what each recipe would cost, and trains nothing.
-fn plans(options: &Options, task: &impl Task, items: u64) -> std::result::Result<(), Failure> {
+fn plans(options: &Options, task: &impl Task) -> std::result::Result<(), Failure> {
     use burn_apollo::stack::Growable;
-    let model = task.model(&device::by_name(&options.device)?)?;
+    let device = device::by_name(&options.device)?;
+    let model = task.model(&device)?;
+    let items = task.items(&task.batch(0, &device)?);
     let targets: Vec<usize> = model.stacks().iter().map(|stack| stack.target_depth()).collect();
     let cost = task.cost(&model);
     let study = options.study()?;

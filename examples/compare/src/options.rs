@@ -1,14 +1,16 @@
 use std::path::PathBuf;
 
+use apollo_examples::models::transformer::Shape;
 use apollo_examples::options::optimizer::{Optimizer, norm};
 use apollo_examples::options::run::positive_up_to_one;
 use apollo_examples::options::text::{TextConfig, TextOptions};
-use apollo_examples::{Failure, usage};
+use apollo_examples::{Defaults, Failure, usage};
 use burn_apollo::Plan;
 use burn_apollo::recipe::Recipe;
 use burn_apollo_lab::study::{Clock, StudyConfig};
 use burn_apollo_lab::{OptimConfig, RunConfig};
-use clap::{Parser, ValueEnum};
+use clap::{ArgMatches, Parser, ValueEnum};
+use vision::{DigitsConfig, Images};
 
 /// What options are that are not given: an answer in some minutes.
 pub const DEFAULTS: [(&str, &str); 6] = [
@@ -50,7 +52,7 @@ pub struct Options {
     /// Length that learning rates are compared at
     #[arg(long, default_value_t = 0.5, value_parser = share)]
     pub tuning_share: f64,
-    /// Windows in a step
+    /// Windows or images in a step
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub batch: u32,
     /// Greatest norm of a step's gradients
@@ -65,6 +67,9 @@ pub struct Options {
     /// Where to compute: see gpt --help
     #[arg(long, default_value = "flex")]
     pub device: String,
+    /// Make the report of the study in this folder anew, from its compare.json alone, and train nothing
+    #[arg(long, value_name = "DIR", conflicts_with = "plan")]
+    pub report: Option<PathBuf>,
     /// Show what each recipe would cost, stage by stage, and train nothing
     #[arg(long)]
     pub plan: bool,
@@ -78,17 +83,60 @@ pub enum Kind {
     Gpt,
     /// A BERT on masked ones
     Bert,
+    /// A vision transformer on handwritten digits
+    Vision,
+}
+
+/// What options are with a task that are not given.
+pub fn derived(matches: &ArgMatches) -> Result<Defaults, Failure> {
+    Ok(match matches.try_get_one("task") {
+        Ok(Some(Kind::Vision)) => {
+            vec![("data", vision::DATA.to_owned()), ("batch", "64".to_owned())]
+        }
+        _ => Defaults::new(),
+    })
 }
 
 impl Options {
-    /// What all cells share.
-    pub fn base(&self) -> Result<RunConfig<TextConfig>, Failure> {
+    /// What all cells share of a text.
+    pub fn text(&self) -> Result<RunConfig<TextConfig>, Failure> {
         let (mut task, _) = self.text.task()?;
-        // The same text at another place is the same study.
-        task.data = self.text.data.file_name().map(PathBuf::from).unwrap_or_default();
+        task.data = self.file();
+        Ok(self.base(task))
+    }
+
+    /// What all cells share of images.
+    ///
+    /// # Errors
+    ///
+    /// Images that cannot be read, options that images have no use for.
+    pub fn images(&self) -> Result<RunConfig<DigitsConfig>, Failure> {
+        let &TextOptions { layers, width, heads, dropout, .. } = &self.text;
+        if self.text.init_std.is_some() {
+            return Err(usage("--init-std: images are learned with weights of the usual size"));
+        }
+        Shape::check(width, heads)?;
+        Ok(self.base(DigitsConfig {
+            data: self.file(),
+            data_checksum: Images::read(&self.text.data)?.checksum(),
+            layers: layers as usize,
+            width: width as usize,
+            heads: heads as usize,
+            patch: 4,
+            shift: 1,
+            dropout,
+        }))
+    }
+
+    /// The same data at another place is the same study.
+    fn file(&self) -> PathBuf {
+        self.text.data.file_name().map(PathBuf::from).unwrap_or_default()
+    }
+
+    fn base<C>(&self, task: C) -> RunConfig<C> {
         let config = RunConfig::new(task, Plan::new(self.steps));
         let optimizer = OptimConfig { clip: Some(self.clip), ..OptimConfig::default() };
-        Ok(RunConfig { batch: self.batch as usize, optimizer, ..config })
+        RunConfig { batch: self.batch as usize, optimizer, ..config }
     }
 
     /// What is compared.
@@ -108,6 +156,7 @@ impl Options {
         let output_projections = match self.task {
             Kind::Gpt => vec!["attn.c_proj".to_owned(), "mlp.c_proj".to_owned()],
             Kind::Bert => Vec::new(),
+            Kind::Vision => vec!["attention.output".to_owned(), "mlp.output".to_owned()],
         };
         Ok(StudyConfig {
             optimizers: self.optimizers.iter().map(|optimizer| (*optimizer).into()).collect(),
