@@ -25,6 +25,8 @@ pub struct Options {
     /// task](crate::Task::is_deterministic): small models gain more by that than by many threads for each operation. The run's
     /// bits are the same for any number. If not given, one micro-batch follows the other, on all threads of the device.
     pub workers: Option<NonZeroUsize>,
+    /// Write an [event file](crate::results::EVENTS) for TensorBoard too.
+    pub tensorboard: bool,
     /// Print nothing.
     pub quiet: bool,
 }
@@ -39,6 +41,7 @@ impl Options {
             checkpoint_every: 100,
             retention: Retention::last(2),
             stop_after: None,
+            tensorboard: false,
             workers: None,
             quiet: false,
         }
