@@ -17,6 +17,7 @@ use crate::events::Events;
 use crate::finish::finish;
 use crate::folder::RunFolder;
 use crate::options::Options;
+use crate::prefix;
 use crate::progress::Progress;
 use crate::results::{STEPS, VALIDATION, ValidationRow};
 use crate::run::{Run, Step};
@@ -118,12 +119,16 @@ impl<T: Task, C: Serialize> Cycle<T, C> {
             let signal = self.signals.caught();
             let due = passed(options.checkpoint_every) || self.run.left() == 0;
             let record = passed(READ_EVERY);
+            let keep = options.keep_at.contains(&done);
             if due || stop || signal.is_some() {
-                if let Some(error) = self.save(due, record, &mut outputs)? {
+                if let Some(error) = self.save(due, record, keep, &mut outputs)? {
                     self =
                         self.after_failure(error.into(), Some(done - 1), options, &mut outputs)?;
                     continue;
                 }
+            } else if keep {
+                self.read_losses(record, &mut outputs)?;
+                self.keep(&mut outputs)?;
             } else if record {
                 self.read_losses(record, &mut outputs)?;
             }
@@ -209,6 +214,7 @@ impl<T: Task, C: Serialize> Cycle<T, C> {
         &mut self,
         due: bool,
         record: bool,
+        keep: bool,
         outputs: &mut Outputs,
     ) -> Result<Option<CheckpointError>> {
         let step = self.run.apollo.step_count();
@@ -219,13 +225,13 @@ impl<T: Task, C: Serialize> Cycle<T, C> {
         if let Some(events) = &mut outputs.events {
             events.sync()?;
         }
+        if keep {
+            self.keep(outputs)?;
+        }
         let save = || {
-            let snapshot = Snapshot::new(&self.run.apollo, &self.run.optim, &self.run.scheduler)?
-                .with_state("loop", &self.run.state)?
-                .with_state("config", self.run.config())?;
             let snapshot = match score {
-                Some(score) => snapshot.with_metric(score.loss)?,
-                None => snapshot,
+                Some(score) => self.snapshot()?.with_metric(score.loss)?,
+                None => self.snapshot()?,
             };
             outputs.dir.checkpoints.save(snapshot)
         };
@@ -239,6 +245,23 @@ impl<T: Task, C: Serialize> Cycle<T, C> {
             Err(error @ CheckpointError::NotFinite { .. }) => Ok(Some(error)),
             Err(cause) => Err(LabError::Checkpoint { step, cause }),
         }
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, CheckpointError> {
+        let Run { apollo, optim, scheduler, state, .. } = &self.run;
+        Snapshot::new(apollo, optim, scheduler)?
+            .with_state("loop", state)?
+            .with_state("config", self.run.config())
+    }
+
+    /// Keeps a checkpoint for other runs, after the rows that belong to it. Numbers that are not finite are not kept:
+    /// they are found where the run looks for them.
+    fn keep(&self, outputs: &mut Outputs) -> Result<()> {
+        let step = self.run.apollo.step_count();
+        outputs.steps.sync()?;
+        outputs.validation.sync()?;
+        let snapshot = self.snapshot().map_err(|cause| LabError::Checkpoint { step, cause })?;
+        prefix::keep(outputs.dir, step, snapshot)
     }
 
     /// Validates at the unique layers and at full depth; gives the score at the unique layers.

@@ -46,6 +46,7 @@ pub fn finish<T: Task, C: Serialize>(
         operations_from_scratch: cost.training(&targets) * (items * config.plan.steps) as f64,
         seconds: state.seconds,
         cpu_seconds: state.cpu_seconds,
+        shared_steps: state.shared_steps,
         parameters: model.num_params(),
         items_per_second,
     };

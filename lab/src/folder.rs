@@ -11,11 +11,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{LabError, Result};
+use crate::prefix::KEPT;
 use crate::results::{EVENTS, MODEL, REGISTRY, STEPS, SUMMARY, VALIDATION};
 
 /// The file of a run's configuration.
 pub const CONFIG: &str = "config.json";
-const CHECKPOINTS: &str = "checkpoints";
+pub(crate) const CHECKPOINTS: &str = "checkpoints";
 const RESULTS: [&str; 6] = [STEPS, VALIDATION, EVENTS, SUMMARY, REGISTRY, MODEL];
 
 /// A run's folder, taken for this process.
@@ -130,6 +131,7 @@ impl RunFolder {
         };
         remove(CONFIG)?;
         self.checkpoints.clear().map_err(|e| failed(e.into()))?;
+        remove_dir(&self.file(KEPT)).map_err(|e| failed(e.into()))?;
         RESULTS.iter().chain(files).try_for_each(|name| remove(name))
     }
 
@@ -203,6 +205,14 @@ pub fn read_config<C: DeserializeOwned>(folder: &Path) -> Result<C> {
 /// What the system says.
 pub fn remove_file(path: &Path) -> std::io::Result<()> {
     match fs::remove_file(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+/// Removes a folder with all in it, if it is there.
+pub(crate) fn remove_dir(path: &Path) -> std::io::Result<()> {
+    match fs::remove_dir_all(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
         done => done,
     }

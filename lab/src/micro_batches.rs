@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::thread;
 
+use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -118,6 +119,8 @@ impl Workers {
     ) -> Vec<Computed<T::Model>> {
         let loss = |of: MicroBatch<T>| {
             let MicroBatch { number, model, batch } = of;
+            // Burn joins graphs with a parameter in common, and goes back through one at a time.
+            let model = fork(model);
             let step = MicroStep { task, number, accumulate, recorded: Vec::new() };
             let gradients = step.backward(&model, batch);
             Computed { number, model, gradients, recorded: Vec::new() }
@@ -131,6 +134,14 @@ impl Workers {
             let ended = running.into_iter().map(|thread| thread.join());
             ended.map(|computed| computed.unwrap_or_else(|panic| resume_unwind(panic))).collect()
         })
+    }
+}
+
+/// The same parameters, each the root of graphs of its own.
+fn fork<M: Module>(model: M) -> M {
+    match model.devices().pop() {
+        Some(device) => model.fork(&device),
+        None => model,
     }
 }
 

@@ -5,6 +5,7 @@ use burn::tensor::Device;
 use burn_apollo::checkpoint::Retention;
 
 use crate::folder::Existing;
+use crate::prefix::Prefix;
 
 /// Where and how a training goes: nothing here changes what it computes, but the device's own rounding.
 #[derive(Debug, Clone)]
@@ -27,6 +28,11 @@ pub struct Options {
     pub workers: Option<NonZeroUsize>,
     /// Write an [event file](crate::results::EVENTS) for TensorBoard too.
     pub tensorboard: bool,
+    /// Steps after which a checkpoint is kept, beside all others, for runs that begin as this one.
+    pub keep_at: Vec<u64>,
+    /// The run as which this one begins: what it has kept is taken over in place of the first steps. Where it has kept
+    /// nothing, they are done.
+    pub prefix: Option<Prefix>,
     /// Print nothing.
     pub quiet: bool,
 }
@@ -43,6 +49,8 @@ impl Options {
             stop_after: None,
             tensorboard: false,
             workers: None,
+            keep_at: Vec::new(),
+            prefix: None,
             quiet: false,
         }
     }

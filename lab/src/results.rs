@@ -84,10 +84,17 @@ pub struct Summary<'a, C> {
     pub seconds: f64,
     /// Seconds of processor time, over all threads, that the steps took.
     pub cpu_seconds: f64,
+    /// Optimizer steps that were taken over from a run that begins as this one; what they cost is counted all the same.
+    #[serde(skip_serializing_if = "none")]
+    pub shared_steps: u64,
     /// The finished model's parameters.
     pub parameters: usize,
     /// Items per second, since the run was last taken up.
     pub items_per_second: f64,
+}
+
+pub(crate) fn none(steps: &u64) -> bool {
+    *steps == 0
 }
 
 /// A growth of a run.

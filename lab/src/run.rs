@@ -7,6 +7,7 @@ use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::tensor::{Device, Tensor};
 use burn_apollo::checkpoint::{CheckpointError, CheckpointSet};
 use burn_apollo::cost::Meter;
+use burn_apollo::plan::Plan;
 use burn_apollo::policy::Measurement;
 use burn_apollo::{Apollo, InferenceDepth, StepReport};
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,9 @@ pub(crate) struct LoopState {
     /// Seconds of processor time that steps took, over all threads and processes of the run.
     #[serde(default)]
     pub cpu_seconds: f64,
+    /// Steps taken over from another run.
+    #[serde(default)]
+    pub shared_steps: u64,
 }
 
 impl LoopState {
@@ -110,6 +114,19 @@ impl<T: Task, C> Run<T, C> {
         let state = set.state("loop")?;
         let (apollo, optim, scheduler) = set.load(self.apollo, self.optim, self.scheduler)?;
         Ok(Self { apollo, optim, scheduler, state, waiting: Vec::new(), ..self })
+    }
+
+    /// Begins the run as one by the plan `other` did, which wrote the checkpoint.
+    pub(crate) fn begin_with(self, set: &CheckpointSet, other: &Plan) -> Result<Self> {
+        let others = other.lr.scheduler(self.config().lr, other.steps).map_err(LabError::usage)?;
+        let state: LoopState = set.state("loop").map_err(LabError::Restore)?;
+        let loaded = set.clone().allow_other_plan().load(self.apollo, self.optim, others);
+        let (apollo, optim, _) = loaded.map_err(LabError::Restore)?;
+        // The other's scheduler is of another length: this run's own comes to the same step.
+        let mut scheduler = self.scheduler;
+        (0..set.step()).for_each(|_| drop(scheduler.step()));
+        let state = LoopState { shared_steps: set.step(), ..state };
+        Ok(Self { apollo, optim, scheduler, state, ..self })
     }
 
     /// What the run is a function of.

@@ -1,11 +1,12 @@
 //! Tables of results that a resumed run goes on writing.
 
 use std::fs::{File, OpenOptions};
+use std::path::Path;
 
 use serde::Serialize;
 
 use crate::error::{LabError, Result};
-use crate::folder::RunFolder;
+use crate::folder::{RunFolder, write_file};
 
 /// A CSV file in a run's folder whose first column is the step.
 #[derive(Debug)]
@@ -44,14 +45,7 @@ impl Table {
     ) -> Result<Self> {
         let path = dir.file(name);
         let failed = |e: std::io::Error| LabError::File { path: path.clone(), cause: e.into() };
-        let text = std::fs::read_to_string(&path).map_err(failed)?;
-        let step = |line: &str| line.split(',').next().and_then(|s| s.parse::<u64>().ok());
-        let lines = text.split_inclusive('\n').enumerate();
-        let kept: String = lines
-            .filter(|(_, line)| line.ends_with('\n'))
-            .filter(|(i, line)| *i == 0 || step(line).is_some_and(&keep))
-            .map(|(_, line)| line)
-            .collect();
+        let kept = rows(&path, keep)?;
         if kept.is_empty() && least == 0 {
             return Self::create(dir, name);
         }
@@ -89,4 +83,25 @@ impl Table {
     fn failed(&self, cause: Box<dyn std::error::Error + Send + Sync>) -> LabError {
         LabError::Write { name: self.name.to_owned(), cause }
     }
+}
+
+/// The head of a table and the whole rows of the steps to `keep`.
+fn rows(path: &Path, keep: impl Fn(u64) -> bool) -> Result<String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| LabError::File { path: path.to_owned(), cause: e.into() })?;
+    let step = |line: &str| line.split(',').next().and_then(|s| s.parse::<u64>().ok());
+    let lines = text.split_inclusive('\n').enumerate();
+    Ok(lines
+        .filter(|(_, line)| line.ends_with('\n'))
+        .filter(|(i, line)| *i == 0 || step(line).is_some_and(&keep))
+        .map(|(_, line)| line)
+        .collect())
+}
+
+/// Writes a table with the rows of another.
+pub(crate) fn copy(from: &Path, to: &Path, keep: impl Fn(u64) -> bool) -> Result<()> {
+    write_file(to, &rows(from, keep)?).map_err(|e| LabError::Write {
+        name: to.display().to_string(),
+        cause: e.to_string().into(),
+    })
 }

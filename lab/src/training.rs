@@ -85,7 +85,13 @@ where
             true => dir.checkpoints.latest_good().map_err(LabError::NoneGood)?,
             false => None,
         };
-        let Some(latest) = latest else { return Cycle::of(run, step)?.train(options, &dir) };
+        let Some(latest) = latest else {
+            let run = match &options.prefix {
+                Some(prefix) => prefix.begin(run, &dir, options, same_run)?,
+                None => run,
+            };
+            return Cycle::of(run, step)?.train(options, &dir);
+        };
         for damage in &latest.stepped_over {
             options.say(&format!("stepped over: {}", chain(damage)));
         }

@@ -8,7 +8,7 @@ use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::lr_scheduler::sequential::SequentialLrSchedulerConfig;
 
 use super::OptimError;
-use crate::schedule::{LrShape, steps_of};
+use crate::schedule::{LrShape, PhaseKind};
 
 impl LrShape {
     /// Burn's scheduler for a run of `steps` optimizer steps whose highest rate is `peak`.
@@ -16,7 +16,7 @@ impl LrShape {
     /// ```
     /// use burn_apollo::schedule::LrShape;
     ///
-    /// let shape = LrShape::WarmupStableDecay { warm_up: 0.2, decay: 0.4, end: 0.0 };
+    /// let shape = LrShape::WarmupStableDecay { warm_up: 0.2.into(), decay: 0.4, end: 0.0 };
     /// let mut scheduler = shape.scheduler(0.1, 10)?;
     /// let rates: Vec<f64> = (0..10).map(|_| scheduler.step().base()).collect();
     /// assert_eq!(rates[2..6], [0.1; 4]);
@@ -26,54 +26,40 @@ impl LrShape {
     ///
     /// # Errors
     ///
-    /// [`OptimError::Schedule`] for a shape that [`check`](Self::check) refuses, [`OptimError::Rate`] for a peak that is
+    /// [`OptimError::Schedule`] for a shape that [`check_for`](Self::check_for) refuses, [`OptimError::Rate`] for a peak that is
     /// not above 0 and at most 1, as Burn's schedulers want it.
     pub fn scheduler(&self, peak: f64, steps: u64) -> Result<ModuleLrScheduler, OptimError> {
-        self.check()?;
+        self.check_for(steps)?;
         if !(peak > 0.0 && peak <= 1.0) {
             return Err(OptimError::Rate { found: peak });
         }
-        let (parts, ends) = match *self {
-            Self::Constant => return Ok(ConstantLr::new(peak).into()),
-            Self::Cosine { warm_up, end } => {
-                let first = at_least_one(warm_up, steps);
-                let rest = at_least(1, steps.saturating_sub(first as u64));
-                let cosine = CosineAnnealingLrSchedulerConfig::new(peak, rest);
-                (vec![rise(peak, first), cosine.with_min_lr(peak * end).into()], vec![first])
-            }
-            Self::WarmupStableDecay { warm_up, decay, end } => {
-                let first = at_least_one(warm_up, steps);
-                let last = steps_of(decay, steps).min(steps.saturating_sub(first as u64));
-                let stable = steps.saturating_sub(first as u64 + last) as usize;
-                let mut parts = vec![rise(peak, first)];
-                let mut ends = vec![first];
-                if stable > 0 || last == 0 {
-                    parts.push(LrSchedulerConfig::Constant(peak));
+        if *self == Self::Constant {
+            return Ok(ConstantLr::new(peak).into());
+        }
+        let phases = self.phases(steps);
+        let parts = phases.iter().map(|phase| {
+            let steps = usize::try_from(phase.steps).unwrap_or(usize::MAX);
+            match phase.kind {
+                // From a tenth of the first step's share up to the peak.
+                PhaseKind::Rise => {
+                    LinearLrSchedulerConfig::new(peak / steps as f64 / 10.0, peak, steps).into()
                 }
-                if last > 0 {
-                    if stable > 0 {
-                        ends.push(first + stable);
-                    }
-                    let fall = LinearLrSchedulerConfig::new(peak, peak * end, last as usize);
-                    parts.push(fall.into());
+                PhaseKind::Peak => LrSchedulerConfig::Constant(peak),
+                PhaseKind::Fall { end } => {
+                    LinearLrSchedulerConfig::new(peak, peak * end, steps).into()
                 }
-                (parts, ends)
+                PhaseKind::Cosine { end } => CosineAnnealingLrSchedulerConfig::new(peak, steps)
+                    .with_min_lr(peak * end)
+                    .into(),
             }
-        };
+        });
+        let parts = parts.collect();
+        let ends = phases.iter().scan(0_usize, |end, phase| {
+            *end = end.saturating_add(usize::try_from(phase.steps).unwrap_or(usize::MAX));
+            Some(*end)
+        });
+        let ends = ends.take(phases.len() - 1).collect();
         let sequence = SequentialLrSchedulerConfig::new(parts, ends);
         sequence.init().map_err(|message| OptimError::Scheduler { message })
     }
-}
-
-/// From a tenth of the first step's share up to the peak.
-fn rise(peak: f64, steps: usize) -> LrSchedulerConfig {
-    LinearLrSchedulerConfig::new(peak / steps as f64 / 10.0, peak, steps).into()
-}
-
-fn at_least_one(fraction: f64, steps: u64) -> usize {
-    at_least(1, steps_of(fraction, steps))
-}
-
-fn at_least(least: u64, steps: u64) -> usize {
-    usize::try_from(steps.max(least)).unwrap_or(usize::MAX)
 }

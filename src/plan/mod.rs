@@ -4,6 +4,7 @@
 //! does not go on by another plan unnoticed. Samplers, expanders and policies of a user's own have a name and
 //! parameters in it: a plan that names one is refused where the program does not supply it.
 
+mod common;
 mod error;
 mod moments;
 
@@ -254,7 +255,7 @@ impl Plan {
     ///
     /// The first field that does not fit, by name; a part that the plan names and nobody supplied.
     pub fn check(&self, targets: &[usize]) -> Result<(), PlanError> {
-        self.lr.check()?;
+        self.lr.check_for(self.steps)?;
         self.lr_at_growth.check()?;
         self.policy.build()?;
         let timeline = self.timeline(targets)?;

@@ -20,6 +20,7 @@ use thiserror::Error;
 
 use crate::expand::NewLayers;
 use crate::plan::Plan;
+use crate::schedule::WarmUp;
 
 /// What a recipe is applied to.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,12 +28,13 @@ pub struct Setting {
     pub(super) steps: u64,
     pub(super) targets: Vec<usize>,
     pub(super) output_projections: Vec<String>,
+    pub(super) warm_up: Option<WarmUp>,
 }
 
 impl Setting {
     /// A run of `steps` optimizer steps of a model whose stacks have these target depths.
     pub fn new(steps: u64, targets: &[usize]) -> Self {
-        Self { steps, targets: targets.to_vec(), output_projections: Vec::new() }
+        Self { steps, targets: targets.to_vec(), output_projections: Vec::new(), warm_up: None }
     }
 
     /// Names the last parameters of a layer's residual branches: what recipes with new layers that begin as the identity
@@ -43,6 +45,12 @@ impl Setting {
         names: impl IntoIterator<Item = S>,
     ) -> Self {
         Self { output_projections: names.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Takes this warm-up in the place of the recipe's, which is a fraction of the run: runs of several lengths whose
+    /// warm-up takes as many steps begin alike ([`Plan::common_steps`]).
+    pub fn with_warm_up(self, warm_up: WarmUp) -> Self {
+        Self { warm_up: Some(warm_up), ..self }
     }
 }
 
@@ -121,6 +129,8 @@ impl Recipe {
     /// [`RecipeError::NoOutputProjections`] where the recipe needs them and the setting has none.
     pub fn plan(&self, setting: &Setting) -> Result<Plan, RecipeError> {
         let plan = (self.plan)(setting);
+        let lr = setting.warm_up.map_or(plan.lr, |warm_up| plan.lr.with_warm_up(warm_up));
+        let plan = plan.with_lr(lr);
         match (self.zeroed, setting.output_projections.as_slice()) {
             (false, _) => Ok(plan),
             (true, []) => Err(RecipeError::NoOutputProjections { name: self.name }),

@@ -164,11 +164,11 @@ fn base(setting: &Setting, schedule: Schedule) -> Plan {
 }
 
 fn warmup_stable_decay() -> LrShape {
-    LrShape::WarmupStableDecay { warm_up: 0.02, decay: 0.2, end: 0.0 }
+    LrShape::WarmupStableDecay { warm_up: 0.02.into(), decay: 0.2, end: 0.0 }
 }
 
 fn cosine() -> LrShape {
-    LrShape::Cosine { warm_up: 0.025, end: 0.1 }
+    LrShape::Cosine { warm_up: 0.025.into(), end: 0.1 }
 }
 
 fn scratch(setting: &Setting) -> Plan {

@@ -124,6 +124,14 @@ pub enum ScheduleError {
         /// The value found.
         found: f64,
     },
+    /// The learning rate would rise until the run ends, or longer.
+    #[error("`warm_up.steps`: must be below the run's {steps} steps, found {found}")]
+    WarmUp {
+        /// Steps of the warm-up.
+        found: u64,
+        /// Optimizer steps of the run.
+        steps: u64,
+    },
     /// A growth was asked for to a stage that is no later stage of the schedule.
     #[error(
         "a growth to stage {stage} was asked for in stage {current} of a schedule with {stages} stages, from 0"

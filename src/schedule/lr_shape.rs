@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::ScheduleError;
+use super::{ScheduleError, WarmUp};
 
 /// What the learning rate does over a run, as fractions of its steps and of its peak.
 ///
@@ -9,6 +9,7 @@ use super::ScheduleError;
 /// ```toml
 /// lr = { cosine = { warm_up = 0.025, end = 0.1 } }                # the default
 /// lr = { warmup_stable_decay = { warm_up = 0.02, decay = 0.2 } }
+/// lr = { warmup_stable_decay = { warm_up = { steps = 200 }, decay = 0.2 } }
 /// lr = "constant"
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -19,16 +20,16 @@ pub enum LrShape {
     /// A linear warm-up to the peak, then half a period of a cosine over the rest of the run (Loshchilov & Hutter, ICLR
     /// 2017, without restarts).
     Cosine {
-        /// Warm-up, as a fraction of the run in `[0, 1)`: whole steps, rounded down, at least one.
-        warm_up: f64,
+        /// The warm-up.
+        warm_up: WarmUp,
         /// The rate at the end of the run, as a fraction of the peak in `[0, 1]`.
         end: f64,
     },
     /// A linear warm-up to the peak, the peak, then a linear decay (Hu et al., MiniCPM, arXiv 2404.06395): late growth
     /// wants the rate to stay high until it has mixed (Bu, arXiv 2511.04981).
     WarmupStableDecay {
-        /// Warm-up, as a fraction of the run in `[0, 1)`: whole steps, rounded down, at least one.
-        warm_up: f64,
+        /// The warm-up.
+        warm_up: WarmUp,
         /// Decay, as a fraction of the run in `[0, 1]`: its last steps, rounded down.
         decay: f64,
         /// The rate at the end of the run, as a fraction of the peak in `[0, 1]`.
@@ -40,7 +41,7 @@ pub enum LrShape {
 /// A warm-up over 2.5 % of the steps and a cosine down to a tenth of the peak.
 impl Default for LrShape {
     fn default() -> Self {
-        Self::Cosine { warm_up: 0.025, end: 0.1 }
+        Self::Cosine { warm_up: WarmUp::Fraction(0.025), end: 0.1 }
     }
 }
 
@@ -51,6 +52,17 @@ pub(crate) fn steps_of(fraction: f64, steps: u64) -> u64 {
 }
 
 impl LrShape {
+    /// The same shape with another warm-up, where it has one.
+    pub fn with_warm_up(self, warm_up: WarmUp) -> Self {
+        match self {
+            Self::Constant => Self::Constant,
+            Self::Cosine { end, .. } => Self::Cosine { warm_up, end },
+            Self::WarmupStableDecay { decay, end, .. } => {
+                Self::WarmupStableDecay { warm_up, decay, end }
+            }
+        }
+    }
+
     /// Checks the parameters.
     ///
     /// # Errors
@@ -66,6 +78,7 @@ impl LrShape {
             Self::Cosine { warm_up, end } => (warm_up, 0.0, end),
             Self::WarmupStableDecay { warm_up, decay, end } => (warm_up, decay, end),
         };
+        let warm_up = warm_up.fraction();
         if !(0.0..1.0).contains(&warm_up) {
             return error("warm_up", "at least 0 and below 1", warm_up);
         }
@@ -77,6 +90,90 @@ impl LrShape {
         }
         Ok(())
     }
+
+    /// [`check`](Self::check) for a run of `steps` optimizer steps.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check), and for a warm-up in steps that is no shorter than the run.
+    pub fn check_for(&self, steps: u64) -> Result<(), ScheduleError> {
+        self.check()?;
+        match *self {
+            Self::Cosine { warm_up: WarmUp::Steps(found), .. }
+            | Self::WarmupStableDecay { warm_up: WarmUp::Steps(found), .. }
+                if found >= steps =>
+            {
+                Err(ScheduleError::WarmUp { found, steps })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The phases of a run of `steps` optimizer steps.
+    pub(crate) fn phases(&self, steps: u64) -> Vec<Phase> {
+        let phases = match *self {
+            Self::Constant => vec![(PhaseKind::Peak, steps)],
+            Self::Cosine { warm_up, end } => {
+                let first = warm_up.steps(steps);
+                let rest = steps.saturating_sub(first).max(1);
+                vec![(PhaseKind::Rise, first), (PhaseKind::Cosine { end }, rest)]
+            }
+            Self::WarmupStableDecay { warm_up, decay, end } => {
+                let first = warm_up.steps(steps);
+                let last = steps_of(decay, steps).min(steps.saturating_sub(first));
+                let stable = steps.saturating_sub(first + last);
+                let mut phases = vec![(PhaseKind::Rise, first)];
+                if stable > 0 || last == 0 {
+                    phases.push((PhaseKind::Peak, stable));
+                }
+                if last > 0 {
+                    phases.push((PhaseKind::Fall { end }, last));
+                }
+                phases
+            }
+        };
+        phases.into_iter().map(|(kind, steps)| Phase { kind, steps }).collect()
+    }
+
+    /// For how many steps runs of these shapes and lengths, with the same peak, surely have the same rate: as far as their
+    /// phases are the same.
+    pub(crate) fn common_steps(&self, steps: u64, other: &Self, other_steps: u64) -> u64 {
+        let (own, others) = (self.phases(steps), other.phases(other_steps));
+        let mut common = 0;
+        for (own, other) in own.iter().zip(&others) {
+            match own.kind == other.kind {
+                true if own.steps == other.steps => common += own.steps,
+                // Only at the peak does the rate not depend on the phase's length.
+                true if own.kind == PhaseKind::Peak => {
+                    return common + own.steps.min(other.steps);
+                }
+                _ => return common,
+            }
+        }
+        common
+    }
+}
+
+/// A part of a run with one rule for its learning rate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Phase {
+    pub(crate) kind: PhaseKind,
+    pub(crate) steps: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum PhaseKind {
+    /// In a straight line up to the peak.
+    Rise,
+    Peak,
+    /// In a straight line down to this fraction of the peak.
+    Fall {
+        end: f64,
+    },
+    /// By half a period of a cosine down to this fraction of the peak.
+    Cosine {
+        end: f64,
+    },
 }
 
 #[cfg(test)]
@@ -95,19 +192,40 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        let shape = |warm_up, decay, end| LrShape::WarmupStableDecay { warm_up, decay, end };
+        let shape = |warm_up, decay, end| {
+            let warm_up = WarmUp::Fraction(warm_up);
+            LrShape::WarmupStableDecay { warm_up, decay, end }
+        };
         for wrong in [
             shape(-0.1, 0.2, 0.0),
             shape(1.0, 0.0, 0.0),
             shape(0.5, 0.6, 0.0),
             shape(0.1, f64::NAN, 0.0),
             shape(0.1, 0.2, 1.5),
-            LrShape::Cosine { warm_up: f64::NAN, end: 0.0 },
+            LrShape::Cosine { warm_up: f64::NAN.into(), end: 0.0 },
         ] {
             assert!(wrong.check().is_err(), "{wrong:?}");
         }
         assert_eq!(shape(0.5, 0.5, 1.0).check(), Ok(()));
         assert_eq!(LrShape::default().check(), Ok(()));
+        let fixed = LrShape::default().with_warm_up(WarmUp::Steps(100));
+        assert_eq!(fixed.check_for(101), Ok(()));
+        let too_long = fixed.check_for(100).unwrap_err();
+        assert_eq!(too_long, ScheduleError::WarmUp { found: 100, steps: 100 });
+    }
+
+    #[test]
+    fn rates_are_the_same_as_far_as_phases_are() {
+        let fixed = LrShape::WarmupStableDecay { warm_up: WarmUp::Steps(20), decay: 0.2, end: 0.0 };
+        assert_eq!(fixed.common_steps(1000, &fixed, 600), 480);
+        assert_eq!(fixed.common_steps(1000, &fixed, 1000), 1000);
+        let share = fixed.with_warm_up(WarmUp::Fraction(0.02));
+        assert_eq!(share.common_steps(1000, &share, 600), 0, "another rise");
+        assert_eq!(share.common_steps(1000, &fixed, 1000), 1000);
+        let cosine = LrShape::Cosine { warm_up: WarmUp::Steps(20), end: 0.1 };
+        assert_eq!(cosine.common_steps(1000, &fixed, 1000), 20);
+        assert_eq!(cosine.common_steps(1000, &cosine, 999), 20);
+        assert_eq!(LrShape::Constant.common_steps(30, &LrShape::Constant, 20), 20);
     }
 
     #[test]
@@ -118,7 +236,10 @@ mod tests {
         let read: LrShape =
             serde_json::from_str(r#"{"warmup_stable_decay":{"warm_up":0.02,"decay":0.2}}"#)
                 .unwrap();
-        assert_eq!(read, LrShape::WarmupStableDecay { warm_up: 0.02, decay: 0.2, end: 0.0 });
+        assert_eq!(read, LrShape::WarmupStableDecay { warm_up: 0.02.into(), decay: 0.2, end: 0.0 });
+        let fixed = LrShape::default().with_warm_up(WarmUp::Steps(63));
+        assert_eq!(json(&fixed), r#"{"cosine":{"warm_up":{"steps":63},"end":0.1}}"#);
+        assert_eq!(serde_json::from_str::<LrShape>(&json(&fixed)).unwrap(), fixed);
         assert!(serde_json::from_str::<LrShape>(r#"{"cosine":{"warm":0.1,"end":0.1}}"#).is_err());
     }
 }

@@ -8,10 +8,12 @@ mod lr;
 mod lr_shape;
 mod stage;
 mod timeline;
+mod warm_up;
 
 pub use error::ScheduleError;
 pub use lr::LrAtGrowth;
 pub use lr_shape::LrShape;
-pub(crate) use lr_shape::steps_of;
+pub(crate) use lr_shape::PhaseKind;
 pub use stage::{Schedule, Stage, Until};
 pub use timeline::Timeline;
+pub use warm_up::WarmUp;

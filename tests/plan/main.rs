@@ -1,5 +1,6 @@
 //! The parts of a plan, which know no tensor: costs, depths, layer maps, schedules.
 
+mod common;
 mod cost;
 mod depth;
 mod expand;

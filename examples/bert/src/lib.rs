@@ -27,7 +27,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
     if options.text.prepared(&options.run, &[MASK])? {
         return Ok(());
     }
-    let (config, text) = options.text.config(&options.run, &options.plan, &[MASK])?;
+    let (config, text) = options.text.config(&options.run, &options.plan, &[MASK], &[])?;
     let task = MaskedTokens::new(&config, text);
     let training = Training::new(task, config).same_run(TextConfig::same_run);
     conclude(train(training, &options.run)?)

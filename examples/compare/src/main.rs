@@ -21,7 +21,7 @@ use apollo_examples::text::next_token::NextToken;
 use apollo_examples::{Failure, device, start_with, usage};
 use bert::MaskedTokens;
 use burn_apollo::cost::PlanCost;
-use burn_apollo::recipe::{Recipe, Setting};
+use burn_apollo::recipe::Recipe;
 use burn_apollo_lab::study::{Comparison, Outcome, Study};
 use burn_apollo_lab::{LabError, Result, RunConfig, Task};
 use options::{Kind, Options};
@@ -93,6 +93,11 @@ where
 
 fn show(comparison: &Comparison, folder: &Path) {
     print!("{}", comparison.table());
+    let (shared, steps) = (comparison.shared_steps, comparison.steps);
+    println!(
+        "steps: {steps}, of which {shared} ({:.0} %) were done once for trainings that begin alike",
+        100.0 * shared as f64 / steps.max(1) as f64
+    );
     println!("written: {}", folder.join("report.html").display());
 }
 
@@ -107,9 +112,7 @@ fn plans(options: &Options, task: &impl Task) -> std::result::Result<(), Failure
     let study = options.study()?;
     for name in &study.recipes {
         let recipe = Recipe::by_name(name).map_err(usage)?;
-        let setting = Setting::new(study.steps, &targets)
-            .with_output_projections(study.output_projections.iter().cloned());
-        let plan = recipe.plan(&setting).map_err(usage)?;
+        let plan = recipe.plan(&study.setting(study.steps, &targets)).map_err(usage)?;
         let cost = PlanCost::of(&plan, &targets, &cost, items).map_err(usage)?;
         println!("{name}: {} ({})\n{cost}\n", recipe.summary(), recipe.source());
     }

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use apollo_examples::models::gpt::OUTPUT_PROJECTIONS;
 use apollo_examples::models::transformer::Shape;
 use apollo_examples::options::optimizer::{Optimizer, norm};
 use apollo_examples::options::run::positive_up_to_one;
@@ -52,6 +53,13 @@ pub struct Options {
     /// Length that learning rates are compared at
     #[arg(long, default_value_t = 0.5, value_parser = share)]
     pub tuning_share: f64,
+    /// Warm-up of all trainings in optimizer steps, so that those alike share their beginning; if not given, each recipe's own
+    /// share of the training
+    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub warm_up: Option<u64>,
+    /// Train every training from its first step, also where it begins as another
+    #[arg(long)]
+    pub alone: bool,
     /// Windows or images in a step
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub batch: u32,
@@ -154,7 +162,7 @@ impl Options {
         }
         let config = StudyConfig::new(self.recipes.iter().cloned(), self.steps);
         let output_projections = match self.task {
-            Kind::Gpt => vec!["attn.c_proj".to_owned(), "mlp.c_proj".to_owned()],
+            Kind::Gpt => OUTPUT_PROJECTIONS.map(str::to_owned).to_vec(),
             Kind::Bert => Vec::new(),
             Kind::Vision => vec!["attention.output".to_owned(), "mlp.output".to_owned()],
         };
@@ -165,6 +173,8 @@ impl Options {
             shares: self.shares.clone(),
             tuning_share: self.tuning_share,
             output_projections,
+            warm_up: self.warm_up,
+            share_beginnings: !self.alone,
             clock: if self.device == "flex" { Clock::Processor } else { Clock::Wall },
             workers: self.workers.unwrap_or(config.workers),
             ..config

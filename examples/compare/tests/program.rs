@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use apollo_examples_testing::{Program, ok, read, refused};
+use apollo_examples_testing::{Program, ok, read, refused, same_run};
 use burn_apollo::recipe::Recipe;
 use serde_json::Value;
 
@@ -21,15 +21,25 @@ const BERT: Program = Program {
     tiny: "--task bert --layers 4 --width 16 --heads 2 --seq 8 --batch 2 --steps 20 --lrs 0.003",
 };
 
-/// `compare.json` without what a clock gave.
+/// `compare.json` without what a clock gave, and which cell did what others begin with.
 fn found(folder: &Path) -> Value {
     let mut content: Value = serde_json::from_str(&read(folder, "compare.json")).unwrap();
     for cell in content["cells"].as_object_mut().unwrap().values_mut() {
         for seconds in ["seconds", "cpu_seconds"] {
             assert!(cell.as_object_mut().unwrap().remove(seconds).unwrap().as_f64().unwrap() > 0.0);
         }
+        cell.as_object_mut().unwrap().remove("shared_steps");
     }
     content
+}
+
+/// Steps of all cells, and those that were taken over.
+fn steps(folder: &Path) -> (u64, u64) {
+    let content: Value = serde_json::from_str(&read(folder, "compare.json")).unwrap();
+    let cells = content["cells"].as_object().unwrap().values();
+    let shared = |cell: &Value| cell.get("shared_steps").map_or(0, |steps| steps.as_u64().unwrap());
+    let of = |cell: &Value| (cell["cell"]["plan"]["steps"].as_u64().unwrap(), shared(cell));
+    cells.map(of).fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1))
 }
 
 fn count(folder: &Path) -> usize {
@@ -95,13 +105,37 @@ fn a_study_says_what_each_recipe_costs_and_is_not_done_twice() {
     assert_eq!(read(dir.path(), "compare.json"), before);
 }
 
+/// What the trainings have in common is done once: lengths until the decay of the shorter, two recipes until they grow.
+const SHARED: [&str; 6] =
+    ["--warm-up", "2", "--recipes", "late_hop,late_hop_zeroed", "--shares", "0.5,0.7,1"];
+
+#[test]
+fn what_trainings_have_in_common_is_done_once_with_the_same_bits() {
+    let (shared, alone) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let shown = ok(&STUDY.tiny(shared.path(), &SHARED));
+    ok(&STUDY.tiny(alone.path(), &[&SHARED[..], &["--alone"]].concat()));
+    assert_eq!(found(shared.path()), found(alone.path()));
+    let (all, taken_over) = steps(shared.path());
+    assert_eq!(steps(alone.path()), (all, 0));
+    // At least the stable parts of the shorter lengths, and the trunks of the second recipe.
+    assert!(3 * taken_over > all, "{taken_over} of {all} steps");
+    assert!(shown.contains(&format!("steps: {all}, of which {taken_over} ")), "{shown}");
+    for cell in found(shared.path())["cells"].as_object().unwrap().keys() {
+        let [one, other] = [&shared, &alone].map(|dir| dir.path().join("cells").join(cell));
+        same_run(&one, &other, cell);
+        assert!(!one.join("kept").exists(), "{cell}: what it kept is needed no more");
+    }
+    let line = refused(&STUDY.tiny(shared.path(), &["--warm-up", "3"]));
+    assert!(line.contains("another study"), "{line}");
+}
+
 #[test]
 fn a_study_that_is_killed_five_times_finds_the_same() {
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    ok(&STUDY.tiny(whole.path(), &[]));
+    ok(&STUDY.tiny(whole.path(), &[&SHARED[..], &["--alone"]].concat()));
     for kill in 1..=5 {
         let mut study = STUDY
-            .command(parts.path(), &[])
+            .command(parts.path(), &SHARED)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -113,9 +147,10 @@ fn a_study_that_is_killed_five_times_finds_the_same() {
         study.kill().unwrap();
         study.wait().unwrap();
     }
-    let shown = ok(&STUDY.tiny(parts.path(), &[]));
-    assert!(shown.contains("half_zeroed"), "{shown}");
+    let shown = ok(&STUDY.tiny(parts.path(), &SHARED));
+    assert!(shown.contains("late_hop_zeroed"), "{shown}");
     assert_eq!(found(parts.path()), found(whole.path()));
+    assert!(steps(parts.path()).1 > 0);
 }
 
 #[test]
@@ -189,6 +224,7 @@ fn wrong_options_are_refused() {
         (&["--shares", "1.5"], "at most 1"),
         (&["--steps", "9"], "9"),
         (&["--clip", "0"], "above 0"),
+        (&["--warm-up", "10"], "warm_up"),
         (&["--heads", "3"], "heads"),
         (&["--task", "bert"], "half_zeroed"),
         (&["--task", "vision", "--heads", "3"], "heads"),

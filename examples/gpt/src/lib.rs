@@ -11,6 +11,7 @@ mod generate;
 mod options;
 mod preset;
 
+use apollo_examples::models::gpt::OUTPUT_PROJECTIONS;
 use apollo_examples::options::text::TextConfig;
 use apollo_examples::text::next_token::NextToken;
 use apollo_examples::{Failure, conclude, train};
@@ -26,7 +27,8 @@ pub fn run(options: Options) -> Result<(), Failure> {
         (None, Some(dir)) => generate::export(&options, dir),
         (None, None) if options.text.prepared(&options.run, &[])? => Ok(()),
         (None, None) => {
-            let (config, text) = options.text.config(&options.run, &options.plan, &[])?;
+            let (config, text) =
+                options.text.config(&options.run, &options.plan, &[], &OUTPUT_PROJECTIONS)?;
             let task = NextToken::new(&config, text, options.sampling(config.plan.seed));
             let training = Training::new(task, config).same_run(TextConfig::same_run);
             conclude(train(training, &options.run)?)

@@ -1,5 +1,5 @@
 use apollo_examples::Failure;
-use apollo_examples::models::transformer::Shape;
+use apollo_examples::models::transformer::{OUTPUT_PROJECTIONS, Shape};
 use apollo_examples::options::plan::{PlanOptions, probability};
 use apollo_examples::options::run::RunOptions;
 use burn_apollo_lab::RunConfig;
@@ -74,6 +74,7 @@ impl Options {
             dropout: self.dropout,
         };
         let targets = [task.encoder_layers, task.decoder_layers];
-        Ok(self.run.config(task, self.plan.plan(&self.run, &targets)?))
+        let plan = self.plan.plan(&self.run, &targets, &OUTPUT_PROJECTIONS)?;
+        Ok(self.run.config(task, plan))
     }
 }

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use apollo_examples::models::transformer::Shape;
+use apollo_examples::models::transformer::{OUTPUT_PROJECTIONS, Shape};
 use apollo_examples::options::plan::{PlanOptions, probability};
 use apollo_examples::options::run::RunOptions;
 use apollo_examples::{Failure, usage};
@@ -98,7 +98,7 @@ impl Options {
             dropout: self.dropout,
         };
         let targets = [task.layers];
-        let plan = self.plan.plan(&self.run, &targets)?;
+        let plan = self.plan.plan(&self.run, &targets, &OUTPUT_PROJECTIONS)?;
         Ok((self.run.config(task, plan), images))
     }
 }

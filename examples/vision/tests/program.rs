@@ -60,19 +60,51 @@ fn a_recipe_is_a_whole_plan_by_its_name() {
     assert!(!found["config"]["plan"]["lr"]["warmup_stable_decay"].is_null(), "{found}");
 
     let dir = tempfile::tempdir().unwrap();
-    ok(&VISION
-        .tiny(dir.path(), &["--recipe", "half_zeroed", "--zeroed", "attention.output,mlp.output"]));
+    ok(&VISION.tiny(dir.path(), &["--recipe", "half_zeroed"]));
     let found = summary(dir.path());
     assert_eq!(found["growths"], serde_json::json!([{"step": 21, "from": 2, "to": 4}]));
-    let zeroed = serde_json::json!({"zeroed": ["attention.output", "mlp.output"]});
+    let zeroed = serde_json::json!({"zeroed": ["output"]});
     assert_eq!(found["config"]["plan"]["new_layers"], zeroed);
 
     VISION.refuses(&[
         (&["--recipe", "lottery"], "there are scratch, "),
-        (&["--recipe", "half_zeroed"], "needs --zeroed"),
-        (&["--recipe", "apollo", "--from-scratch"], "--from-scratch"),
         (&["--recipe", "apollo", "--plan", "plan.toml"], "--plan"),
     ]);
+}
+
+/// Each option changes its part of the recipe's plan, and no other.
+#[test]
+fn options_change_a_part_of_a_recipe() {
+    let dir = tempfile::tempdir().unwrap();
+    let names = "attention.output,mlp.output";
+    let changed: &[(&[&str], &str, serde_json::Value)] = &[
+        (&["--sampler", "uniform"], "sampler", serde_json::json!("uniform")),
+        (&["--expander", "interpolation"], "expander", serde_json::json!("interpolation")),
+        (&["--moments", "copy"], "moments", serde_json::json!("copy")),
+        (
+            &["--zeroed", names],
+            "new_layers",
+            serde_json::json!({"zeroed": names.split(',').collect::<Vec<_>>()}),
+        ),
+        (&["--lr-shape", "constant"], "lr", serde_json::json!("constant")),
+        (&["--from-scratch"], "schedule", serde_json::json!({"stages": [{"layers": 4}]})),
+    ];
+    let plan = |args: &[&str]| {
+        let out = dir.path().join(args.concat());
+        ok(&VISION.tiny(&out, &[&["--recipe", "g_stack", "--steps", "3"], args].concat()));
+        summary(&out)["config"]["plan"].as_object().unwrap().clone()
+    };
+    let whole = plan(&[]);
+    for (args, part, value) in changed {
+        let mut expected = whole.clone();
+        assert_ne!(expected.get(*part), Some(value), "{args:?}");
+        expected.insert((*part).to_owned(), value.clone());
+        assert_eq!(plan(args), expected, "{args:?}");
+    }
+    let decay = plan(&["--decay", "0.5", "--min-lr", "0.0001"])["lr"].clone();
+    assert_eq!(decay["warmup_stable_decay"]["decay"], 0.5);
+    assert_eq!(decay["warmup_stable_decay"]["warm_up"], 0.02);
+    assert!(decay["warmup_stable_decay"]["end"].as_f64().unwrap() > 0.0);
 }
 
 #[test]

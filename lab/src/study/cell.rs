@@ -1,6 +1,6 @@
 use burn_apollo::Plan;
 use burn_apollo::cost::PlanCost;
-use burn_apollo::recipe::{Recipe, Setting};
+use burn_apollo::recipe::Recipe;
 use serde::{Deserialize, Serialize};
 
 use super::{Shape, StudyConfig};
@@ -23,6 +23,9 @@ pub struct Cell {
     pub seed: u64,
     /// The plan.
     pub plan: Plan,
+    /// Steps between two validations, and checkpoints.
+    #[serde(skip)]
+    pub(super) every: u64,
 }
 
 impl Cell {
@@ -37,7 +40,10 @@ impl Cell {
     ) -> Self {
         let name = format!("{recipe}-{}-lr{lr}-x{share}-s{seed}", optimizer.name());
         let plan = plan(config, shape, recipe, share).with_seed(seed);
-        Self { name, recipe: recipe.to_owned(), optimizer, lr, share, seed, plan }
+        // Cells whose beginnings are alike are validated alike.
+        let steps = if config.warm_up.is_some() { config.steps } else { plan.steps };
+        let every = (steps / config.validations.max(1)).max(1);
+        Self { name, recipe: recipe.to_owned(), optimizer, lr, share, seed, plan, every }
     }
 
     /// The cell of a name.
@@ -57,15 +63,12 @@ impl Cell {
 
 /// The recipe's plan, as long as it takes to cost the share of the operations.
 fn plan(config: &StudyConfig, shape: &Shape, recipe: &str, share: f64) -> Plan {
-    let setting = |steps| {
-        Setting::new(steps, &shape.targets)
-            .with_output_projections(config.output_projections.iter().cloned())
-    };
+    let setting = |steps| config.setting(steps, &shape.targets);
     let of = |steps| {
         let recipe = Recipe::by_name(recipe).expect("the study's names were checked");
         recipe.plan(&setting(steps)).expect("the study's recipes were checked")
     };
-    // Stages and rates are fractions of a run, so its cost rises in proportion to its steps.
+    // Stages are fractions of a run, so its cost rises in proportion to its steps.
     let plan = of(config.steps);
     let cost = PlanCost::of(&plan, &shape.targets, &shape.cost, 1).map_or(1.0, |cost| cost.share());
     of(((share * config.steps as f64 / cost).round() as u64).max(10))

@@ -28,6 +28,12 @@ pub struct Comparison {
     pub items_per_parameter: f64,
     /// What a step takes, by optimizer.
     pub step_times: Vec<StepTime>,
+    /// Optimizer steps of all trainings.
+    #[serde(default)]
+    pub steps: u64,
+    /// Those of them that were not trained, because another training that begins alike had done them.
+    #[serde(default)]
+    pub shared_steps: u64,
     /// Why cells failed, by name.
     pub failed: BTreeMap<String, String>,
 }
@@ -174,6 +180,8 @@ impl Comparison {
             unit: unit.clone(),
             entries: all.iter().map(|tuned| compared.entry(tuned)).collect(),
             items_per_parameter: config.steps as f64 * compared.items_per_parameter,
+            steps: found.results().map(|found| found.cell.plan.steps).sum(),
+            shared_steps: found.results().map(|found| found.shared_steps).sum(),
             step_times: StepTime::of(asked, found),
             failed: found.failed().clone(),
             config: config.clone(),

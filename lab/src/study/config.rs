@@ -1,4 +1,5 @@
-use burn_apollo::recipe::Recipe;
+use burn_apollo::recipe::{Recipe, Setting};
+use burn_apollo::schedule::WarmUp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{LabError, Result};
@@ -24,8 +25,17 @@ pub struct StudyConfig {
     pub tuning_share: f64,
     /// The last parameters of a layer's residual branches, for recipes that set them to zero.
     pub output_projections: Vec<String>,
-    /// Validations, and checkpoints, of each training.
+    /// Steps of the warm-up in trainings of all lengths, so that those alike begin alike and can share their beginning;
+    /// each recipe's own fraction of the training if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_up: Option<u64>,
+    /// Validations, and checkpoints, of each training; with a fixed warm-up, of the longest from scratch, and at the same
+    /// steps in all.
     pub validations: u64,
+    /// Whether what trainings have in common at their beginning is trained once: that changes no result, but how long the
+    /// study takes.
+    #[serde(skip, default = "yes")]
+    pub share_beginnings: bool,
     /// Which seconds are compared.
     #[serde(default)]
     pub clock: Clock,
@@ -49,6 +59,10 @@ fn one() -> usize {
     1
 }
 
+fn yes() -> bool {
+    true
+}
+
 impl StudyConfig {
     /// Training from scratch against `recipes`, with AdamW, over three seeds, for lengths up to `steps`.
     pub fn new<S: Into<String>>(recipes: impl IntoIterator<Item = S>, steps: u64) -> Self {
@@ -68,7 +82,9 @@ impl StudyConfig {
             shares: vec![0.35, 0.5, 0.7, 1.0],
             tuning_share: 0.5,
             output_projections: Vec::new(),
+            warm_up: None,
             validations: 8,
+            share_beginnings: true,
             clock: Clock::default(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
         }
@@ -103,10 +119,28 @@ impl StudyConfig {
                 return wrong(field, "empty".to_owned(), "a list of at least one");
             }
         }
-        let shares = self.shares.iter().chain([&self.tuning_share]);
-        match shares.copied().find(|share| !(*share > 0.0 && *share <= 1.0)) {
-            Some(share) => wrong("shares", share.to_string(), "above 0 and at most 1"),
-            None => Ok(()),
+        let shares = self.shares.iter().chain([&self.tuning_share]).copied();
+        if let Some(share) = shares.clone().find(|share| !(*share > 0.0 && *share <= 1.0)) {
+            return wrong("shares", share.to_string(), "above 0 and at most 1");
+        }
+        let shortest = shares.fold(1.0, f64::min) * self.steps as f64;
+        match self.warm_up {
+            Some(steps) if steps == 0 || steps as f64 >= shortest.floor() => wrong(
+                "warm_up",
+                steps.to_string(),
+                "at least 1 and below the steps of every training",
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// What a recipe is applied to, for a training of so many steps of a model with stacks of these target depths.
+    pub fn setting(&self, steps: u64, targets: &[usize]) -> Setting {
+        let setting = Setting::new(steps, targets)
+            .with_output_projections(self.output_projections.iter().cloned());
+        match self.warm_up {
+            Some(steps) => setting.with_warm_up(WarmUp::Steps(steps)),
+            None => setting,
         }
     }
 }

@@ -27,6 +27,13 @@ pub(super) fn sentences(comparison: &Comparison) -> Vec<String> {
             .to_owned(),
     );
     sentences.push(clock(config.clock).to_owned());
+    if comparison.shared_steps > 0 {
+        sentences.push(format!(
+            "{} of all {} steps were done once for trainings that begin alike, which have the same bits as if each had done \
+             its own; all of them count for each.",
+            comparison.shared_steps, comparison.steps
+        ));
+    }
     sentences
 }
 

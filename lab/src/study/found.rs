@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Asked, COMPARE, Cell, is_finished};
 use crate::error::{LabError, Result};
 use crate::folder::{to_json, write_file};
-use crate::results::{SUMMARY, VALIDATION};
+use crate::results::{SUMMARY, VALIDATION, none};
 
 /// What the cells of a study came to. It goes on from the file alone: a cell in it is never trained again.
 #[derive(Debug, Clone)]
@@ -42,6 +42,9 @@ pub(super) struct CellResult {
     pub seconds: f64,
     /// Seconds of processor time that its steps took.
     pub cpu_seconds: f64,
+    /// Steps that were taken over from a cell that begins as this one.
+    #[serde(default, skip_serializing_if = "none")]
+    pub shared_steps: u64,
     /// The full model's parameters.
     pub parameters: u64,
     /// Operations and loss at full depth of its validations.
@@ -167,6 +170,8 @@ struct Summary {
     operations: f64,
     seconds: f64,
     cpu_seconds: f64,
+    #[serde(default)]
+    shared_steps: u64,
     parameters: u64,
 }
 
@@ -192,6 +197,7 @@ fn read(cell: &Cell, folder: &Path) -> Result<CellResult, Box<dyn std::error::Er
         operations: summary.operations,
         seconds: summary.seconds,
         cpu_seconds: summary.cpu_seconds,
+        shared_steps: summary.shared_steps,
         parameters: summary.parameters,
         curve,
         curve_steps: rows.map(|row| row.step).collect(),

@@ -5,6 +5,10 @@
 //! folder of its own and a process of its own, one thread each; cells run side by side, stop and go on as runs do, and are
 //! never trained again once they are finished. `compare.json` holds what was found, and all else is made from it.
 //!
+//! Cells of a seed, an optimizer and a rate whose plans begin alike train their beginning once and branch from its checkpoint,
+//! with the same bits as alone: two recipes that differ from a growth on, say. Lengths of one recipe begin alike where
+//! the warm-up takes as many steps in each ([`StudyConfig::warm_up`]) and the rate then stays at its peak.
+//!
 //! # How it is fair
 //!
 //! - The learning rate of every recipe, and of training from scratch, is the best of the same grid.
@@ -25,10 +29,12 @@ mod ladder;
 mod look;
 mod pictures;
 mod report;
+mod sharing;
 mod step_time;
 mod words;
 mod workers;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -41,6 +47,7 @@ pub use cell::Cell;
 pub use comparison::{Comparison, Entry, Goal, Length, Saving, Spread};
 pub use config::{Clock, StudyConfig};
 use found::Found;
+use sharing::{Job, Queue};
 pub use step_time::StepTime;
 
 use crate::config::RunConfig;
@@ -51,9 +58,9 @@ use crate::results::SUMMARY;
 use crate::step::{items_per_step, targets};
 use crate::task::Task;
 use crate::training::Training;
-use crate::{Existing, Signals};
+use crate::{Existing, Prefix, Signals};
 
-/// The variable that tells a process which cell to train.
+/// The variable that tells a process which cell to train, and how it begins.
 const CELL: &str = "BURN_APOLLO_CELL";
 /// The folder of the cells' runs.
 const CELLS: &str = "cells";
@@ -100,8 +107,8 @@ where
         self.config.check()?;
         self.base.check()?;
         let shape = self.shape()?;
-        if let Ok(name) = std::env::var(CELL) {
-            return self.train(&name, &shape).map(Outcome::Cell);
+        if let Ok(job) = std::env::var(CELL) {
+            return self.train(&job, &shape).map(Outcome::Cell);
         }
         let mut found = Found::open(&self.folder, &self.identity(), self.asked(&shape)?)?;
         let signals = Signals::catch()?;
@@ -109,9 +116,12 @@ where
             let cells = self.cells(phase, &found, &shape);
             let missing: Vec<Cell> =
                 cells.into_iter().filter(|cell| !found.has(&cell.name)).collect();
-            workers::run(&missing, self.config.workers, signals, |cell, failure| match failure {
-                Some(why) => found.fail(cell, why),
-                None => found.add(cell, &self.folder.join(CELLS).join(&cell.name)),
+            let queue = self.queue(phase, missing.clone(), &found, &shape);
+            workers::run(&missing, queue, self.config.workers, signals, |cell, failure| {
+                match failure {
+                    Some(why) => found.fail(cell, why),
+                    None => found.add(cell, &self.runs().join(&cell.name)),
+                }
             })?;
             if let Some(signal) = signals.caught() {
                 return Ok(Outcome::Signal(signal));
@@ -119,6 +129,9 @@ where
         }
         let comparison = Comparison::of(&found)?;
         comparison.write_report(&self.folder)?;
+        if comparison.failed.is_empty() {
+            sharing::clean(&self.runs());
+        }
         Ok(Outcome::Finished(Box::new(comparison)))
     }
 
@@ -148,20 +161,58 @@ where
         cells
     }
 
-    /// Trains the cell of a name.
-    fn train(&self, name: &str, shape: &Shape) -> Result<End> {
-        let cell = Cell::by_name(name, &self.config, shape)
-            .ok_or_else(|| LabError::usage(format!("{CELL}: {name:?} is no cell of this study")))?;
+    /// The missing cells of a phase, with what they may share.
+    fn queue(&self, phase: Phase, missing: Vec<Cell>, found: &Found, shape: &Shape) -> Queue {
+        let mut all = match self.config.share_beginnings {
+            true => self.cells(phase, found, shape),
+            false => Vec::new(),
+        };
+        if phase == Phase::Rates && self.config.share_beginnings {
+            // Whichever rate is the best, its lengths begin as the training that found it.
+            for cell in &missing {
+                all.extend(self.config.shares.iter().map(|share| {
+                    let Cell { recipe, optimizer, lr, seed, .. } = cell;
+                    Cell::new(&self.config, shape, recipe, *optimizer, *lr, *share, *seed)
+                }));
+            }
+        }
+        let mut names = BTreeSet::new();
+        all.retain(|cell| names.insert(cell.name.clone()));
+        let all: Vec<(Cell, bool)> = all
+            .into_iter()
+            .map(|cell| {
+                let missing = !found.has(&cell.name);
+                (cell, missing)
+            })
+            .collect();
+        Queue::new(self.runs(), missing, &all, shape)
+    }
+
+    /// Trains the cell of a job.
+    fn train(&self, job: &str, shape: &Shape) -> Result<End> {
+        let wrong = |why: String| LabError::usage(format!("{CELL}: {why}"));
+        let Job { cell, keep_at, prefix } =
+            serde_json::from_str(job).map_err(|e| wrong(e.to_string()))?;
+        let cell = Cell::by_name(&cell, &self.config, shape)
+            .ok_or_else(|| wrong(format!("{cell:?} is no cell of this study")))?;
         workers::end_with_parent();
         let mut config = self.base.clone();
         (config.lr, config.optimizer.kind) = (cell.lr, cell.optimizer);
         config.plan = cell.plan.clone();
         let task = (self.make)(&config)?;
-        let mut options = Options::new(self.folder.join(CELLS).join(name), self.device.clone());
+        let mut options = Options::new(self.runs().join(&cell.name), self.device.clone());
         options.existing = Existing::Resume;
         options.quiet = true;
-        options.checkpoint_every = (cell.plan.steps / self.config.validations.max(1)).max(1);
+        options.checkpoint_every = cell.every;
+        options.keep_at = keep_at;
+        options.prefix =
+            prefix.map(|(other, steps)| Prefix { folder: self.runs().join(other), steps });
         Training::new(task, config).run(&options)
+    }
+
+    /// The folder of the cells' runs.
+    fn runs(&self) -> PathBuf {
+        self.folder.join(CELLS)
     }
 
     /// What of the model and the task the cells depend on.
@@ -174,8 +225,8 @@ where
 
     fn asked(&self, shape: &Shape) -> Result<Asked> {
         let unit = (self.make)(&self.base)?.unit();
-        // How many cells are trained at a time is no part of what was asked.
-        let config = StudyConfig { workers: 1, ..self.config.clone() };
+        // How the cells are trained is no part of what was asked.
+        let config = StudyConfig { workers: 1, share_beginnings: true, ..self.config.clone() };
         let (shape, items) = (shape.clone(), T::ITEMS.to_owned());
         Ok(Asked { config, shape, items, unit })
     }
@@ -183,13 +234,17 @@ where
     /// What makes a study the same when it goes on: another task or batch is another study; more recipes, seeds or lengths
     /// are not.
     fn identity(&self) -> serde_json::Value {
-        serde_json::json!({
+        let mut identity = serde_json::json!({
             "task": self.base.task,
             "batch": self.base.batch,
             "accumulate": self.base.accumulate,
             "optimizer": self.base.optimizer,
             "steps": self.config.steps,
-        })
+        });
+        if let Some(steps) = self.config.warm_up {
+            identity["warm_up"] = steps.into();
+        }
+        identity
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::sharing::{Job, Next, Queue};
 use super::{CELL, Cell};
 use crate::Signals;
 use crate::error::{LabError, Result};
@@ -13,23 +14,24 @@ use crate::error::{LabError, Result};
 /// How often processes are looked at.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Trains the cells, `workers` at a time, and shows each at its end, with what it said if it failed. Stops where a signal
+/// Trains the cells of the queue, `workers` at a time, and shows each at its end, with what it said if it failed. Stops where a signal
 /// comes: the cells end at once, and go on from their checkpoints when the study does.
 pub(super) fn run(
     cells: &[Cell],
+    mut queue: Queue,
     workers: usize,
     signals: &Signals,
     mut ended: impl FnMut(&Cell, Option<String>) -> Result<()>,
 ) -> Result<()> {
     let progress = Progress::new(cells);
-    let mut waiting = cells.iter();
     let mut running: Vec<(&Cell, Child)> = Vec::new();
     loop {
         while running.len() < workers.max(1)
             && signals.caught().is_none()
-            && let Some(cell) = waiting.next()
+            && let Next::Start(job) = queue.next()
+            && let Some(cell) = cells.iter().find(|cell| cell.name == job.cell)
         {
-            running.push((cell, start(cell)?));
+            running.push((cell, start(&job)?));
         }
         if running.is_empty() {
             break;
@@ -51,6 +53,7 @@ pub(super) fn run(
                     if signals.caught().is_none() {
                         let why = said.lines().last().unwrap_or("it said nothing").to_owned();
                         let failure = (!status.success()).then(|| format!("{status}: {why}"));
+                        queue.ended(&cell.name);
                         progress.ended(cell, failure.as_deref());
                         ended(cell, failure)?;
                     }
@@ -63,11 +66,12 @@ pub(super) fn run(
     Ok(())
 }
 
-fn start(cell: &Cell) -> Result<Child> {
+fn start(job: &Job) -> Result<Child> {
+    let job = serde_json::to_string(job).map_err(LabError::failed)?;
     let program = std::env::current_exe().map_err(LabError::failed)?;
     Command::new(program)
         .args(std::env::args_os().skip(1))
-        .env(CELL, &cell.name)
+        .env(CELL, job)
         // Small matrices gain nothing from a second thread, and another cell much.
         .env("RAYON_NUM_THREADS", "1")
         .stdin(Stdio::piped())

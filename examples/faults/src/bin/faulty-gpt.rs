@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use apollo_examples::models::gpt::OUTPUT_PROJECTIONS;
 use apollo_examples::options::text::TextConfig;
 use apollo_examples::text::next_token::NextToken;
 use apollo_examples::{Failure, conclude, start_with, train};
@@ -14,7 +15,8 @@ fn main() -> ExitCode {
 }
 
 fn run(options: Options) -> Result<(), Failure> {
-    let (config, text) = options.text.config(&options.run, &options.plan, &[])?;
+    let (config, text) =
+        options.text.config(&options.run, &options.plan, &[], &OUTPUT_PROJECTIONS)?;
     let task = FaultyTask(NextToken::new(&config, text, options.sampling(config.plan.seed)));
     let training = Training::new(task, config).same_run(TextConfig::same_run).observer(Pauses);
     conclude(train(training, &options.run)?)

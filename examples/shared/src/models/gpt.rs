@@ -67,6 +67,9 @@ struct Mlp {
 
 growable!(Gpt { h });
 
+/// The last parameters of a block's residual branches: where they are zero, it is the identity.
+pub const OUTPUT_PROJECTIONS: [&str; 2] = ["attn.c_proj", "mlp.c_proj"];
+
 impl GptConfig {
     pub fn init(self, device: &Device) -> Gpt {
         let embedding = |n| {

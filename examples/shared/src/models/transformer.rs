@@ -43,6 +43,9 @@ pub struct Mlp {
     dropout: Dropout,
 }
 
+/// The last parameters of the residual branches of blocks made of these parts: where they are zero, a block is the identity.
+pub const OUTPUT_PROJECTIONS: [&str; 1] = ["output"];
+
 /// A block that sees the whole of its sequence.
 #[derive(Module, Debug)]
 pub struct EncoderBlock {

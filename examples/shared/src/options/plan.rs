@@ -19,37 +19,35 @@ use crate::{Failure, usage};
 /// How a run grows.
 #[derive(Args, Debug, Clone)]
 pub struct PlanOptions {
+    /// A published method by its name, its learning-rate shape included; a wrong name lists them. The options below change
+    /// one part of it each
+    #[arg(long, value_name = "NAME", default_value = "apollo", value_parser = recipe)]
+    pub recipe: Recipe,
     /// When to grow: at the schedule's ends, or at a plateau of the training loss and there at the latest
     #[arg(long, value_enum, default_value_t)]
     pub policy: When,
     /// Distribution of the virtual depth
-    #[arg(long, default_value = "lvps", value_parser = named::<Sampler>(&["lvps", "uniform", "sigmoid", "constant-high", "constant-low"]))]
-    pub sampler: Sampler,
+    #[arg(long, value_parser = named::<Sampler>(&["lvps", "uniform", "sigmoid", "constant-high", "constant-low"]))]
+    pub sampler: Option<Sampler>,
     /// How often a virtual depth is drawn
     #[arg(long, default_value = "optimizer-step", value_parser = named::<DrawPer>(&["optimizer-step", "micro-batch"]))]
     pub draw_per: DrawPer,
     /// Which layer each virtual or new layer comes from
-    #[arg(long, default_value = "interpolation", value_parser = named::<Expansion>(&["interpolation", "stacking"]))]
-    pub expander: Expansion,
+    #[arg(long, value_parser = named::<Expansion>(&["interpolation", "stacking"]))]
+    pub expander: Option<Expansion>,
     /// Parameters that are zero in the new layers of a growth, so that these begin as the identity: the last of each
-    /// residual branch, separated by commas (gpt: attn.c_proj,mlp.c_proj); new layers are copies if not given
+    /// residual branch, separated by commas
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub zeroed: Vec<String>,
     /// What the optimizer state of copied layers becomes
-    #[arg(long, default_value = "scaled", value_parser = named::<MomentPolicy>(&["reset", "fresh-copies", "copy", "scaled"]))]
-    pub moments: MomentPolicy,
-    /// Stages from a TOML or JSON file instead of the paper's 1/12, 1/4, 1/2 and all layers
+    #[arg(long, value_parser = named::<MomentPolicy>(&["reset", "fresh-copies", "copy", "scaled"]))]
+    pub moments: Option<MomentPolicy>,
+    /// Stages from a TOML or JSON file in place of the recipe's
     #[arg(long, value_name = "FILE", conflicts_with = "from_scratch")]
     pub schedule: Option<PathBuf>,
     /// Train all layers from the first step: the baseline
     #[arg(long)]
     pub from_scratch: bool,
-    /// A published method by its name, its learning-rate shape included; a wrong name lists them. One that sets output
-    /// projections to zero needs --zeroed
-    #[arg(long, value_name = "NAME", value_parser = recipe, conflicts_with_all = [
-        "policy", "sampler", "draw_per", "expander", "moments", "schedule", "from_scratch", "lr_shape", "warm_up", "decay", "min_lr",
-    ])]
-    pub recipe: Option<Recipe>,
     /// The whole plan from a TOML or JSON file, its steps, seed and learning-rate shape included
     #[arg(long, value_name = "FILE", conflicts_with_all = [
         "policy", "sampler", "draw_per", "expander", "zeroed", "moments", "schedule", "from_scratch", "recipe", "steps", "seed",
@@ -67,57 +65,62 @@ pub enum When {
 }
 
 impl PlanOptions {
-    /// The plan of a run of a model whose stacks have these target depths.
-    pub fn plan(&self, run: &RunOptions, targets: &[usize]) -> Result<Plan, Failure> {
+    /// The plan of a run of a model whose stacks have these target depths, and whose residual branches end in
+    /// `output_projections`, if new layers can begin as the identity.
+    pub fn plan(
+        &self,
+        run: &RunOptions,
+        targets: &[usize],
+        output_projections: &[&str],
+    ) -> Result<Plan, Failure> {
         if let Some(file) = &self.plan {
             let plan: Plan = read("--plan", file)?;
             let schedule = plan.schedule_for(targets);
             return Ok(plan.with_schedule(schedule));
         }
-        if let Some(recipe) = &self.recipe {
-            let plan = self.of_recipe(recipe, run.steps, targets)?;
-            return Ok(plan.with_seed(run.seed));
-        }
-        let schedule = match &self.schedule {
-            Some(file) => read("--schedule", file)?,
-            None if self.from_scratch => Schedule::from_scratch(targets),
-            None => Schedule::paper(targets),
+        let setting = Setting::new(run.steps, targets);
+        let setting = match self.zeroed.as_slice() {
+            [] => setting.with_output_projections(output_projections.iter().copied()),
+            names => setting.with_output_projections(names.iter().cloned()),
         };
-        let plan = run
-            .plan()?
-            .with_schedule(schedule)
-            .with_sampler(self.sampler.clone())
-            .with_draw_per(self.draw_per)
-            .with_expander(self.expander.clone())
-            .with_moments(self.moments);
-        let plan = self.zeroed(plan);
-        Ok(match self.policy {
-            When::Fixed => plan,
-            When::Plateau => {
-                // A plateau is two percent of the run without a fall, and at least ten steps.
-                let plateau = LossPlateau::new((plan.steps / 50).max(10)).map_err(usage)?;
-                plan.with_policy(plateau)
-            }
-        })
+        let mut plan = self.recipe.plan(&setting).map_err(|_| self.no_identity())?;
+        plan = plan.with_seed(run.seed).with_draw_per(self.draw_per);
+        plan.lr = run.rate.over(plan.lr)?;
+        match &self.schedule {
+            Some(file) => plan = plan.with_schedule(read("--schedule", file)?),
+            None if self.from_scratch => plan = plan.with_schedule(Schedule::from_scratch(targets)),
+            None => {}
+        }
+        self.parts(plan)
     }
 
-    fn of_recipe(&self, recipe: &Recipe, steps: u64, targets: &[usize]) -> Result<Plan, Failure> {
-        let name = recipe.name();
-        if recipe.is_zeroed() && self.zeroed.is_empty() {
-            return Err(usage(format!(
-                "--recipe {name} needs --zeroed: what is zero in new layers"
-            )));
+    /// The parts that were given in the place of the recipe's.
+    fn parts(&self, mut plan: Plan) -> Result<Plan, Failure> {
+        if let Some(sampler) = &self.sampler {
+            plan = plan.with_sampler(sampler.clone());
         }
-        let setting =
-            Setting::new(steps, targets).with_output_projections(self.zeroed.iter().cloned());
-        Ok(self.zeroed(recipe.plan(&setting).map_err(usage)?))
+        if let Some(expander) = &self.expander {
+            plan = plan.with_expander(expander.clone());
+        }
+        if let Some(moments) = self.moments {
+            plan = plan.with_moments(moments);
+        }
+        if !self.zeroed.is_empty() {
+            plan = plan.with_new_layers(NewLayers::zeroed(self.zeroed.iter().cloned()));
+        }
+        if self.policy == When::Plateau {
+            // A plateau is two percent of the run without a fall, and at least ten steps.
+            let plateau = LossPlateau::new((plan.steps / 50).max(10)).map_err(usage)?;
+            plan = plan.with_policy(plateau);
+        }
+        Ok(plan)
     }
 
-    fn zeroed(&self, plan: Plan) -> Plan {
-        match self.zeroed.as_slice() {
-            [] => plan,
-            names => plan.with_new_layers(NewLayers::zeroed(names.iter().cloned())),
-        }
+    fn no_identity(&self) -> Failure {
+        usage(format!(
+            "--recipe {}: no layer of this model begins as the identity; --zeroed says what makes one so",
+            self.recipe.name()
+        ))
     }
 }
 

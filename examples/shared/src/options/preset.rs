@@ -41,6 +41,7 @@ impl Preset {
             ("accumulate", self.accumulate.to_string()),
             ("epochs", "40".to_owned()),
             ("lr", "0.0001".to_owned()),
+            ("recipe", "apollo".to_owned()),
             ("min_lr", "0".to_owned()),
             ("weight_decay", "0.01".to_owned()),
             ("beta2", self.beta2.to_string()),

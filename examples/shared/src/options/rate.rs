@@ -13,42 +13,57 @@ pub struct RateOptions {
     #[arg(long, value_parser = positive_up_to_one)]
     pub lr: f64,
     /// What the learning rate does after the warm-up: falls by one cosine, stays until it decays, or stays
-    #[arg(long, value_enum, default_value_t)]
-    pub lr_shape: Shape,
-    /// Steps that the learning rate rises, as a fraction of the run
-    #[arg(long, value_name = "FRACTION", default_value_t = 0.025, value_parser = fraction)]
-    pub warm_up: f64,
-    /// Steps at the end that the learning rate falls, as a fraction of the run, with --lr-shape warmup-stable-decay
-    #[arg(long, value_name = "FRACTION", default_value_t = 0.2, value_parser = fraction)]
-    pub decay: f64,
-    /// Learning rate at the end of the run; if not given, a tenth of --lr after a cosine, 0 after a decay
+    #[arg(long, value_enum)]
+    pub lr_shape: Option<Shape>,
+    /// Steps that the learning rate rises, as a fraction of the run, if it does not stay from the first step
+    #[arg(long, value_name = "FRACTION", value_parser = fraction)]
+    pub warm_up: Option<f64>,
+    /// Steps at the end that the learning rate falls, as a fraction of the run, where it stays until it decays
+    #[arg(long, value_name = "FRACTION", value_parser = fraction)]
+    pub decay: Option<f64>,
+    /// Learning rate at the end of the run, where it falls
     #[arg(long, value_name = "LR", value_parser = up_to_one)]
     pub min_lr: Option<f64>,
 }
 
 /// What the learning rate does over a run.
-#[derive(ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    #[default]
     Cosine,
     WarmupStableDecay,
     Constant,
 }
 
 impl RateOptions {
-    pub fn shape(&self) -> Result<LrShape, Failure> {
-        let &Self { lr, warm_up, decay, min_lr, .. } = self;
+    /// The learning rate of `shape`, with what was given in the place of its parts.
+    pub fn over(&self, shape: LrShape) -> Result<LrShape, Failure> {
+        let &Self { lr, min_lr, .. } = self;
         if let Some(min_lr) = min_lr.filter(|min_lr| *min_lr > lr) {
             return Err(usage(format!("--min-lr {min_lr} is above --lr {lr}")));
         }
-        let end = |default: f64| min_lr.map_or(default, |min_lr| min_lr / lr);
-        let shape = match self.lr_shape {
-            Shape::Cosine => LrShape::Cosine { warm_up, end: end(0.1) },
-            Shape::WarmupStableDecay => {
-                LrShape::WarmupStableDecay { warm_up, decay, end: end(0.0) }
+        let mut shape = match (self.lr_shape, shape) {
+            (None, shape)
+            | (Some(Shape::Cosine), shape @ LrShape::Cosine { .. })
+            | (Some(Shape::WarmupStableDecay), shape @ LrShape::WarmupStableDecay { .. }) => shape,
+            (Some(Shape::Cosine), _) => LrShape::default(),
+            (Some(Shape::WarmupStableDecay), _) => {
+                LrShape::WarmupStableDecay { warm_up: 0.025.into(), decay: 0.2, end: 0.0 }
             }
-            Shape::Constant => LrShape::Constant,
+            (Some(Shape::Constant), _) => LrShape::Constant,
         };
+        if let Some(warm_up) = self.warm_up {
+            shape = shape.with_warm_up(warm_up.into());
+        }
+        if let (Some(found), LrShape::WarmupStableDecay { decay, .. }) = (self.decay, &mut shape) {
+            *decay = found;
+        }
+        if let (
+            Some(min_lr),
+            LrShape::Cosine { end, .. } | LrShape::WarmupStableDecay { end, .. },
+        ) = (min_lr, &mut shape)
+        {
+            *end = min_lr / lr;
+        }
         shape.check().map_err(usage)?;
         Ok(shape)
     }

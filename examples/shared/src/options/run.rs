@@ -103,7 +103,9 @@ impl RunOptions {
 
     /// The paper's plan, as long as the run and with its seed and learning rate.
     pub fn plan(&self) -> Result<Plan, Failure> {
-        Ok(Plan::new(self.steps).with_seed(self.seed).with_lr(self.rate.shape()?))
+        let plan = Plan::new(self.steps).with_seed(self.seed);
+        let lr = self.rate.over(plan.lr)?;
+        Ok(plan.with_lr(lr))
     }
 
     /// What does not change the run.

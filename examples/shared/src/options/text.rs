@@ -244,19 +244,21 @@ impl TextProgram {
         Ok(to)
     }
 
-    /// The configuration of a run, and its text, whose tokens are made if they have to be: with the `special` ones.
+    /// The configuration of a run, and its text, whose tokens are made if they have to be: with the `special` ones. The
+    /// `output_projections` are [`PlanOptions::plan`]'s.
     pub fn config(
         &self,
         run: &RunOptions,
         plan: &PlanOptions,
         special: &[&str],
+        output_projections: &[&str],
     ) -> Result<(RunConfig<TextConfig>, Corpus), Failure> {
         refuse_run(&run.out, run.existing())?;
         // Before the tokens, which can take their time.
         Shape::check(self.text.width, self.text.heads)?;
         device::by_name(&run.device)?;
         let targets = [self.text.layers as usize];
-        let found = plan.plan(run, &targets)?;
+        let found = plan.plan(run, &targets, output_projections)?;
         let text = TextOptions { data: self.tokens(run, special)?, ..self.text.clone() };
         let (mut config, text) = text.config(run, found)?;
         if let Some(dir) = &self.init_from {
@@ -266,7 +268,8 @@ impl TextProgram {
         if let Some(epochs) = self.epochs {
             let (rows, parts) = (config.batch as u64, config.accumulate as u64);
             let steps = text.steps(epochs.into(), rows, parts, config.task.seq);
-            config.plan = plan.plan(&RunOptions { steps, ..run.clone() }, &targets)?;
+            let run = RunOptions { steps, ..run.clone() };
+            config.plan = plan.plan(&run, &targets, output_projections)?;
         }
         Ok((config, text))
     }
