@@ -24,7 +24,7 @@
 //! |---|---|
 //! | [`depth`] | distributions of the virtual depth and the reproducible draw |
 //! | [`expand`] | layer maps: interpolation, stacking, middle stacking, your own; what new layers begin as |
-//! | [`schedule`] | stages as data, the learning rate over the run and at a growth |
+//! | [`schedule`] | stages as data, the learning rate over the run, at a growth and of each layer |
 //! | [`policy`] | when to grow, and what a policy sees |
 //! | [`plan`] | [`Plan`]: all of the above as one serialisable value |
 //! | [`recipe`] | published methods by name, each a plan for any depth |

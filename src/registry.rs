@@ -102,6 +102,12 @@ impl Registry {
     }
 }
 
+/// How many growths ago each of a stack's `layers` was made.
+pub(crate) fn ages(layers: usize, growths: &[StackHistory]) -> Vec<usize> {
+    let later = |stage: usize| growths.iter().filter(|growth| growth.stage > stage).count();
+    lineage(layers, growths).iter().map(|layer| later(layer.stage)).collect()
+}
+
 fn layer_entries(
     params: &[Vec<ParamInfo>],
     growths: &[StackHistory],
@@ -216,7 +222,9 @@ mod tests {
             let map = Some(Interpolation.map(from, layers).unwrap());
             StackHistory { stage, layers, map }
         };
-        let layers = lineage(6, &[growth(1, 1, 3), growth(2, 3, 6)]);
+        let growths = [growth(1, 1, 3), growth(2, 3, 6)];
+        assert_eq!(ages(6, &growths), [2, 0, 1, 0, 1, 0]);
+        let layers = lineage(6, &growths);
         let parents: Vec<Option<usize>> = layers
             .iter()
             .map(|l| l.parent.and_then(|p| layers.iter().position(|o| o.identity == p)))

@@ -1,8 +1,5 @@
 #![no_main]
 
-#[path = "../targets.rs"]
-mod targets;
-
-libfuzzer_sys::fuzz_target!(init: targets::quiet(), |data: &[u8]| {
-    targets::records(data);
+libfuzzer_sys::fuzz_target!(init: apollo_examples_hostile::quiet(), |data: &[u8]| {
+    apollo_examples_hostile::records(data);
 });

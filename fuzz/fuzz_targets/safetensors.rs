@@ -1,8 +1,5 @@
 #![no_main]
 
-#[path = "../import.rs"]
-mod import;
-
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    import::safetensors(data);
+    apollo_examples_hostile::safetensors(data);
 });

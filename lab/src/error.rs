@@ -51,7 +51,7 @@ pub enum LabError {
         folder: PathBuf,
     },
     /// The study in a folder is not the one that is to be continued.
-    #[error("{}: holds another study: task, batch, optimizer settings and steps are those in its compare.json", folder.display())]
+    #[error("{}: holds another study: task, batch, optimizer settings, steps and warm-up are those in its compare.json", folder.display())]
     OtherStudy {
         /// The folder.
         folder: PathBuf,

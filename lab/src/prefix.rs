@@ -22,7 +22,7 @@ use crate::task::Task;
 /// The folder, in a run's, of the checkpoints that it keeps for other runs.
 pub(crate) const KEPT: &str = "kept";
 
-/// The beginning of another run that this one would repeat to the bit.
+/// The beginning of another run that this one, whose [`Step`](crate::Step) is the same, would repeat to the bit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prefix {
     /// The folder of the other run.

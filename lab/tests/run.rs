@@ -11,13 +11,14 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use burn_apollo::expand::Stacking;
 use burn_apollo::growable;
+use burn_apollo::plan::MomentPolicy;
 use burn_apollo::schedule::Schedule;
 use burn_apollo::stack::LayerStack;
 use burn_apollo::{GrowthReport, GrowthRequest, InferenceDepth, Plan};
 use burn_apollo_lab::results::{Row, ValidationRow};
 use burn_apollo_lab::{
-    End, Existing, LabError, Observer, OnNotFinite, Options, Progress, Result, RollBack, Run,
-    RunConfig, Score, Task, Training,
+    End, Existing, LabError, Observer, OnNotFinite, Options, Prefix, Progress, Result, RollBack,
+    Run, RunConfig, Score, Task, Training,
 };
 use serde::{Deserialize, Serialize};
 
@@ -190,6 +191,60 @@ fn a_stopped_run_goes_on_bit_for_bit_and_once() {
             .all(|row| row.split(',').nth(5) == Some(""))
     );
     assert!(!read(whole.path(), "summary.json").contains("baseline"));
+}
+
+#[test]
+fn a_run_begins_with_what_another_has_kept() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let mut keeping = options(&at("trunk"));
+    keeping.keep_at = vec![2, 3, 5];
+    training(config(&[])).run(&keeping).unwrap();
+    // The same until it grows before step 4, with a fresh optimizer.
+    let other = || with_plan(|plan| plan.with_moments(MomentPolicy::Reset));
+    training(other()).run(&options(&at("alone"))).unwrap();
+    let begun = |name: &str, config: Config, steps: u64| {
+        let mut options = options(&at(name));
+        options.prefix = Some(Prefix { folder: at("trunk"), steps });
+        training(config).run(&options)
+    };
+    let read = |name: &str, file| std::fs::read_to_string(at(name).join(file)).unwrap();
+    for (name, steps, taken) in [("two", 2, true), ("three", 3, true), ("none was kept", 1, false)]
+    {
+        assert_eq!(begun(name, other(), steps).unwrap(), End::Finished);
+        for file in ["steps.csv", "validation.csv", "config.json"] {
+            assert_eq!(read("alone", file), read(name, file), "{name}: {file}");
+        }
+        let summary: serde_json::Value = serde_json::from_str(&read(name, "summary.json")).unwrap();
+        assert_eq!(
+            summary.get("shared_steps").map(|n| n.as_u64().unwrap()),
+            taken.then_some(steps)
+        );
+        assert_eq!(summary["layer_passes"], {
+            let alone: serde_json::Value =
+                serde_json::from_str(&read("alone", "summary.json")).unwrap();
+            alone["layer_passes"].clone()
+        });
+    }
+    // Another rate, another seed, and a step after the growths that differ.
+    for (name, config, steps) in [
+        ("rate", RunConfig { lr: 0.01, ..other() }, 3),
+        ("seed", with_plan(|plan| plan.with_seed(7)), 3),
+        ("late", other(), 5),
+    ] {
+        let error = begun(name, config, steps).unwrap_err();
+        assert!(matches!(error, LabError::OtherSet { .. }), "{name}: {error}");
+    }
+    // A damaged set is not taken; a run that replaces another removes what that has kept.
+    let set = at("trunk").join("kept/3/000001-step-3/model.bpk");
+    std::fs::write(&set, "damaged").unwrap();
+    begun("damaged", other(), 3).unwrap();
+    assert_eq!(read("alone", "steps.csv"), read("damaged", "steps.csv"));
+    keeping.existing = Existing::Overwrite;
+    keeping.keep_at.clear();
+    training(config(&[])).run(&keeping).unwrap();
+    assert!(!at("trunk").join("kept").exists());
 }
 
 #[test]

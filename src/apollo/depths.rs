@@ -12,6 +12,7 @@ const NEXT_STEP: u64 = 0;
 impl<M: Growable> Apollo<M> {
     /// Prepares the distributions and depths of the stage that has just begun.
     pub(super) fn begin_stage(&mut self) -> Result<(), ApolloError> {
+        self.groups_checked = false;
         let plan = self.plan.clone();
         let unique = plan.timeline.layers(self.stage());
         self.pmfs = unique

@@ -20,9 +20,14 @@ pub enum ApolloError {
     /// The optimizer state of grown layers.
     #[error(transparent)]
     Optim(#[from] OptimError),
-    /// A growth that failed. The update before it was done and counted; the model and the optimizer are as it left them,
-    /// and the run can go on in its stage or try another growth.
-    #[error("the growth to stage {stage} before step {step} failed")]
+    /// A growth that failed. The update before it was done and counted; the model and the optimizer are as it left them.
+    /// A policy that wants the growth asks for it again after the next step, so that every step from here on gives this
+    /// error until one of three things is done: what failed is mended, [`Apollo::grow`](crate::Apollo::grow) grows in
+    /// another way, or the run ends here ([`Apollo::into_partly_trained`](crate::Apollo::into_partly_trained)).
+    #[error(
+        "the growth to stage {stage} failed before step {step}; all steps until there count, and the next will ask for it \
+         again: mend the cause, or grow in another way with `Apollo::grow`"
+    )]
     Growth {
         /// The stage that should have begun.
         stage: usize,

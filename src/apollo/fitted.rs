@@ -7,7 +7,7 @@ use burn::tensor::{Bool, Int, Tensor};
 
 use super::ApolloError;
 use crate::expand::{LayerMap, NewLayers};
-use crate::optim::{MomentPolicy, check_precision};
+use crate::optim::{Heirs, MomentPolicy, check_precision};
 use crate::plan::Plan;
 use crate::policy::PolicyObject;
 use crate::schedule::Timeline;
@@ -23,6 +23,8 @@ pub(crate) struct FittedPlan {
     pub(crate) timeline: Timeline,
     /// The parameters of each layer that each stack was built with.
     built: Vec<Vec<Vec<ParamInfo>>>,
+    /// Of each stage and stack: the places that its layers come to hold, by the plan's own growths.
+    pub(super) heirs: Vec<Vec<Heirs>>,
 }
 
 impl FittedPlan {
@@ -35,9 +37,13 @@ impl FittedPlan {
         let plan = Plan { schedule: Some(schedule), ..plan };
         plan.check(&targets)?;
         let (timeline, policy) = (plan.timeline(&targets)?, plan.policy.build()?);
-        let built = stacks(model).iter().map(|stack| stack.params()).collect();
-        let fitted = Self { plan, targets, timeline, built };
+        let built: Vec<_> = stacks(model).iter().map(|stack| stack.params()).collect();
+        let mut fitted = Self { plan, targets, timeline, built, heirs: Vec::new() };
         fitted.check_layers(model)?;
+        let all = ParamInfo::all(model);
+        fitted.heirs = (0..fitted.timeline.stages())
+            .map(|s| fitted.heirs_of(s, &all))
+            .collect::<Result<_, _>>()?;
         Ok((fitted, policy))
     }
 
@@ -71,6 +77,18 @@ impl FittedPlan {
     pub(super) fn check_growth(&self, stack: usize, map: &LayerMap) -> Result<(), ApolloError> {
         self.plan.new_layers.check_map(map)?;
         Ok(alike(stack, &self.built[stack], map)?)
+    }
+
+    fn heirs_of(&self, stage: usize, all: &[ParamInfo]) -> Result<Vec<Heirs>, ApolloError> {
+        let heirs = |(stack, built): (usize, &Vec<Vec<ParamInfo>>)| {
+            let layers = |stage: usize| self.timeline.layers(stage)[stack];
+            let growths = (stage + 1..self.timeline.stages()).take_while(|s| layers(s - 1) > 0);
+            let maps = growths.map(|s| self.plan.map(layers(s - 1), layers(s)));
+            let maps: Vec<LayerMap> = maps.collect::<Result<_, _>>()?;
+            let prefix = prefix(built, all).unwrap_or_default();
+            Ok(Heirs { prefix, places: Heirs::places(layers(stage), &maps) })
+        };
+        self.built.iter().enumerate().map(heirs).collect()
     }
 
     /// The model's stacks, as many as when the run was set up.
@@ -111,6 +129,18 @@ fn stack_targets(model: &impl Growable) -> Result<Vec<usize>, ApolloError> {
         Some(stack) => Err(StackError::Empty { stack }.into()),
         None => Ok(targets),
     }
+}
+
+/// The path of a stack and a dot, from the parameters of its layers and all of the model's.
+fn prefix(layers: &[Vec<ParamInfo>], all: &[ParamInfo]) -> Option<String> {
+    let params =
+        layers.iter().enumerate().flat_map(|(i, params)| params.iter().map(move |p| (i, p)));
+    let mut found = params.flat_map(|(layer, param)| {
+        let within = format!("{layer}.{}", param.path);
+        let holders = all.iter().filter(|holder| holder.id == param.id);
+        holders.filter_map(move |holder| Some(holder.path.strip_suffix(&within)?.to_owned()))
+    });
+    found.find(|prefix| prefix.is_empty() || prefix.ends_with('.'))
 }
 
 /// Every layer of a growth must be a copy of a layer like the one that the model was built with in its place.

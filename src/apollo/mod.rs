@@ -7,6 +7,8 @@ mod fitted;
 mod gradients;
 mod growth;
 mod inference;
+#[cfg(feature = "train")]
+mod notes;
 mod position;
 mod record;
 mod report;
@@ -16,15 +18,19 @@ pub use error::ApolloError;
 pub use gradients::NonFiniteGradients;
 pub use growth::GrowthRequest;
 pub use inference::InferenceDepth;
+#[cfg(feature = "train")]
+pub(crate) use notes::{Note, Notes};
 pub(crate) use record::SavedProgress;
 pub use report::{GrowthReport, StackGrowth, StepReport};
 pub(crate) use step::Ask;
 
 use std::sync::Arc;
 
+use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
 
 use crate::depth::DepthPmf;
+use crate::optim::Treatments;
 use crate::plan::Plan;
 use crate::policy::{Measurement, PolicyObject};
 use crate::registry::Registry;
@@ -105,7 +111,11 @@ pub struct Apollo<M> {
     non_finite: NonFiniteGradients,
     /// Steps in a row that were skipped until now.
     skipped: u32,
+    /// Whether the parameter groups of this stage were looked at.
+    groups_checked: bool,
     device: Device,
+    #[cfg(feature = "train")]
+    notes: Notes,
 }
 
 impl<M: Growable> Apollo<M> {
@@ -138,7 +148,10 @@ impl<M: Growable> Apollo<M> {
             inference_depth: InferenceDepth::default(),
             non_finite: NonFiniteGradients::default(),
             skipped: 0,
+            groups_checked: false,
             device,
+            #[cfg(feature = "train")]
+            notes: Notes::default(),
         };
         apollo.begin_stage()?;
         Ok(apollo)
@@ -155,6 +168,11 @@ impl<M: Growable> Apollo<M> {
         // What the run has recorded, its policy has yet to see; the branch recorded nothing.
         let (policy, measurements) = (self.policy.clone(), core::mem::take(&mut self.measurements));
         *self = Self { policy, measurements, ..branch };
+    }
+
+    /// How `optim` treats the model's parameters.
+    pub(crate) fn treatments(&self, optim: &ModuleOptimizer) -> Option<Treatments> {
+        Treatments::of(optim, self.model(), &self.plan.heirs[self.stage()], &self.device)
     }
 
     pub(crate) fn device(&self) -> &Device {

@@ -1,14 +1,18 @@
 //! The optimizer step.
 
+use std::collections::{HashMap, HashSet};
+
+use burn::module::ParamId;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 
 use super::gradients::not_finite;
 use super::{Apollo, ApolloError, GrowthReport, GrowthRequest, NonFiniteGradients, StepReport};
-use crate::optim::{rate_not_finite, scaled_rates};
+use crate::optim::{check_groups, rate_not_finite, scaled_rates, without_gradients};
 use crate::panic::caught;
 use crate::policy::{Decision, Observation};
-use crate::stack::Growable;
+use crate::registry::ages;
+use crate::stack::{Growable, stacks};
 
 impl<M: Growable> Apollo<M> {
     /// Updates the parameters with `grads`, counts one optimizer step, grows where the policy says so,
@@ -19,32 +23,78 @@ impl<M: Growable> Apollo<M> {
     ///
     /// # Errors
     ///
-    /// [`ApolloError::Growth`] for a growth that failed: the step was taken and counted, and the run can go on.
-    /// [`ApolloError::Gradient`], [`ApolloError::Skipped`] and [`ApolloError::Rate`] for numbers that are not finite:
-    /// nothing was changed or counted.
+    /// [`ApolloError::Growth`] for a growth that failed: the step was taken and counted. The policy asks for it again after
+    /// the next step; the error says what ends that.
+    /// [`ApolloError::Gradient`], [`ApolloError::Skipped`] and [`ApolloError::Rate`] for numbers that are not finite, and
+    /// [`ApolloError::Optim`] for parameter groups that would not outlast a growth: nothing was changed or counted.
     pub fn update(
         &mut self,
         optim: &mut ModuleOptimizer,
         lr: impl Into<ModuleLearningRate>,
-        grads: GradientsParams,
+        mut grads: GradientsParams,
     ) -> Result<StepReport, ApolloError> {
-        let lr = self.checked_rate(lr.into())?;
+        let lr = self.checked_rate(optim, lr.into())?;
+        self.without_frozen([&mut grads]);
         let bad = self.bad_gradient([&grads])?;
         self.updated(optim, bad, Ask::Policy, |model, optim| optim.step(lr, model, grads))
     }
 
-    /// The scheduler's rates times the plan's factor.
+    /// The scheduler's rates times the plan's factor; the groups of rates and of the optimizer are looked at once a
+    /// stage.
     pub(crate) fn checked_rate(
-        &self,
+        &mut self,
+        optim: &ModuleOptimizer,
         lr: ModuleLearningRate,
     ) -> Result<ModuleLearningRate, ApolloError> {
         if let Some((param, rate)) = rate_not_finite(&lr, self.model()) {
             return Err(ApolloError::Rate { step: self.position.step, param, rate });
         }
+        if !self.groups_checked {
+            let heirs = &self.plan.heirs[self.stage()];
+            check_groups(optim, &lr, self.model(), heirs, &self.device)?;
+            self.groups_checked = true;
+        }
+        let of_layers = self.layer_factors_by_param();
         Ok(match self.lr_factor() {
-            1.0 => lr,
-            factor => scaled_rates(&lr, factor, self.model()),
+            1.0 if of_layers.is_empty() => lr,
+            factor => scaled_rates(&lr, factor, &of_layers, self.model()),
         })
+    }
+
+    /// The plan's factor on the learning rate of each unique layer, stack by stack, beside
+    /// [`lr_factor`](Self::lr_factor): [`LayerRates`](crate::schedule::LayerRates). A layer with 0 is frozen.
+    pub fn layer_lr_factors(&self) -> Vec<Vec<f64>> {
+        let layers = self.plan.timeline.layers(self.stage());
+        let history = self.position.history(&self.plan.timeline);
+        let rates = &self.plan.plan.layer_rates;
+        let of_stack = |(layers, growths): (&usize, &Vec<_>)| {
+            ages(*layers, growths).into_iter().map(|age| rates.factor(age)).collect()
+        };
+        layers.iter().zip(&history).map(of_stack).collect()
+    }
+
+    /// The factors that are not 1.
+    fn layer_factors_by_param(&self) -> HashMap<ParamId, f64> {
+        if self.plan.plan.layer_rates.are_equal() {
+            return HashMap::new();
+        }
+        let layers = stacks(self.model()).into_iter().flat_map(|stack| stack.params());
+        let factors = self.layer_lr_factors().into_iter().flatten();
+        let params = layers.zip(factors).filter(|(_, factor)| *factor != 1.0);
+        params.flat_map(|(layer, f)| layer.into_iter().map(move |param| (param.id, f))).collect()
+    }
+
+    /// Takes the gradients of frozen layers out of `grads`.
+    pub(crate) fn without_frozen<'a>(
+        &self,
+        grads: impl IntoIterator<Item = &'a mut GradientsParams>,
+    ) {
+        let factors = self.layer_factors_by_param();
+        let frozen: HashSet<ParamId> =
+            factors.into_iter().filter(|(_, factor)| *factor == 0.0).map(|(id, _)| id).collect();
+        if !frozen.is_empty() {
+            grads.into_iter().for_each(|grads| without_gradients(&frozen, grads, self.model()));
+        }
     }
 
     /// The parameter for whose gradient the step is to be skipped, if there is one.

@@ -20,6 +20,22 @@ pub enum CheckpointError {
         #[source]
         cause: io::Error,
     },
+    /// A path that should be a folder of checkpoints, and is none.
+    #[error("{}: expected a folder of checkpoints, found {found}", path.display())]
+    NotAFolder {
+        /// The path.
+        path: PathBuf,
+        /// What is there.
+        found: &'static str,
+    },
+    /// A path that should be a checkpoint, and is none.
+    #[error("{}: expected a checkpoint, which is a folder with its files, found {found}", path.display())]
+    NotASet {
+        /// The path.
+        path: PathBuf,
+        /// What is there.
+        found: &'static str,
+    },
     /// The folder is open already.
     #[error("{}: already in use{}", path.display(), by(*process))]
     Locked {
@@ -70,8 +86,8 @@ pub enum CheckpointError {
     },
     /// The run that loads the set goes by another plan than the run that wrote it.
     #[error(
-        "the checkpoint is of a run with `{field}` {saved}, this run has {now}; \
-         `allow_other_plan` goes on all the same"
+        "the checkpoint is of a run with `{field}` {saved}, this run has {now}: take it up with the settings of that run, \
+         or begin a run of its own in another folder (a program can let it go on: `CheckpointSet::allow_other_plan`)"
     )]
     OtherPlan {
         /// The first field of the [`Plan`](crate::Plan) that differs.
@@ -80,6 +96,32 @@ pub enum CheckpointError {
         saved: String,
         /// The value of the run that loads it.
         now: String,
+    },
+    /// The run that loads the set trains by an optimizer of another kind, or of other settings, than the run that wrote it.
+    #[error(
+        "the checkpoint's optimizer trains `{param}` by {saved}, this run's by {now}: take it up with the optimizer of that \
+         run (a program can let it go on where the state fits: `CheckpointSet::allow_other_plan`)"
+    )]
+    OtherOptimizer {
+        /// Path of the first parameter that is trained in another way.
+        param: String,
+        /// The optimizer of the run that wrote the set.
+        saved: String,
+        /// The optimizer of the run that loads it.
+        now: String,
+    },
+    /// The run that loads the set has another learning rate than the run that wrote it.
+    #[error(
+        "the checkpoint's run goes on from step {step} with a learning rate of {saved}, this run with {now}: take it up with \
+         the learning rate of that run (a program can let it go on: `CheckpointSet::allow_other_plan`)"
+    )]
+    OtherRate {
+        /// The optimizer step that comes next.
+        step: u64,
+        /// The rate that the scheduler of the run that wrote the set gives for it, without any plan's factor.
+        saved: f64,
+        /// The rate that the scheduler of the run that loads it gives.
+        now: f64,
     },
     /// A good file that does not fit the model, the optimizer or the scheduler that should load it.
     #[error("{file} does not fit: {message}")]
@@ -171,7 +213,7 @@ impl CheckpointError {
 
     /// Whether a set can be stepped over because of this error.
     pub(crate) fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged { .. })
+        matches!(self, Self::Damaged { .. } | Self::NotASet { .. })
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{Error, ErrorKind, Read, Write};
 use std::path::Path;
 
+use super::find;
 use super::sums::{Sums, checksum, checksum_of};
 use super::{CheckpointError, Damage};
 
@@ -43,13 +44,31 @@ pub(super) fn sync_dir(dir: &Path) -> Result<(), CheckpointError> {
 
 /// The checksums of the set in `dir`.
 pub(super) fn read_sums(dir: &Path) -> Result<Sums, CheckpointError> {
-    let folder = fs::symlink_metadata(dir).map_err(|e| unreadable(dir, ".", &e))?;
-    if !folder.is_dir() {
-        return Err(CheckpointError::damaged(dir, ".", Damage::Malformed("no folder".to_owned())));
+    // The set itself may be a link, to where there is room; what is in it may not.
+    if let Some(found) = no_folder(dir) {
+        return Err(CheckpointError::NotASet { path: dir.to_owned(), found });
+    }
+    if !dir.join(SUMS).is_symlink() && !dir.join(SUMS).exists() && find::has_sets(dir) {
+        let found = "a folder of them: open one of them, or take the newest with `latest_good`";
+        return Err(CheckpointError::NotASet { path: dir.to_owned(), found });
     }
     let text = read(dir, SUMS, SUMS_LIMIT)?;
     let malformed = |message| CheckpointError::damaged(dir, SUMS, Damage::Malformed(message));
     Sums::parse(&text, &SUMMED).map_err(malformed)
+}
+
+/// What is at a path where a folder should be, if there is none.
+pub(super) fn no_folder(path: &Path) -> Option<&'static str> {
+    match (fs::metadata(path), path.is_symlink()) {
+        (Ok(found), _) if found.is_dir() => None,
+        (Ok(_), _) => Some("a file"),
+        (Err(e), false) if e.kind() == ErrorKind::NotFound => Some("nothing"),
+        (Err(e), true) if e.kind() == ErrorKind::NotFound => Some("a link to nothing"),
+        (Err(e), _) if e.kind() == ErrorKind::NotADirectory => {
+            Some("a path that leads through a file")
+        }
+        (Err(_), _) => None, // what cannot be looked at will say so when it is read
+    }
 }
 
 /// Reads a file of a set and checks it against its checksum.

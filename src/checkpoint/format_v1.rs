@@ -9,7 +9,7 @@ use crate::expand::NewLayers;
 use crate::optim::MomentPolicy;
 use crate::plan::PlanError;
 use crate::policy::{Measurement, number};
-use crate::schedule::{LrAtGrowth, Schedule, Stage, Timeline, Until};
+use crate::schedule::{LayerRates, LrAtGrowth, Schedule, Stage, Timeline, Until};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,6 +27,9 @@ pub(super) struct PlanV1 {
     policy: String,
     moments: MomentPolicy,
     lr_at_growth: LrAtGrowth,
+    /// Later than the format, so that a run with others is another run.
+    #[serde(default, skip_serializing_if = "LayerRates::are_equal")]
+    layer_rates: LayerRates,
     seed: u64,
     draw_per: DrawPer,
     step_seeds: bool,
@@ -47,6 +50,7 @@ impl PlanV1 {
             policy: plan.policy.debug(),
             moments: plan.moments,
             lr_at_growth: plan.lr_at_growth,
+            layer_rates: plan.layer_rates.clone(),
             seed: plan.seed,
             draw_per: plan.draw_per,
             step_seeds: plan.step_seeds,

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::files::{MANIFEST, MODEL, OPTIM, SCHEDULER};
 use super::format_v1::{LossV1, PlanV1};
 use super::{CheckpointError, Damage};
+use crate::optim::Treatments;
 use crate::plan::Plan;
 use crate::policy::Measurement;
 use crate::wire::Frozen;
@@ -34,6 +35,12 @@ pub(crate) struct Manifest {
     /// What of the model is not trained, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) frozen: Option<Frozen>,
+    /// What the optimizer does to the parameters, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) optimizer: Option<Treatments>,
+    /// The learning rate that the scheduler gives next, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) next_rate: Option<f64>,
     /// The user's own: data position, configuration, random streams.
     pub(super) state: BTreeMap<String, Value>,
 }
@@ -83,6 +90,10 @@ struct Written {
     measured: Vec<Measurement>,
     #[serde(default)]
     frozen: Option<Frozen>,
+    #[serde(default)]
+    optimizer: Option<Treatments>,
+    #[serde(default)]
+    next_rate: Option<f64>,
     state: BTreeMap<String, Value>,
 }
 
@@ -100,6 +111,7 @@ impl TryFrom<Written> for Manifest {
         measurements.extend(written.losses.into_iter().map(Measurement::from));
         measurements.extend(written.measured);
         let (targets, frozen) = (written.targets, written.frozen);
+        let (optimizer, next_rate) = (written.optimizer, written.next_rate);
         Ok(Self {
             format,
             version,
@@ -112,6 +124,8 @@ impl TryFrom<Written> for Manifest {
             targets,
             measurements,
             frozen,
+            optimizer,
+            next_rate,
             state,
         })
     }
@@ -132,6 +146,8 @@ impl Default for Manifest {
             targets: Vec::new(),
             measurements: Vec::new(),
             frozen: None,
+            optimizer: None,
+            next_rate: None,
             state: BTreeMap::new(),
         }
     }

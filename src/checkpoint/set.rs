@@ -6,14 +6,12 @@ use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::store::{ModuleRecord, RecordError};
 use burn::tensor::Bytes;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 
 use super::CheckpointError;
 use super::files::{self, MANIFEST, MODEL, OPTIM, SCHEDULER};
-use super::format_v1::PlanV1;
 use super::manifest::{self, Manifest, SavedPlan};
+use super::same_run::{same_optimizer, same_plan, same_rate};
 use super::sums::Sums;
 use crate::apollo::{Apollo, SavedProgress};
 use crate::panic::caught;
@@ -92,7 +90,8 @@ impl CheckpointSet {
         T::deserialize(value).map_err(|e| error(e.to_string()))
     }
 
-    /// Loads under another plan than the one the set was written under: for a run that changes its rules on purpose.
+    /// Loads under another plan than the one the set was written under, another optimizer of the same state, or another
+    /// learning rate: for a run that changes its rules on purpose.
     ///
     /// Another policy begins anew. A schedule may have other ends, and more or fewer stages, as long as it has the first
     /// stage and a stage for each number of layers that the run grew through.
@@ -107,8 +106,8 @@ impl CheckpointSet {
     ///
     /// # Errors
     ///
-    /// [`CheckpointError::OtherPlan`] when the plan is not the one of the run that wrote the set,
-    /// [`CheckpointError::Misfit`] when model, optimizer or scheduler are not, [`CheckpointError::Damaged`] when a file
+    /// [`CheckpointError::OtherPlan`], [`CheckpointError::OtherOptimizer`] and [`CheckpointError::OtherRate`] when plan,
+    /// optimizer or learning rate are not those of the run that wrote the set, [`CheckpointError::Misfit`] when model, optimizer or scheduler are not, [`CheckpointError::Damaged`] when a file
     /// was damaged since it was checked.
     pub fn load<M: Growable>(
         &self,
@@ -117,8 +116,15 @@ impl CheckpointSet {
         scheduler: ModuleLrScheduler,
     ) -> Result<Restored<M>, CheckpointError> {
         let apollo = self.load_model(apollo)?;
+        let same_rules = !self.other_plan;
+        if same_rules {
+            same_optimizer(&self.manifest, &apollo, &optim)?;
+        }
         let optim = load_optim(optim, self.read(OPTIM)?, apollo.model())?;
         let scheduler = load_scheduler(scheduler, self.read(SCHEDULER)?)?;
+        if same_rules {
+            same_rate(&self.manifest, &scheduler)?;
+        }
         Ok((apollo, optim, scheduler))
     }
 
@@ -240,38 +246,4 @@ fn without_panic<T>(
     load: impl FnOnce() -> Result<T, CheckpointError>,
 ) -> Result<T, CheckpointError> {
     caught(load).unwrap_or_else(|message| Err(misfit(message)))
-}
-
-/// # Errors
-///
-/// [`CheckpointError::OtherPlan`] with the first field that differs.
-fn same_plan<M>(saved: &Manifest, apollo: &Apollo<M>) -> Result<(), CheckpointError> {
-    let (before, now) = match &saved.plan {
-        SavedPlan::V1(plan) => (fields(plan), fields(&PlanV1::of(apollo))),
-        SavedPlan::Plan(plan) => {
-            let with_targets = |plan: &Plan, targets: &[usize]| {
-                let mut fields = fields(plan);
-                fields.insert("targets".to_owned(), targets.into());
-                fields
-            };
-            (with_targets(plan, &saved.targets), with_targets(apollo.plan(), apollo.targets()))
-        }
-    };
-    let mut names = before.keys().chain(now.keys());
-    let Some(field) = names.find(|field| before.get(*field) != now.get(*field)) else {
-        return Ok(());
-    };
-    let value = |fields: &Map<String, Value>| {
-        fields.get(field).map_or_else(|| "nothing".to_owned(), Value::to_string)
-    };
-    let (saved, now) = (value(&before), value(&now));
-    Err(CheckpointError::OtherPlan { field: field.clone(), saved, now })
-}
-
-/// The fields of a plan by name.
-fn fields(plan: &impl Serialize) -> Map<String, Value> {
-    match serde_json::to_value(plan) {
-        Ok(Value::Object(fields)) => fields,
-        _ => Map::new(),
-    }
 }

@@ -11,8 +11,11 @@ use serde_json::Value;
 use super::CheckpointError;
 use super::files::{MODEL, OPTIM, SCHEDULER};
 use super::finite;
+use super::same_run::next_rate;
 use crate::apollo::Apollo;
-use crate::optim::check_precision;
+#[cfg(feature = "train")]
+use crate::apollo::Note;
+use crate::optim::{Treatments, check_precision};
 use crate::plan::Plan;
 use crate::policy::Measurement;
 use crate::stack::Growable;
@@ -31,6 +34,8 @@ pub struct Snapshot {
     pub(super) measurements: Vec<Measurement>,
     /// What of the model is not trained, if it is known.
     pub(super) frozen: Option<Frozen>,
+    pub(super) optimizer: Option<Treatments>,
+    pub(super) next_rate: Option<f64>,
     pub(super) state: BTreeMap<String, Value>,
     pub(super) files: [(&'static str, Bytes); 3],
 }
@@ -59,8 +64,13 @@ impl Snapshot {
         ];
         let (plan, targets) = (apollo.plan().clone(), apollo.targets().to_vec());
         let snapshot = Self::of_files(apollo.step_count(), plan, targets, files);
-        let (measurements, frozen) = (apollo.measurements().to_vec(), Frozen::of(apollo.model()));
-        Ok(Self { measurements, frozen: Some(frozen), ..snapshot })
+        Ok(Self {
+            measurements: apollo.measurements().to_vec(),
+            frozen: Some(Frozen::of(apollo.model())),
+            optimizer: apollo.treatments(optim),
+            next_rate: next_rate(scheduler),
+            ..snapshot
+        })
     }
 
     pub(crate) fn of_files(
@@ -70,8 +80,31 @@ impl Snapshot {
         files: [(&'static str, Bytes); 3],
     ) -> Self {
         let (measurements, frozen, state) = (Vec::new(), None, BTreeMap::new());
-        let (epoch, metric) = (None, None);
-        Self { step, epoch, metric, plan, targets, measurements, frozen, state, files }
+        let (epoch, metric, optimizer, next_rate) = (None, None, None, None);
+        Self {
+            step,
+            epoch,
+            metric,
+            plan,
+            targets,
+            measurements,
+            frozen,
+            optimizer,
+            next_rate,
+            state,
+            files,
+        }
+    }
+
+    /// With what the records do not say, where it is known.
+    #[cfg(feature = "train")]
+    pub(crate) fn with_note(self, note: Option<Note>, next_rate: Option<f64>) -> Self {
+        match note {
+            None => Self { next_rate, ..self },
+            Some(Note { measurements, frozen, optimizer }) => {
+                Self { measurements, frozen: Some(frozen), optimizer, next_rate, ..self }
+            }
+        }
     }
 
     /// With these states alone.

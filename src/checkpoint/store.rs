@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::files::{self, MANIFEST, SUMS};
+use super::find::{FoundSet, best_in, entries, first_good, read_manifest, sets_in};
 use super::manifest::{Manifest, SavedPlan};
 use super::sums::Sums;
 use super::{CheckpointError, CheckpointSet, Retention, Snapshot};
@@ -23,9 +24,27 @@ pub struct CheckpointStore {
     path: PathBuf,
     retention: Retention,
     allow_not_finite: bool,
-    /// Sets known to be damaged; held while the folder is changed.
-    damaged: Mutex<BTreeSet<u64>>,
+    /// Held while the folder is changed.
+    known: Mutex<Known>,
     _lock: File,
+}
+
+/// What was found of the sets' files, by number: a set that was read once in this process is not read again.
+#[derive(Debug, Default)]
+struct Known {
+    good: BTreeSet<u64>,
+    damaged: BTreeSet<u64>,
+}
+
+impl Known {
+    fn note(&mut self, number: u64, good: bool) {
+        let (is, is_not) = match good {
+            true => (&mut self.good, &mut self.damaged),
+            false => (&mut self.damaged, &mut self.good),
+        };
+        is.insert(number);
+        is_not.remove(&number);
+    }
 }
 
 /// A set that was written.
@@ -39,15 +58,6 @@ pub struct SaveReport {
     pub removed: Vec<PathBuf>,
     /// Why older sets that should be gone are still there; the new one is good all the same.
     pub not_removed: Vec<CheckpointError>,
-}
-
-/// A good set that was found in a folder.
-#[derive(Debug)]
-pub struct FoundSet {
-    /// The set.
-    pub set: CheckpointSet,
-    /// What is wrong with those that would have come before it, in that order.
-    pub stepped_over: Vec<CheckpointError>,
 }
 
 const LOCK: &str = ".lock";
@@ -70,8 +80,8 @@ impl CheckpointStore {
                 fs::remove_dir_all(&entry).map_err(CheckpointError::io("removed", &entry))?;
             }
         }
-        let damaged = Mutex::default();
-        Ok(Self { path, retention, allow_not_finite: false, damaged, _lock: lock })
+        let known = Mutex::default();
+        Ok(Self { path, retention, allow_not_finite: false, known, _lock: lock })
     }
 
     /// Saves numbers that are not finite as well: for a model that holds infinities on purpose.
@@ -99,10 +109,10 @@ impl CheckpointStore {
     pub(crate) fn save_keeping(
         &self,
         snapshot: Snapshot,
-        kept: impl FnOnce(&[(u64, Option<f64>)]) -> BTreeSet<u64>,
+        kept: impl Fn(&[(u64, Option<f64>)]) -> BTreeSet<u64>,
     ) -> Result<SaveReport, CheckpointError> {
         snapshot.check(self.allow_not_finite)?;
-        let mut damaged = self.damaged();
+        let mut known = self.known();
         let number = self.sets()?.last().map_or(1, |(number, _)| number.saturating_add(1));
         let name = format!("{number:06}-step-{}", snapshot.step);
         let (aside, path) = (self.path.join(format!("{ASIDE}{name}")), self.path.join(&name));
@@ -113,11 +123,10 @@ impl CheckpointStore {
         });
         let bytes = published.inspect_err(|_| drop(fs::remove_dir_all(&aside)))?;
         // The older sets stay until this one was read back.
-        if let Err(error) = CheckpointSet::open(&path) {
-            damaged.insert(number);
-            return Err(error);
-        }
-        let (removed, not_removed) = self.prune(&damaged, kept)?;
+        let written = CheckpointSet::open(&path);
+        known.note(number, written.is_ok());
+        written?;
+        let (removed, not_removed) = self.prune(&mut known, kept)?;
         Ok(SaveReport { path, bytes, removed, not_removed })
     }
 
@@ -128,10 +137,9 @@ impl CheckpointStore {
     /// [`CheckpointError::NoneGood`] when there are sets, but only damaged ones: begin anew only after you looked at
     /// them. [`CheckpointError::Version`] when a set is of a later version of this crate.
     pub fn latest_good(&self) -> Result<Option<FoundSet>, CheckpointError> {
-        let mut damaged = self.damaged();
-        first_good(&self.path, self.sets()?.into_iter().rev(), |number| {
-            damaged.insert(number);
-        })
+        let mut known = self.known();
+        let sets = self.sets()?.into_iter().rev();
+        first_good(&self.path, sets, |number, good| known.note(number, good))
     }
 
     /// The set with the best metric that is good, by what the store's [`Retention`] takes for best: the lowest unless
@@ -141,10 +149,8 @@ impl CheckpointStore {
     ///
     /// As [`latest_good`](Self::latest_good).
     pub fn best_good(&self) -> Result<Option<FoundSet>, CheckpointError> {
-        let mut damaged = self.damaged();
-        best_in(&self.path, self.retention, |number| {
-            damaged.insert(number);
-        })
+        let mut known = self.known();
+        best_in(&self.path, self.retention, |number, good| known.note(number, good))
     }
 
     /// Whether there is no set, good or damaged.
@@ -162,9 +168,9 @@ impl CheckpointStore {
     ///
     /// [`CheckpointError::Io`] for a set that cannot be removed.
     pub fn clear(&self) -> Result<(), CheckpointError> {
-        let mut damaged = self.damaged();
+        let mut known = self.known();
         self.sets()?.iter().try_for_each(|(_, set)| self.remove(set))?;
-        damaged.clear();
+        *known = Known::default();
         Ok(())
     }
 
@@ -173,29 +179,41 @@ impl CheckpointStore {
         sets_in(&self.path)
     }
 
-    /// Removes the sets that `kept` does not name. Damaged ones stay as long as the oldest good one that stays is
-    /// older: they may be worth a look.
+    /// Removes the sets that `kept` does not name, once all that it names were read and found good. Damaged ones stay as
+    /// long as the oldest good one that stays is older: they may be worth a look.
     fn prune(
         &self,
-        damaged: &BTreeSet<u64>,
-        kept: impl FnOnce(&[(u64, Option<f64>)]) -> BTreeSet<u64>,
+        known: &mut Known,
+        kept: impl Fn(&[(u64, Option<f64>)]) -> BTreeSet<u64>,
     ) -> Result<(Vec<PathBuf>, Vec<CheckpointError>), CheckpointError> {
         let sets = self.sets()?;
-        let (mut good, mut bad) = (Vec::new(), damaged.clone());
+        let mut whole = Vec::new();
         for (number, path) in &sets {
             match read_manifest(path) {
-                Ok(manifest) if !damaged.contains(number) => good.push((*number, manifest.metric)),
-                Err(error) if error.is_damage() => drop(bad.insert(*number)),
+                Ok(manifest) if !known.damaged.contains(number) => {
+                    whole.push((*number, manifest.metric));
+                }
+                Err(error) if error.is_damage() => known.note(*number, false),
                 _ => {} // a set of a later version, or one that cannot be read now, is left alone
             }
         }
-        let kept = kept(&good);
-        let is_good = |number: &u64| good.iter().any(|(good, _)| good == number);
+        let kept = loop {
+            let kept = kept(&whole);
+            let unread =
+                |(number, _): &&(u64, _)| kept.contains(number) && !known.good.contains(number);
+            let Some((number, path)) = sets.iter().find(unread) else { break kept };
+            match CheckpointSet::open(path) {
+                Err(error) if !error.is_damage() => whole.retain(|(whole, _)| whole != number),
+                read => known.note(*number, read.is_ok()),
+            }
+            whole.retain(|(number, _)| !known.damaged.contains(number));
+        };
+        let is_whole = |number: &u64| whole.iter().any(|(whole, _)| whole == number);
         let oldest = kept.first().copied().unwrap_or(0);
         let (mut removed, mut not_removed) = (Vec::new(), Vec::new());
         for (number, path) in sets {
-            let old = bad.contains(&number) && number < oldest;
-            if !kept.contains(&number) && (is_good(&number) || old) {
+            let old = known.damaged.contains(&number) && number < oldest;
+            if !kept.contains(&number) && (is_whole(&number) || old) {
                 match self.remove(&path) {
                     Ok(()) => removed.push(path),
                     Err(error) => not_removed.push(error),
@@ -214,105 +232,23 @@ impl CheckpointStore {
             .map_err(CheckpointError::io("removed", set))
     }
 
-    fn damaged(&self) -> MutexGuard<'_, BTreeSet<u64>> {
-        self.damaged.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The newest good set in a folder that another process may be writing to: for looking at a run, or for taking a model
-/// out of it. The set may be removed by that process at any time.
-///
-/// # Errors
-///
-/// As [`CheckpointStore::latest_good`].
-pub fn latest_good(path: impl AsRef<Path>) -> Result<Option<FoundSet>, CheckpointError> {
-    let path = path.as_ref();
-    first_good(path, sets_in(path)?.into_iter().rev(), |_| {})
-}
-
-/// The good set with the best metric, by what `retention` takes for best, in a folder that another process may be writing
-/// to or that is read-only. The set may be removed by that process at any time.
-///
-/// # Errors
-///
-/// As [`CheckpointStore::best_good`].
-pub fn best_good(
-    path: impl AsRef<Path>,
-    retention: Retention,
-) -> Result<Option<FoundSet>, CheckpointError> {
-    best_in(path.as_ref(), retention, |_| {})
-}
-
-fn best_in(
-    folder: &Path,
-    retention: Retention,
-    mut damaged: impl FnMut(u64),
-) -> Result<Option<FoundSet>, CheckpointError> {
-    let sets = sets_in(folder)?;
-    let (mut rated, mut unreadable) = (Vec::new(), Vec::new());
-    for (number, path) in &sets {
-        match read_manifest(path) {
-            Ok(manifest) => rated.push((*number, manifest.metric)),
-            Err(error) if error.is_damage() => {
-                damaged(*number);
-                unreadable.push(error);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    let of = |number| sets.iter().find(|(n, _)| *n == number).cloned();
-    let best: Vec<_> = retention.best_first(&rated).into_iter().filter_map(of).collect();
-    if best.is_empty() && !unreadable.is_empty() {
-        // Any of them may have had a metric.
-        return Err(CheckpointError::NoneGood { path: folder.to_owned(), damaged: unreadable });
-    }
-    let found = first_good(folder, best.into_iter(), damaged)?;
-    Ok(found.map(|mut found| {
-        found.stepped_over.extend(unreadable);
-        found
-    }))
-}
-
-/// The first good one of `sets`; `damaged` gets the numbers of the damaged ones before it.
-fn first_good(
-    folder: &Path,
-    sets: impl Iterator<Item = (u64, PathBuf)>,
-    mut damaged: impl FnMut(u64),
-) -> Result<Option<FoundSet>, CheckpointError> {
-    let mut stepped_over = Vec::new();
-    for (number, path) in sets {
-        match CheckpointSet::open(&path) {
-            Ok(set) => return Ok(Some(FoundSet { set, stepped_over })),
-            Err(error) if error.is_damage() => {
-                damaged(number);
-                stepped_over.push(error);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    match stepped_over.is_empty() {
-        true => Ok(None),
-        false => Err(CheckpointError::NoneGood { path: folder.to_owned(), damaged: stepped_over }),
-    }
-}
-
-/// Numbers and folders of the sets in a folder, in order of writing.
-fn sets_in(folder: &Path) -> Result<Vec<(u64, PathBuf)>, CheckpointError> {
-    let number = |name: &str| {
-        let (number, step) = name.split_once("-step-")?;
-        step.parse::<u64>().ok()?;
-        // The greatest number would leave none for the next set; this crate never comes to it.
-        number.parse().ok().filter(|number| *number < u64::MAX)
-    };
-    let entries = entries(folder)?.into_iter();
-    let mut sets: Vec<_> =
-        entries.filter_map(|(name, path)| Some((number(&name)?, path))).collect();
-    sets.sort();
-    Ok(sets)
 }
 
 /// Makes a folder and those above it, and waits until they are on the disk.
 fn make_dir(path: &Path) -> Result<(), CheckpointError> {
+    for part in path.ancestors() {
+        if part.exists() || part.is_symlink() {
+            match files::no_folder(part) {
+                Some(found) => {
+                    return Err(CheckpointError::NotAFolder { path: part.to_owned(), found });
+                }
+                None => break,
+            }
+        }
+    }
     let missing = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).count();
     fs::create_dir_all(path).map_err(CheckpointError::io("made", path))?;
     path.ancestors().skip(1).take(missing).try_for_each(files::sync_dir)
@@ -320,8 +256,8 @@ fn make_dir(path: &Path) -> Result<(), CheckpointError> {
 
 /// Writes all files of a set into the new folder `dir` and waits until they are on the disk.
 fn write_set(dir: &Path, snapshot: Snapshot) -> Result<u64, CheckpointError> {
-    let Snapshot { step, epoch, metric, plan, targets, measurements, frozen, state, files } =
-        snapshot;
+    let Snapshot { step, epoch, metric, plan, targets, measurements, frozen, .. } = snapshot;
+    let Snapshot { optimizer, next_rate, state, files, .. } = snapshot;
     fs::create_dir(dir).map_err(CheckpointError::io("made", dir))?;
     let (mut sums, mut lengths) = (Vec::new(), BTreeMap::new());
     for (name, bytes) in &files {
@@ -338,6 +274,8 @@ fn write_set(dir: &Path, snapshot: Snapshot) -> Result<u64, CheckpointError> {
         targets,
         measurements,
         frozen,
+        optimizer,
+        next_rate,
         state,
         ..Manifest::default()
     };
@@ -347,22 +285,6 @@ fn write_set(dir: &Path, snapshot: Snapshot) -> Result<u64, CheckpointError> {
     files::write(dir, SUMS, sums.as_bytes())?;
     files::sync_dir(dir)?;
     Ok(records + (text.len() + sums.len()) as u64)
-}
-
-pub(crate) fn read_manifest(set: &Path) -> Result<Manifest, CheckpointError> {
-    let sums = files::read_sums(set)?;
-    let text = files::read_checked(set, MANIFEST, &sums, super::manifest::LIMIT)?;
-    Manifest::parse(&text, set)
-}
-
-/// Name and path of what is in a folder.
-fn entries(dir: &Path) -> Result<Vec<(String, PathBuf)>, CheckpointError> {
-    let entry = |entry: std::io::Result<fs::DirEntry>| {
-        entry.map(|e| (e.file_name().to_string_lossy().into_owned(), e.path()))
-    };
-    fs::read_dir(dir)
-        .and_then(|entries| entries.map(entry).collect())
-        .map_err(CheckpointError::io("read", dir))
 }
 
 /// Takes the folder for this process. The file stays; the lock on it ends with the process.

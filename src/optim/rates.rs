@@ -1,8 +1,9 @@
 //! The rates that a scheduler gives a model's parameters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use burn::module::{Module, Param, ParamGroup, ParamId};
+use burn::optim::GradientsParams;
 use burn::optim::lr_scheduler::constant::ConstantLr;
 use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
 use burn::tensor::Tensor;
@@ -28,14 +29,15 @@ impl PathVisitor for NotFinite<'_> {
     }
 }
 
-/// `lr` with every group's rate times `factor`. Burn keeps the groups private, so they are found anew
+/// `lr` with every group's rate times `factor`, and those of single parameters times theirs. Burn keeps the groups private, so they are found anew
 /// from the rate of each parameter.
 pub(crate) fn scaled<M: Module>(
     lr: &ModuleLearningRate,
     factor: f64,
+    of_params: &HashMap<ParamId, f64>,
     model: &M,
 ) -> ModuleLearningRate {
-    let rates = walk(model, Rates { lr, by_rate: BTreeMap::new() });
+    let rates = walk(model, Rates { lr, of_params, by_rate: BTreeMap::new() });
     let base = lr.base();
     let mut scheduler = ModuleLrScheduler::new(ConstantLr::new(base * factor));
     for (bits, ids) in rates.by_rate {
@@ -50,12 +52,36 @@ pub(crate) fn scaled<M: Module>(
 
 struct Rates<'a> {
     lr: &'a ModuleLearningRate,
+    of_params: &'a HashMap<ParamId, f64>,
     by_rate: BTreeMap<u64, Vec<ParamId>>,
 }
 
 impl PathVisitor for Rates<'_> {
     fn float<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
-        let rate = self.lr.lr_from_param(param.id, Some(path));
+        let own = self.of_params.get(&param.id).copied().unwrap_or(1.0);
+        let rate = self.lr.lr_from_param(param.id, Some(path)) * own;
         self.by_rate.entry(rate.to_bits()).or_default().push(param.id);
+    }
+}
+
+/// Takes the gradients of some parameters out of `grads`.
+pub(crate) fn without<M: Module>(
+    params: &HashSet<ParamId>,
+    grads: &mut GradientsParams,
+    model: &M,
+) {
+    walk(model, Without { params, grads });
+}
+
+struct Without<'a> {
+    params: &'a HashSet<ParamId>,
+    grads: &'a mut GradientsParams,
+}
+
+impl PathVisitor for Without<'_> {
+    fn float<const D: usize>(&mut self, _path: &str, param: &Param<Tensor<D>>) {
+        if self.params.contains(&param.id) {
+            drop(self.grads.remove::<D>(param.id));
+        }
     }
 }

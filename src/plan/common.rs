@@ -73,13 +73,14 @@ impl Plan {
         Ok(begin)
     }
 
-    /// Whether growths make the same layers, with the same optimizer state and the same rate from then on.
+    /// Whether growths make the same layers, with the same optimizer state and the same rates from then on.
     fn grows_like(&self, other: &Self) -> bool {
         self.expander == other.expander
             && self.new_layers == other.new_layers
             && self.moments == other.moments
             && self.moment_orders == other.moment_orders
             && self.lr_at_growth == other.lr_at_growth
+            && self.layer_rates == other.layer_rates
     }
 
     /// Whether steps and inference with these unique layers are the same.

@@ -20,7 +20,7 @@ use crate::depth::{DepthPmf, DepthSampler, DrawPer, Sampler};
 use crate::expand::{Expander, Expansion, LayerMap, NewLayers};
 use crate::panic::caught;
 use crate::policy::Policy;
-use crate::schedule::{LrAtGrowth, LrShape, Schedule, Timeline};
+use crate::schedule::{LayerRates, LrAtGrowth, LrShape, Schedule, Timeline};
 
 /// The plan of a run: the paper's in everything that is not set.
 ///
@@ -98,6 +98,9 @@ pub struct Plan {
     /// What the learning rate does at a growth.
     #[serde(default)]
     pub lr_at_growth: LrAtGrowth,
+    /// The learning rate of each layer, by its age.
+    #[serde(default, skip_serializing_if = "LayerRates::are_equal")]
+    pub layer_rates: LayerRates,
     /// Whether the device's random generator is seeded for every training step: see
     /// [`with_step_seeds`](Self::with_step_seeds).
     #[serde(default = "yes")]
@@ -151,6 +154,7 @@ impl Plan {
             policy: Policy::default(),
             lr: LrShape::default(),
             lr_at_growth: LrAtGrowth::default(),
+            layer_rates: LayerRates::default(),
             step_seeds: true,
             schedule: None,
         }
@@ -213,6 +217,19 @@ impl Plan {
         Self { lr_at_growth, ..self }
     }
 
+    /// The learning rate of each layer, by its age: lower ones for old layers, or none at all.
+    ///
+    /// ```
+    /// use burn_apollo::Plan;
+    /// use burn_apollo::schedule::LayerRates;
+    ///
+    /// // Only the layers that the last growth made are trained, as in MSLT.
+    /// let plan = Plan::new(10_000).with_layer_rates(LayerRates::ByAge(vec![1.0, 0.0]));
+    /// ```
+    pub fn with_layer_rates(self, layer_rates: LayerRates) -> Self {
+        Self { layer_rates, ..self }
+    }
+
     /// The seed of the depth draws, of layers that have no source, and of what the device draws.
     pub fn with_seed(self, seed: u64) -> Self {
         Self { seed, ..self }
@@ -257,6 +274,7 @@ impl Plan {
     pub fn check(&self, targets: &[usize]) -> Result<(), PlanError> {
         self.lr.check_for(self.steps)?;
         self.lr_at_growth.check()?;
+        self.layer_rates.check()?;
         self.policy.build()?;
         let timeline = self.timeline(targets)?;
         for (stack, target) in targets.iter().copied().enumerate() {

@@ -53,7 +53,31 @@ impl Policy {
     pub const NAMES: [&str; 1] = ["fixed"];
 
     /// A policy of your own under a name of your own. Its parameters are what it serialises, without anything that
-    /// changes while it decides: mark that `#[serde(skip)]`.
+    /// changes while it decides. Mark that `#[serde(skip)]`, in a struct with named fields: serde skips none of a tuple
+    /// struct's only field.
+    ///
+    /// ```
+    /// use burn_apollo::policy::{Decision, GrowthPolicy, Observation, Policy};
+    ///
+    /// #[derive(Debug, Clone, serde::Serialize)]
+    /// struct Every {
+    ///     steps: u64,
+    ///     #[serde(skip)]
+    ///     asked: u64,
+    /// }
+    ///
+    /// impl GrowthPolicy for Every {
+    ///     fn decide(&mut self, now: &Observation<'_>) -> Decision {
+    ///         self.asked += 1; // for a log, say
+    ///         if now.step - now.stage_start >= self.steps { Decision::Grow } else { Decision::Stay }
+    ///     }
+    /// }
+    ///
+    /// let policy = Policy::custom("every", Every { steps: 100, asked: 0 })?;
+    /// let written = serde_json::to_string(&policy).unwrap_or_default();
+    /// assert_eq!(written, r#"{"custom":{"name":"every","parameters":{"steps":100}}}"#);
+    /// # Ok::<(), burn_apollo::plan::ParametersError>(())
+    /// ```
     ///
     /// # Errors
     ///

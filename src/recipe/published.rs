@@ -147,6 +147,23 @@ pub(super) const ALL: &[Recipe] = &[
         plan: two_hops,
     },
     Recipe {
+        name: "gradual",
+        source: "of burn-apollo, after MIDAS (arXiv 2409.19044)",
+        summary: "as midas, until 20, 40, 60, 100 % of the run",
+        zeroed: false,
+        plan: |setting| {
+            let plan = midas(setting, MiddleStacking::new);
+            plan.with_schedule(stages(setting, &QUARTERS))
+        },
+    },
+    Recipe {
+        name: "gradual_zeroed",
+        source: "of burn-apollo, after MIDAS (arXiv 2409.19044) and LEMON (arXiv 2310.07999)",
+        summary: "a quarter more layers until 20, 40, 60, 100 % of the run, new layers begin as the identity",
+        zeroed: true,
+        plan: |setting| base(setting, stages(setting, &QUARTERS)),
+    },
+    Recipe {
         name: "share_then_unshare",
         source: "Yang et al. 2021, arXiv 2110.03848",
         summary: "one layer tied at full depth until 10 % of the run, then untied",
@@ -235,6 +252,14 @@ fn midas(setting: &Setting, middle: fn(usize) -> Result<MiddleStacking, ExpandEr
     }
 }
 
+/// A quarter of the layers more at every fifth of the run, up to three of them.
+const QUARTERS: [Part; 4] = [
+    (|target| target.div_ceil(4), 0.2),
+    (|target| target.div_ceil(2), 0.4),
+    (|target| (3 * target).div_ceil(4), 0.6),
+    (|target| target, 1.0),
+];
+
 fn two_hops(setting: &Setting) -> Plan {
     let parts: [Part; 3] = [
         (|target| target.div_ceil(6), 0.5),
@@ -283,6 +308,8 @@ mod tests {
         assert_eq!(stages("g_stack"), [(3, 100), (12, 1000)]);
         assert_eq!(stages("midas"), [(3, 100), (6, 300), (9, 600), (12, 1000)]);
         assert_eq!(stages("lidas"), stages("midas"));
+        assert_eq!(stages("gradual"), [(3, 200), (6, 400), (9, 600), (12, 1000)]);
+        assert_eq!(stages("gradual_zeroed"), stages("gradual"));
         assert_eq!(stages("zero_layer"), [(0, 800), (12, 1000)]);
         assert_eq!(stages("one_layer"), [(1, 800), (12, 1000)]);
         assert_eq!(stages("late_hop"), [(2, 800), (12, 1000)]);
@@ -298,6 +325,7 @@ mod tests {
         // Of two blocks of three, the first is the middle one; of three, the second.
         assert_eq!(map("midas", 6, 9), [0, 1, 2, 0, 1, 2, 3, 4, 5]);
         assert_eq!(map("midas", 9, 12), [0, 1, 2, 3, 4, 5, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(map("gradual", 6, 9), map("midas", 6, 9));
         assert_eq!(map("lidas", 6, 9), [0, 1, 2, 3, 1, 2, 3, 4, 5]);
         assert_eq!(map("lidas", 3, 6), [0, 1, 2, 0, 1, 2]);
         assert_eq!(map("apollo", 3, 6), [0, 0, 1, 1, 2, 2]);

@@ -109,6 +109,16 @@ impl LrShape {
         }
     }
 
+    /// The first of a run's `steps` at which the rate is to fall from its peak; `steps` where it does not fall.
+    pub fn decay_begins(&self, steps: u64) -> u64 {
+        let falls = |phase: &&Phase| {
+            matches!(phase.kind, PhaseKind::Fall { .. } | PhaseKind::Cosine { .. })
+        };
+        let phases = self.phases(steps);
+        let before = phases.iter().take_while(|phase| !falls(phase));
+        before.fold(0, |sum: u64, phase| sum.saturating_add(phase.steps)).min(steps)
+    }
+
     /// The phases of a run of `steps` optimizer steps.
     pub(crate) fn phases(&self, steps: u64) -> Vec<Phase> {
         let phases = match *self {
@@ -142,7 +152,7 @@ impl LrShape {
         let mut common = 0;
         for (own, other) in own.iter().zip(&others) {
             match own.kind == other.kind {
-                true if own.steps == other.steps => common += own.steps,
+                true if own.steps == other.steps => common = u64::saturating_add(common, own.steps),
                 // Only at the peak does the rate not depend on the phase's length.
                 true if own.kind == PhaseKind::Peak => {
                     return common + own.steps.min(other.steps);
@@ -223,6 +233,8 @@ mod tests {
         assert_eq!(share.common_steps(1000, &share, 600), 0, "another rise");
         assert_eq!(share.common_steps(1000, &fixed, 1000), 1000);
         let cosine = LrShape::Cosine { warm_up: WarmUp::Steps(20), end: 0.1 };
+        let begins = [fixed, cosine, LrShape::Constant].map(|shape| shape.decay_begins(1000));
+        assert_eq!(begins, [800, 20, 1000]);
         assert_eq!(cosine.common_steps(1000, &fixed, 1000), 20);
         assert_eq!(cosine.common_steps(1000, &cosine, 999), 20);
         assert_eq!(LrShape::Constant.common_steps(30, &LrShape::Constant, 20), 20);

@@ -73,7 +73,7 @@ pub trait Growable: Module {
 /// parts.
 ///
 /// ```
-/// use burn::{module::Module, nn::Linear};
+/// use burn::{module::{Module, ModuleDisplay}, nn::Linear};
 /// use burn_apollo::{growable, stack::LayerStack};
 ///
 /// #[derive(Module, Debug)]
@@ -88,11 +88,25 @@ pub trait Growable: Module {
 /// }
 ///
 /// growable!(Net { encoder.blocks, decoder });
+///
+/// /// A generic model, whose bounds are traits in scope.
+/// #[derive(Module, Debug)]
+/// struct Stacked<B: Module + ModuleDisplay> {
+///     blocks: LayerStack<B>,
+/// }
+///
+/// growable!(impl<B: Module + ModuleDisplay> Stacked<B> { blocks });
 /// ```
 #[macro_export]
 macro_rules! growable {
-    ($model:ty { $($($field:ident).+),+ $(,)? }) => {
-        impl $crate::stack::Growable for $model {
+    (
+        impl<$($param:ident $(: $bound:ident $(+ $more:ident)*)?),+ $(,)?>
+        $model:ty { $($($field:ident).+),+ $(,)? }
+    ) => {
+        $crate::growable!(@ [$($param $(: $bound $(+ $more)*)?),+] $model { $($($field).+),+ });
+    };
+    (@ [$($generics:tt)*] $model:ty { $($($field:ident).+),+ }) => {
+        impl<$($generics)*> $crate::stack::Growable for $model {
             fn stacks(&self) -> ::std::vec::Vec<&dyn $crate::stack::GrowableStack> {
                 ::std::vec![$(&self.$($field).+),+]
             }
@@ -101,6 +115,9 @@ macro_rules! growable {
                 ::std::vec![$(&mut self.$($field).+),+]
             }
         }
+    };
+    ($model:ty { $($($field:ident).+),+ $(,)? }) => {
+        $crate::growable!(@ [] $model { $($($field).+),+ });
     };
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::optim::OptimizerRecord;
 use burn::optim::lr_scheduler::LrSchedulerRecord;
+use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::store::{ModuleRecord, RecordError};
 use burn::tensor::Bytes;
 use burn::train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
@@ -13,10 +14,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::trainable::chain;
-use crate::apollo::Apollo;
+use crate::apollo::{Apollo, Notes};
 use crate::checkpoint::{
     CheckpointError, CheckpointSet, CheckpointStore, MODEL, OPTIM, SCHEDULER, Snapshot, encode,
-    read_manifest, to_value,
+    next_rate, read_manifest, to_value,
 };
 use crate::plan::Plan;
 use crate::stack::Growable;
@@ -24,11 +25,8 @@ use crate::wire::Pack;
 
 /// Checkpointers for burn-train that write its three records as one [set](CheckpointSet) per epoch.
 ///
-/// What a model records during validation, after the last step of an epoch, is not part of its set: for a policy that
-/// resumes exactly, record in training steps.
-///
-/// A set does not hold which parameters were frozen: freeze them again after loading. A set that cannot be written stops the
-/// training; on a terminal, [`KeepError`](super::KeepError) says why.
+/// A set holds all that one of a hand-written loop does: what was frozen and what the growth policy has yet to see too. A
+/// set that cannot be written stops the training; on a terminal, [`KeepError`](super::KeepError) says why.
 ///
 /// burn-train's strategy says which epochs to keep (`with_checkpointing_strategy`), not the store's
 /// [`Retention`](crate::checkpoint::Retention); but an epoch is only removed once a newer set was found good.
@@ -82,7 +80,7 @@ use crate::wire::Pack;
 ///
 /// let store = CheckpointStore::open(dir.join("checkpoints"), Retention::default())?;
 /// let latest = store.latest_good()?;
-/// let checkpointers = SetCheckpointers::new(store, &apollo);
+/// let checkpointers = SetCheckpointers::new(store, &apollo).with_scheduler(&scheduler);
 /// let mut training = SupervisedTraining::new(dir, loader(), loader())
 ///     .with_custom_checkpointers(checkpointers.model(), checkpointers.optim(), checkpointers.scheduler())
 ///     .num_epochs(3);
@@ -117,6 +115,8 @@ struct Shared {
     store: CheckpointStore,
     plan: Plan,
     targets: Vec<usize>,
+    notes: Notes,
+    lr: Mutex<Option<ModuleLrScheduler>>,
     state: Mutex<BTreeMap<String, Value>>,
     by_epoch: Mutex<BTreeMap<String, EpochState>>,
     metric: Mutex<Option<EpochMetric>>,
@@ -141,11 +141,21 @@ struct Epochs {
 }
 
 impl SetCheckpointers {
-    /// Checkpointers that write into `store`, for a run of `apollo`.
+    /// Checkpointers that write into `store`, for a run of `apollo`: of the one that is given or of a clone of it, before or
+    /// after it takes up a set.
     pub fn new<M: Growable>(store: CheckpointStore, apollo: &Apollo<M>) -> Self {
         let (plan, targets) = (apollo.plan().clone(), apollo.targets().to_vec());
-        let (state, by_epoch, metric, epochs) = Default::default();
-        Self { shared: Arc::new(Shared { store, plan, targets, state, by_epoch, metric, epochs }) }
+        let (lr, state, by_epoch, metric, epochs) = Default::default();
+        let notes = apollo.notes();
+        let shared = Shared { store, plan, targets, notes, lr, state, by_epoch, metric, epochs };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Lets every set from now on hold the learning rate that comes next, by a scheduler like the training's: a run that
+    /// takes a set up with another rate is refused then, as in a hand-written loop.
+    pub fn with_scheduler(self, scheduler: &ModuleLrScheduler) -> Self {
+        *self.shared.lr.lock().unwrap_or_else(PoisonError::into_inner) = Some(scheduler.clone());
+        self
     }
 
     /// Adds a state of your own to every set from now on, as [`Snapshot::with_state`] does: the configuration, say.
@@ -285,8 +295,9 @@ impl Shared {
         epochs.partial.remove(&epoch);
         epochs.written = false;
         let files = [(MODEL, model), (OPTIM, optim), (SCHEDULER, scheduler)];
-        let snapshot =
-            Snapshot::of_files(step(&files[0].1)?, self.plan.clone(), self.targets.clone(), files);
+        let (step, next_rate) = (step(&files[0].1)?, self.next_rate(&files[2].1));
+        let snapshot = Snapshot::of_files(step, self.plan.clone(), self.targets.clone(), files)
+            .with_note(self.notes.take(step), next_rate);
         let removed: BTreeSet<u64> =
             self.sets_of(&epochs.to_remove)?.into_iter().map(|(number, ..)| number).collect();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -305,6 +316,13 @@ impl Shared {
         epochs.to_remove.clear();
         epochs.written = true;
         Ok(())
+    }
+
+    /// The learning rate after a scheduler's record.
+    fn next_rate(&self, record: &Bytes) -> Option<f64> {
+        let scheduler = self.lr.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let record = LrSchedulerRecord::from_bytes(record.clone()).ok()?;
+        next_rate(&scheduler.load_record(record))
     }
 
     /// Removes an epoch's sets, as soon as a newer one is there.

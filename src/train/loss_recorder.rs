@@ -29,6 +29,11 @@ impl LossRecorder {
         recorded.push((name.into(), value));
     }
 
+    /// What was recorded since it was last taken, which it stays.
+    pub(super) fn waiting(&self) -> Vec<(String, f64)> {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// What was recorded since it was last taken.
     pub(super) fn take(&self) -> Vec<(String, f64)> {
         core::mem::take(&mut self.recorded.lock().unwrap_or_else(PoisonError::into_inner))

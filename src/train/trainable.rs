@@ -27,6 +27,11 @@ use crate::wire::Pack;
 /// the right step and stage. The record does not hold the plan: another seed, sampler or expander loads too and goes on by
 /// its own rules; a [`checkpoint`](crate::checkpoint) set holds it.
 ///
+/// Gradients that are not finite are taken as they are, as Burn does it, unless
+/// [`with_non_finite_gradients`](Apollo::with_non_finite_gradients) says otherwise: to look at them, the host has to wait for
+/// the device at every step, which burn-train's loop otherwise does not. A run that they spoil ends at its next
+/// [set](super::SetCheckpointers), which is refused, with the last good one in place.
+///
 /// A step that fails (a growth, a learning rate or gradients that are not finite) stops the training through its
 /// interrupter and leaves the model as the step left it; no further step changes it.
 ///
@@ -215,10 +220,12 @@ impl<M: Growable + TrainStep> TrainStep for Trainable<M> {
         self,
         optim: &mut ModuleOptimizer,
         lr: ModuleLearningRate,
-        grads: GradientsParams,
+        mut grads: GradientsParams,
     ) -> Self {
         self.update(|apollo| {
-            let lr = apollo.checked_rate(lr)?;
+            let lr = apollo.checked_rate(optim, lr)?;
+            apollo.note_optimizer(optim);
+            apollo.without_frozen([&mut grads]);
             let bad = apollo.bad_gradient([&grads])?;
             apollo.updated(optim, bad, Ask::Policy, |model, optim| model.optimize(optim, lr, grads))
         })
@@ -228,10 +235,12 @@ impl<M: Growable + TrainStep> TrainStep for Trainable<M> {
         self,
         optim: &mut ModuleOptimizer,
         lr: ModuleLearningRate,
-        grads: MultiGradientsParams,
+        mut grads: MultiGradientsParams,
     ) -> Self {
         self.update(|apollo| {
-            let lr = apollo.checked_rate(lr)?;
+            let lr = apollo.checked_rate(optim, lr)?;
+            apollo.note_optimizer(optim);
+            apollo.without_frozen(grads.grads.iter_mut().map(|(grads, _)| grads));
             let bad = apollo.bad_gradient(grads.grads.iter().map(|(grads, _)| grads))?;
             let step =
                 |model: M, optim: &mut ModuleOptimizer| model.optimize_multi(optim, lr, grads);
@@ -283,6 +292,7 @@ impl<M: Growable> Module for Trainable<M> {
     /// The model's parameters under its own paths, then the progress. The progress tensor is only made
     /// for visitors that read it.
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        self.apollo.note(self.losses.waiting());
         self.apollo.model().visit(visitor);
         match self.apollo.progress() {
             Ok(progress) => progress.visit(visitor),
@@ -306,8 +316,13 @@ impl<M: Growable> Module for Trainable<M> {
         let bytes = record.clone().into_bytes()?.shared();
         let words = Pack::read(&bytes).and_then(|pack| pack.progress_words()).map_err(invalid)?;
         let saved = SavedProgress::same_plan(words);
+        let (step, waiting) = (self.apollo.step_count(), self.apollo.measurements().to_vec());
         let loaded = self.apollo.loaded(saved, record, |_| Ok(()), LoadError::Record);
-        let apollo = loaded.map_err(|e| invalid(e.to_string()))?;
+        let mut apollo = loaded.map_err(|e| invalid(e.to_string()))?;
+        if apollo.step_count() == step {
+            // The record is that of the set which was loaded before: it says nothing of them.
+            apollo.set_measurements(waiting);
+        }
         Ok(Self { apollo, micro_batches: MicroBatches::default(), ..self })
     }
 }

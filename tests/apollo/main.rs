@@ -5,6 +5,7 @@ mod support;
 
 mod failed_growth;
 mod growth;
+mod layer_rates;
 mod non_finite;
 mod policy;
 mod record;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn_apollo::checkpoint::{
-    CheckpointError, CheckpointSet, CheckpointStore, Damage, FoundSet, Retention,
+    self, CheckpointError, CheckpointSet, CheckpointStore, Damage, FoundSet, Retention,
 };
 
 use crate::folder::{Folder, flip, snapshot};
@@ -129,4 +129,82 @@ fn a_later_version_is_an_error_and_not_a_damage() {
     let error = folder.store.latest_good().unwrap_err();
     assert!(matches!(error, CheckpointError::Version { found: 3, known: 2, .. }));
     assert!(error.to_string().contains("use a newer burn-apollo"), "{error}");
+}
+
+/// The last good set stays, whatever the manifests of the others say.
+#[test]
+fn retention_counts_only_sets_that_were_read() {
+    let folder = Folder::with(&[2, 5, 9]);
+    flip(&folder.file("000003-step-9", "optim.bpk"), 1000);
+    flip(&folder.file("000002-step-5", "model.bpk"), 1000);
+    drop(folder.store);
+    // Another process, which nobody told of the damage.
+    let store = CheckpointStore::open(folder.dir.path(), Retention::last(2)).unwrap();
+    let report = store.save(snapshot(3)).unwrap();
+    assert!(report.removed.is_empty(), "{:?}", report.removed);
+    let folder = Folder { store, ..folder };
+    assert!(folder.sets().contains(&"000001-step-2".to_owned()), "{:?}", folder.sets());
+    // With the new one spoilt too, there is still one to go on from.
+    flip(&folder.file("000004-step-3", "model.bpk"), 1000);
+    assert_eq!(folder.latest().set.step(), 2);
+}
+
+#[test]
+fn the_best_set_is_only_kept_instead_of_others_if_it_is_good() {
+    let folder = Folder::new(Retention::last(1).and_lowest(1));
+    for (step, metric) in [(2, 2.0), (5, 1.0)] {
+        folder.store.save(snapshot(step).with_metric(metric).unwrap()).unwrap();
+    }
+    assert_eq!(folder.sets(), ["000002-step-5"]);
+    folder.store.save(snapshot(6).with_metric(1.5).unwrap()).unwrap();
+    flip(&folder.file("000002-step-5", "model.bpk"), 1000);
+    drop(folder.store);
+    let store = CheckpointStore::open(folder.dir.path(), Retention::last(1).and_lowest(1)).unwrap();
+    store.save(snapshot(7).with_metric(3.0).unwrap()).unwrap();
+    assert_eq!(store.best_good().unwrap().unwrap().set.step(), 6);
+}
+
+#[test]
+fn what_is_no_folder_of_checkpoints_is_told_for_what_it_is() {
+    let folder = Folder::with(&[2]);
+    let file = folder.dir.path().join("a-file");
+    std::fs::write(&file, "text").unwrap();
+    let says = |error: CheckpointError, words: &str| {
+        assert!(error.to_string().ends_with(words), "{error} should end with {words}");
+    };
+    let store = |path: &Path| CheckpointStore::open(path, Retention::default()).unwrap_err();
+    let folder_wanted = "a-file: expected a folder of checkpoints, found a file";
+    says(store(&file), folder_wanted);
+    says(store(&file.join("below")), folder_wanted);
+    says(checkpoint::latest_good(&file).unwrap_err(), folder_wanted);
+    says(checkpoint::best_good(&file, Retention::default()).unwrap_err(), folder_wanted);
+    let set = |path: &Path| CheckpointSet::open(path).unwrap_err();
+    says(
+        set(&file),
+        "a-file: expected a checkpoint, which is a folder with its files, found a file",
+    );
+    says(set(&folder.dir.path().join("none")), "found nothing");
+    says(set(folder.dir.path()), "open one of them, or take the newest with `latest_good`");
+    // One that a file has taken the place of is stepped over.
+    std::fs::write(folder.dir.path().join("000002-step-3"), "text").unwrap();
+    assert_eq!((folder.latest().set.step(), folder.latest().stepped_over.len()), (2, 1));
+}
+
+/// A set may lie elsewhere: where there is room.
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_set_is_a_set() {
+    let folder = Folder::with(&[2, 5]);
+    let (set, elsewhere) = (folder.dir.path().join("000002-step-5"), tempfile::tempdir().unwrap());
+    let moved = elsewhere.path().join("moved");
+    std::fs::rename(&set, &moved).unwrap();
+    std::os::unix::fs::symlink(&moved, &set).unwrap();
+    assert_eq!(CheckpointSet::open(&set).unwrap().step(), 5);
+    assert_eq!(folder.latest().set.step(), 5);
+    // What retention removes is the link.
+    folder.store.clear().unwrap();
+    assert!(folder.store.is_empty().unwrap() && CheckpointSet::open(&moved).is_ok());
+    std::os::unix::fs::symlink(elsewhere.path().join("gone"), &set).unwrap();
+    let error = CheckpointSet::open(&set).unwrap_err().to_string();
+    assert!(error.ends_with("found a link to nothing"), "{error}");
 }

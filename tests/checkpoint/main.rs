@@ -2,8 +2,6 @@
 
 #[path = "../support/mod.rs"]
 mod support;
-#[path = "../../fuzz/targets.rs"]
-mod targets;
 
 mod damage;
 mod folder;

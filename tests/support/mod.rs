@@ -144,6 +144,15 @@ impl Net {
         (self.forward(x) - target).powi_scalar(2).mean()
     }
 
+    /// The net with a projection that is not trained.
+    pub fn frozen_input(&self) -> Self {
+        Self { input: self.input.clone().no_grad(), ..self.clone() }
+    }
+
+    pub fn input_is_trained(&self) -> bool {
+        self.input.weight.val().is_require_grad()
+    }
+
     /// The same stack with layers in place of the unique ones.
     pub fn with_blocks(&self, blocks: Vec<Block>) -> Self {
         Self { blocks: blocks.into(), ..self.clone() }

@@ -7,17 +7,19 @@ use burn::data::dataloader::DataLoader;
 use burn::data::dataset::InMemDataset;
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::module::Module;
+use burn::optim::SgdConfig;
 use burn::tensor::Tensor;
 use burn::train::checkpoint::{Checkpointer, CheckpointingStrategy, KeepLastNCheckpoints};
 use burn::train::metric::LossMetric;
-use burn::train::{Learner, SupervisedTraining};
-use burn_apollo::checkpoint::{CheckpointStore, Retention};
+use burn::train::{Interrupter, Learner, SupervisedTraining, TrainStep};
+use burn_apollo::checkpoint::{CheckpointError, CheckpointStore, Retention, Snapshot, latest_good};
 use burn_apollo::data::{DataPosition, ShuffledLoader};
-use burn_apollo::train::SetCheckpointers;
+use burn_apollo::train::{LossRecorder, SetCheckpointers, Trainable};
 use burn_apollo::{Apollo, Plan};
 
 use crate::support::burn_train::{Rows, model, trained};
-use crate::support::{Net, adamw, bits, device, record, spoil, stages};
+use crate::support::{Net, adamw, batch, bits, device, grads_of, record, spoil, stages};
 
 fn loader(epochs_done: usize) -> Arc<dyn DataLoader<Tensor<2>>> {
     let rows = InMemDataset::new((0..20).collect());
@@ -152,6 +154,56 @@ fn an_epoch_is_let_go_only_for_a_newer_good_one() {
     o.delete(4).unwrap();
     assert_eq!(sets(dir.path()), ["000003-step-0"]);
     s.restore(4).unwrap();
+}
+
+/// A set of burn-train says as much of the run as one of a hand-written loop.
+#[test]
+fn a_set_holds_what_was_frozen_what_waits_and_what_trained() {
+    let dir = tempfile::tempdir().unwrap();
+    let losses = LossRecorder::default();
+    let mut run = apollo();
+    let input = run.model().frozen_input();
+    *run.model_mut() = input;
+    let checkpointers = SetCheckpointers::new(store(dir.path()), &run).with_scheduler(&scheduler());
+    let (m, o, s) = (checkpointers.model(), checkpointers.optim(), checkpointers.scheduler());
+    let (mut optim, mut lr) = (adamw(), scheduler());
+    let mut model = Trainable::new(run, Interrupter::new()).with_losses(&losses);
+    for step in 0..3 {
+        let loss = model.apollo().model().loss(batch(step, &device()));
+        let grads = grads_of(&loss, model.apollo());
+        model = model.optimize(&mut optim, lr.step(), grads);
+    }
+    // As a model does in validation, at the end of an epoch.
+    losses.measure("valid", 0.5);
+    m.save(1, model.clone().into_record()).unwrap();
+    o.save(1, optim.to_record()).unwrap();
+    s.save(1, lr.to_record()).unwrap();
+
+    let set = latest_good(dir.path().join("sets")).unwrap().unwrap().set;
+    let (loaded, ..) = set.load(apollo(), adamw(), scheduler()).unwrap();
+    assert!(!loaded.model().input_is_trained() && apollo().model().input_is_trained());
+    // What waits is still there after burn-train loaded the record once more.
+    let again = Trainable::new(loaded.clone(), Interrupter::new());
+    let again = again.try_load_record(m.restore(1).unwrap()).unwrap().into_apollo().unwrap();
+    for run in [loaded, again] {
+        let manifest = manifest_of(&run);
+        assert_eq!(manifest["measurements"][0]["name"], "valid");
+        assert_eq!(manifest["frozen"]["params"], serde_json::json!(["input.weight", "input.bias"]));
+    }
+    let other = SgdConfig::new().init();
+    let error = set.load(apollo(), other, scheduler()).err().unwrap();
+    assert!(matches!(error, CheckpointError::OtherOptimizer { .. }), "{error}");
+    let other = CosineAnnealingLrSchedulerConfig::new(0.04, 20).init().unwrap();
+    let error = set.load(apollo(), adamw(), other).err().unwrap();
+    assert!(matches!(error, CheckpointError::OtherRate { step: 3, .. }), "{error}");
+}
+
+/// The manifest of the set that a run would write now.
+fn manifest_of(run: &Apollo<Net>) -> serde_json::Value {
+    let dir = tempfile::tempdir().unwrap();
+    let snapshot = Snapshot::new(run, &adamw(), &scheduler()).unwrap();
+    let path = store(dir.path()).save(snapshot).unwrap().path;
+    serde_json::from_slice(&std::fs::read(path.join("manifest.json")).unwrap()).unwrap()
 }
 
 /// Saves epoch 5 with weights that are not finite.

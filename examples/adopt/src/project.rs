@@ -187,6 +187,7 @@ fn trained(
     let loader = ShuffledLoader::new(spirals::dataset(), ToPoints, BATCH, run.data);
     let loader = Arc::new(loader.map_err(failed)?);
     let checkpointers = SetCheckpointers::new(store, &run.apollo)
+        .with_scheduler(&run.scheduler)
         .with_epoch_state("data", |epoch| DataPosition::after_epoch(SEED, epoch));
     let mut training = SupervisedTraining::new(out, loader, spirals::valid());
     let interrupter = training.interrupter();

@@ -57,7 +57,7 @@ fn a_preset_sets_what_was_not_given() {
     for (field, value) in given.as_object().unwrap().iter().chain(set.as_object().unwrap()) {
         assert_eq!(&config[field], value, "{field}");
     }
-    let optimizer = json!({"weight_decay": 0.01, "beta2": 0.999, "epsilon": 1e-6});
+    let optimizer = json!({"weight_decay": 0.01, "beta2": 0.999, "epsilon": 1e-6, "clip": 1.0});
     assert_eq!(config["optimizer"], optimizer);
     assert_eq!(
         (&config["plan"]["steps"], &config["plan"]["draw_per"]),

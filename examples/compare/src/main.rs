@@ -3,13 +3,14 @@
 //!
 //! ```text
 //! cargo run -p compare
-//! cargo run -p compare -- --plan
+//! cargo run -p compare -- --plan --budget 1e13
 //! cargo run -p compare -- --report runs/compare
 //! cargo run -p compare -- --task vision
 //! cargo run -p compare -- --task bert --optimizers adamw,muon --out runs/compare-bert
 //! ```
 
 mod options;
+mod plan;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,10 +19,8 @@ use apollo_examples::options::text::TextConfig;
 use apollo_examples::text::corpus::Corpus;
 use apollo_examples::text::generate::Sampling;
 use apollo_examples::text::next_token::NextToken;
-use apollo_examples::{Failure, device, start_with, usage};
+use apollo_examples::{Failure, device, start_with};
 use bert::MaskedTokens;
-use burn_apollo::cost::PlanCost;
-use burn_apollo::recipe::Recipe;
 use burn_apollo_lab::study::{Comparison, Outcome, Study};
 use burn_apollo_lab::{LabError, Result, RunConfig, Task};
 use options::{Kind, Options};
@@ -66,11 +65,14 @@ fn compare<T: Task, C>(
 where
     C: Clone + PartialEq + Serialize + DeserializeOwned,
 {
-    if options.plan {
-        return plans(options, &make(&base)?);
-    }
+    let config = options.study()?;
     let device = device::by_name(&options.device)?;
-    let study = Study::new(&options.out, options.study()?, base, device, make);
+    let study = Study::new(&options.out, config.clone(), base.clone(), device.clone(), &make);
+    if options.plan {
+        let (measured, task) = (study.so_far()?, make(&base)?);
+        let items = task.items(&task.batch(0, &device)?);
+        return plan::show(options, &config, measured.as_ref(), &task, (items, &device));
+    }
     match study.run()? {
         Outcome::Finished(comparison) => {
             show(&comparison, &options.out);
@@ -93,28 +95,11 @@ where
 
 fn show(comparison: &Comparison, folder: &Path) {
     print!("{}", comparison.table());
+    comparison.advice().iter().for_each(|said| println!("{said}"));
     let (shared, steps) = (comparison.shared_steps, comparison.steps);
     println!(
         "steps: {steps}, of which {shared} ({:.0} %) were done once for trainings that begin alike",
         100.0 * shared as f64 / steps.max(1) as f64
     );
     println!("written: {}", folder.join("report.html").display());
-}
-
-/// Prints what each recipe would cost, and trains nothing.
-fn plans(options: &Options, task: &impl Task) -> std::result::Result<(), Failure> {
-    use burn_apollo::stack::Growable;
-    let device = device::by_name(&options.device)?;
-    let model = task.model(&device)?;
-    let items = task.items(&task.batch(0, &device)?);
-    let targets: Vec<usize> = model.stacks().iter().map(|stack| stack.target_depth()).collect();
-    let cost = task.cost(&model);
-    let study = options.study()?;
-    for name in &study.recipes {
-        let recipe = Recipe::by_name(name).map_err(usage)?;
-        let plan = recipe.plan(&study.setting(study.steps, &targets)).map_err(usage)?;
-        let cost = PlanCost::of(&plan, &targets, &cost, items).map_err(usage)?;
-        println!("{name}: {} ({})\n{cost}\n", recipe.summary(), recipe.source());
-    }
-    Ok(())
 }

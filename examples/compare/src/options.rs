@@ -33,7 +33,7 @@ pub struct Options {
     #[command(flatten)]
     pub text: TextOptions,
     /// Recipes to compare with training from scratch, separated by commas; a wrong name lists them
-    #[arg(long, value_delimiter = ',', default_value = "apollo,half_zeroed", default_value_if("task", "bert", "apollo,stackbert"), value_parser = recipe)]
+    #[arg(long, value_delimiter = ',', value_parser = recipe)]
     pub recipes: Vec<String>,
     /// Optimizers, each with all recipes
     #[arg(long, value_enum, value_delimiter = ',', default_value = "adamw")]
@@ -57,6 +57,9 @@ pub struct Options {
     /// share of the training
     #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
     pub warm_up: Option<u64>,
+    /// Also train each recipe with an early growth, to measure how soon a grown model catches up
+    #[arg(long)]
+    pub pilot: bool,
     /// Train every training from its first step, also where it begins as another
     #[arg(long)]
     pub alone: bool,
@@ -78,9 +81,47 @@ pub struct Options {
     /// Make the report of the study in this folder anew, from its compare.json alone, and train nothing
     #[arg(long, value_name = "DIR", conflicts_with = "plan")]
     pub report: Option<PathBuf>,
+    /// A study of hours in place of minutes: more recipes, AdamW and Muon, four rates, three seeds, four lengths, some 20 tokens
+    /// for each parameter, a fixed warm-up, a pilot; all of them can be set otherwise
+    #[arg(long)]
+    pub full: bool,
     /// Show what each recipe would cost, stage by stage, and train nothing
     #[arg(long)]
     pub plan: bool,
+    /// With --plan: FLOPs to spend; shows how many steps they buy, and when to grow
+    #[arg(long, value_name = "FLOPS", requires = "plan", value_parser = above_zero)]
+    pub budget: Option<f64>,
+    /// With --budget: steps that a grown model takes to catch up, in place of what a pilot in --out has measured
+    #[arg(long, value_name = "STEPS", requires = "budget")]
+    pub t_mix: Option<u64>,
+}
+
+/// What `--full` asks for.
+const FULL: [(&str, &str); 6] = [
+    ("optimizers", "adamw,muon"),
+    ("lrs", "0.0025,0.005,0.01,0.02"),
+    ("seeds", "1,2,3"),
+    ("shares", "0.35,0.5,0.7,1"),
+    ("steps", "6300"),
+    ("out", "runs/compare-full"),
+];
+
+/// The defaults that `--task` and `--full` change.
+pub fn derived(matches: &ArgMatches) -> Result<Defaults, Failure> {
+    // A line that cannot be read to its end has no value for it.
+    let full = matches.get_one::<bool>("full").copied().unwrap_or(false);
+    let recipes = match (matches.get_one("task"), full) {
+        (Some(Kind::Bert), false) => "apollo,stackbert",
+        (Some(Kind::Bert), true) => "apollo_wsd,stackbert,g_stack,midas,late_hop",
+        (_, false) => "apollo,half_zeroed",
+        (_, true) => {
+            "apollo_wsd,g_stack,late_hop,late_hop_zeroed,quarter_zeroed,half_zeroed,two_hops_zeroed"
+        }
+    };
+    let images = matches.get_one("task") == Some(&Kind::Vision);
+    let of_images = [("data", vision::DATA), ("batch", "64")].into_iter().filter(|_| images);
+    let all = FULL.into_iter().filter(|_| full).chain([("recipes", recipes)]).chain(of_images);
+    Ok(all.map(|(option, value)| (option, value.to_owned())).collect())
 }
 
 /// What is trained.
@@ -93,16 +134,6 @@ pub enum Kind {
     Bert,
     /// A vision transformer on handwritten digits
     Vision,
-}
-
-/// What options are with a task that are not given.
-pub fn derived(matches: &ArgMatches) -> Result<Defaults, Failure> {
-    Ok(match matches.try_get_one("task") {
-        Ok(Some(Kind::Vision)) => {
-            vec![("data", vision::DATA.to_owned()), ("batch", "64".to_owned())]
-        }
-        _ => Defaults::new(),
-    })
 }
 
 impl Options {
@@ -143,7 +174,10 @@ impl Options {
 
     fn base<C>(&self, task: C) -> RunConfig<C> {
         let config = RunConfig::new(task, Plan::new(self.steps));
-        let optimizer = OptimConfig { clip: Some(self.clip), ..OptimConfig::default() };
+        let optimizer = OptimConfig {
+            clip: Some(self.clip).filter(|clip| clip.is_finite()),
+            ..OptimConfig::default()
+        };
         RunConfig { batch: self.batch as usize, optimizer, ..config }
     }
 
@@ -173,8 +207,10 @@ impl Options {
             shares: self.shares.clone(),
             tuning_share: self.tuning_share,
             output_projections,
-            warm_up: self.warm_up,
+            // 2 % of the longest training from scratch, as the recipes have it.
+            warm_up: self.warm_up.or(self.full.then_some((self.steps / 50).max(1))),
             share_beginnings: !self.alone,
+            pilot: self.pilot || self.full,
             clock: if self.device == "flex" { Clock::Processor } else { Clock::Wall },
             workers: self.workers.unwrap_or(config.workers),
             ..config
@@ -193,5 +229,12 @@ fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(x) if x > 0.0 && x <= 1.0 => Ok(x),
         _ => Err("must be a number above 0 and at most 1".to_owned()),
+    }
+}
+
+fn above_zero(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(x) if x > 0.0 && x.is_finite() => Ok(x),
+        _ => Err("must be a number above 0".to_owned()),
     }
 }

@@ -158,10 +158,84 @@ fn a_plan_is_shown_and_nothing_trained() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let shown = ok(&STUDY.tiny(&out, &["--plan", "--recipes", "apollo,g_stack"]));
-    for word in ["scratch: ", "apollo: ", "g_stack: ", "100.0%"] {
+    for word in ["scratch: ", "apollo: ", "g_stack: ", "100.0%", " MiB "] {
         assert!(shown.contains(word), "{word}: {shown}");
     }
+    let both = ok(&STUDY.tiny(&out, &["--plan", "--optimizers", "adamw,muon"]));
+    let memory = |optimizer: &str| {
+        let table = &both[both.find(&format!("with {optimizer}")).unwrap()..];
+        let line = table.lines().nth(2).unwrap();
+        line.split_whitespace().collect::<Vec<_>>()[4..6].join(" ")
+    };
+    // AdamW: 4 numbers of 4 bytes for each parameter; Muon has one less for the layers' matrices.
+    assert_eq!((memory("adamw").as_str(), memory("muon").as_str()), ("17376 0.3", "17376 0.2"));
+
+    // 20 steps from scratch are some 7e7 FLOPs; half_zeroed grows from 2 layers to 4, its last fifth decays.
+    let budget = |more: &[&str]| {
+        let shown = ok(&STUDY.tiny(&out, &[&["--plan", "--budget", "1e9"], more].concat()));
+        shown
+            .lines()
+            .filter(|line| line.contains("FLOPs buy"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let number = |line: &str, after: &str| -> u64 {
+        let rest = &line[line.find(after).unwrap() + after.len()..];
+        rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap()
+    };
+    let [scratch, unknown] = &budget(&[])[..] else { panic!("a line for each recipe") };
+    let known = &budget(&["--t-mix", "500"])[1];
+    let steps = |line: &str| number(line, "FLOPs buy ");
+    assert!(steps(unknown) > steps(scratch) && unknown.contains("not known"), "{unknown}");
+    assert!(steps(known) < steps(unknown));
+    assert_eq!(steps(known) - number(known, "before step "), 500);
     assert!(!out.exists(), "nothing is written");
+}
+
+#[test]
+fn a_pilot_measures_how_soon_a_grown_model_catches_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let more = "--steps 200 --shares 0.5 --lrs 0.01";
+    let more: Vec<&str> = more.split(' ').collect();
+    let cells = |folder: &Path| {
+        let names = found(folder)["cells"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        names.into_iter().filter(|name| name.contains("pilot")).collect::<Vec<_>>()
+    };
+    ok(&STUDY.tiny(dir.path(), &more));
+    assert_eq!(cells(dir.path()), [""; 0]);
+
+    // A file from before training losses were kept goes on.
+    let path = dir.path().join("compare.json");
+    let mut content: Value = serde_json::from_str(&read(dir.path(), "compare.json")).unwrap();
+    for cell in content["cells"].as_object_mut().unwrap().values_mut() {
+        assert!(cell.as_object_mut().unwrap().remove("training").is_some());
+    }
+    fs::write(&path, content.to_string()).unwrap();
+    let shown = ok(&STUDY.tiny(dir.path(), &[&more[..], &["--pilot"]].concat()));
+    assert_eq!(cells(dir.path()), ["half_zeroed-pilot-adamw-lr0.01-x0.5-s1"]);
+    let said = |text: &str| text.lines().find(|line| line.contains("caught up")).map(str::to_owned);
+    let sentence = said(&shown).expect("a sentence about it");
+    assert!(sentence.starts_with("With adamw, a model grown by half_zeroed had "), "{sentence}");
+    assert_eq!(said(&read(dir.path(), "report.md")), Some(sentence));
+    // It is no recipe of the table.
+    assert!(!shown.lines().any(|line| line.contains("pilot") && line.contains(" ± ")), "{shown}");
+}
+
+#[test]
+fn a_full_study_asks_for_more() {
+    let tiny = "--layers 4 --width 16 --heads 2 --seq 8 --batch 2 --full --plan";
+    let shown = |more: &[&str]| {
+        let args: Vec<&str> = tiny.split(' ').chain(more.iter().copied()).collect();
+        ok(&STUDY.run(&args))
+    };
+    let gpt = shown(&[]);
+    for word in ["two_hops_zeroed: ", "with muon", "0..6300"] {
+        assert!(gpt.contains(word), "{word}: {gpt}");
+    }
+    let bert = shown(&["--task", "bert", "--steps", "500"]);
+    for word in ["midas: ", "0..500"] {
+        assert!(bert.contains(word), "{word}: {bert}");
+    }
 }
 
 /// `docs/recipes.md` names every recipe with the cost that `--plan` shows.
@@ -225,6 +299,8 @@ fn wrong_options_are_refused() {
         (&["--steps", "9"], "9"),
         (&["--clip", "0"], "above 0"),
         (&["--warm-up", "10"], "warm_up"),
+        (&["--budget", "1e9"], "--plan"),
+        (&["--plan", "--budget", "0"], "above 0"),
         (&["--heads", "3"], "heads"),
         (&["--task", "bert"], "half_zeroed"),
         (&["--task", "vision", "--heads", "3"], "heads"),

@@ -11,12 +11,18 @@ use clap::{ArgMatches, Parser};
 use crate::preset::Published;
 
 /// What options are that are not given.
-pub const DEFAULTS: [(&str, &str); 5] = [
+pub const DEFAULTS: [(&str, &str); 11] = [
     ("data", concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/shakespeare.txt")),
     ("out", "runs/gpt"),
-    ("steps", "700"),
-    ("batch", "16"),
-    ("lr", "0.002"),
+    ("width", "32"),
+    ("heads", "2"),
+    ("recipe", "gradual_zeroed"),
+    ("steps", "4000"),
+    ("batch", "8"),
+    ("accumulate", "2"),
+    ("lr", "0.005"),
+    ("clip", "1"),
+    ("checkpoint_every", "500"),
 ];
 
 /// Trains a GPT on bytes or sub-words by progressive depth, then writes some text with it.

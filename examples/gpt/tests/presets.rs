@@ -62,7 +62,7 @@ fn a_preset_sets_what_was_not_given() {
     for (field, value) in given.as_object().unwrap().iter().chain(set.as_object().unwrap()) {
         assert_eq!(&config[field], value, "{field}");
     }
-    let optimizer = json!({"weight_decay": 0.01, "beta2": 0.999, "epsilon": 1e-8});
+    let optimizer = json!({"weight_decay": 0.01, "beta2": 0.999, "epsilon": 1e-8, "clip": 1.0});
     assert_eq!(config["optimizer"], optimizer);
     assert_eq!(
         (&config["plan"]["steps"], &config["plan"]["draw_per"]),
@@ -166,7 +166,7 @@ fn bad_input_is_one_line_and_exit_code_2_before_any_training() {
         (&["--preset", "gpt2", "--heads", "3"], "--heads 3 must divide"),
         (&["--preset", "gpt2", "--epochs", "1"], "--epochs"),
         (&["--epochs", "0"], "--epochs"),
-        (&["--min-lr", "0.01"], "--min-lr 0.01 is above --lr 0.002"),
+        (&["--min-lr", "0.01"], "--min-lr 0.01 is above --lr 0.005"),
         (&["--min-lr", "-1"], "-1"),
         (&["--init-std", "0"], "--init-std"),
         (&["--beta2", "1"], "--beta2"),

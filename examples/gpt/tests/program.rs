@@ -8,7 +8,7 @@ use apollo_examples_testing::{Program, SHAKESPEARE, ok, read, refused, summary, 
 /// 30 steps with two growths.
 const GPT: Program = Program {
     path: env!("CARGO_BIN_EXE_gpt"),
-    tiny: "--layers 4 --width 16 --heads 2 --steps 30 --batch 2 --seq 8 --checkpoint-every 7",
+    tiny: "--recipe apollo --lr 0.002 --clip inf --layers 4 --width 16 --heads 2 --steps 30 --accumulate 1 --batch 2 --seq 8 --checkpoint-every 7",
 };
 
 fn gpt(args: &[&str]) -> Output {

@@ -3,6 +3,7 @@ use burn_apollo::cost::PlanCost;
 use burn_apollo::recipe::Recipe;
 use serde::{Deserialize, Serialize};
 
+use super::pilot::{PILOT, early};
 use super::{Shape, StudyConfig};
 use crate::optimizer::OptimizerKind;
 
@@ -56,20 +57,28 @@ impl Cell {
         let optimizer = [OptimizerKind::AdamW, OptimizerKind::Muon]
             .into_iter()
             .find(|optimizer| optimizer.name() == kind)?;
-        let recipe = parts.next().filter(|recipe| Recipe::by_name(recipe).is_ok())?;
+        let known =
+            |recipe: &&str| Recipe::by_name(recipe.strip_suffix(PILOT).unwrap_or(recipe)).is_ok();
+        let recipe = parts.next().filter(known)?;
         Some(Self::new(config, shape, recipe, optimizer, lr, share, seed))
     }
 }
 
-/// The recipe's plan, as long as it takes to cost the share of the operations.
+/// The recipe's plan, as long as it takes to cost the share of the operations; a pilot's as long as that from scratch.
 fn plan(config: &StudyConfig, shape: &Shape, recipe: &str, share: f64) -> Plan {
-    let setting = |steps| config.setting(steps, &shape.targets);
-    let of = |steps| {
+    let of = |recipe: &str, steps: u64| {
         let recipe = Recipe::by_name(recipe).expect("the study's names were checked");
-        recipe.plan(&setting(steps)).expect("the study's recipes were checked")
+        recipe
+            .plan(&config.setting(steps, &shape.targets))
+            .expect("the study's recipes were checked")
     };
+    let as_long = |cost: f64| ((share * config.steps as f64 / cost).round() as u64).max(10);
+    if let Some(recipe) = recipe.strip_suffix(PILOT) {
+        let plan = of(recipe, as_long(1.0));
+        return early(plan.clone(), &shape.targets).unwrap_or(plan);
+    }
     // Stages are fractions of a run, so its cost rises in proportion to its steps.
-    let plan = of(config.steps);
+    let plan = of(recipe, config.steps);
     let cost = PlanCost::of(&plan, &shape.targets, &shape.cost, 1).map_or(1.0, |cost| cost.share());
-    of(((share * config.steps as f64 / cost).round() as u64).max(10))
+    of(recipe, as_long(cost))
 }

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::found::{CellResult, Found};
 use super::ladder::{Cost, Ladders, OPERATIONS, STEPS, seconds};
+use super::pilot::{self, Mixing};
 use super::step_time::StepTime;
-use super::{Asked, Cell, StudyConfig};
+use super::{Asked, StudyConfig};
 use crate::error::Result;
 use crate::optimizer::OptimizerKind;
 
@@ -28,6 +29,9 @@ pub struct Comparison {
     pub items_per_parameter: f64,
     /// What a step takes, by optimizer.
     pub step_times: Vec<StepTime>,
+    /// How soon grown models catch up, as far as that is known.
+    #[serde(default)]
+    pub mixing: Vec<Mixing>,
     /// Optimizer steps of all trainings.
     #[serde(default)]
     pub steps: u64,
@@ -161,7 +165,7 @@ impl Comparison {
         let mut all = Vec::new();
         for optimizer in config.optimizers.iter().copied() {
             for recipe in config.recipes.iter().map(String::as_str) {
-                if let Some(lr) = best_rate(config, found, recipe, optimizer) {
+                if let Some(lr) = found.best_rate(config, recipe, optimizer) {
                     let ladders = Ladders::of(config, found, (recipe, optimizer, lr));
                     all.push(Tuned { recipe, optimizer, lr, ladders });
                 }
@@ -174,11 +178,13 @@ impl Comparison {
             longest: config.shares.iter().copied().fold(0.0, f64::max),
             items_per_parameter: shape.items as f64 / parameters as f64,
         };
+        let entries: Vec<Entry> = all.iter().map(|tuned| compared.entry(tuned)).collect();
         Ok(Self {
+            mixing: pilot::mixing(config, found, &entries),
             study: found.study().clone(),
             items: items.clone(),
             unit: unit.clone(),
-            entries: all.iter().map(|tuned| compared.entry(tuned)).collect(),
+            entries,
             items_per_parameter: config.steps as f64 * compared.items_per_parameter,
             steps: found.results().map(|found| found.cell.plan.steps).sum(),
             shared_steps: found.results().map(|found| found.shared_steps).sum(),
@@ -294,22 +300,6 @@ impl Compared<'_> {
         PlanCost::of(&result.cell.plan, &shape.targets, &shape.cost, shape.items)
             .map_or_else(|_| Vec::new(), |cost| cost.stages)
     }
-}
-
-/// The best rate of the grid at the length and seed that rates are compared at.
-fn best_rate(
-    config: &StudyConfig,
-    found: &Found,
-    recipe: &str,
-    optimizer: OptimizerKind,
-) -> Option<f64> {
-    let of_grid = |cell: &Cell| {
-        let at = (cell.share, cell.seed) == (config.tuning_share, config.seeds[0]);
-        let of_grid = config.learning_rates.contains(&cell.lr);
-        at && of_grid && cell.recipe == recipe && cell.optimizer == optimizer
-    };
-    let grid = found.results().filter(|found| of_grid(&found.cell));
-    grid.min_by(|a, b| a.val_loss.total_cmp(&b.val_loss)).map(|found| found.cell.lr)
 }
 
 /// Steps, operations and loss at the validations of trainings of one plan, means over the seeds.

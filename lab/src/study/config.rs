@@ -36,6 +36,10 @@ pub struct StudyConfig {
     /// study takes.
     #[serde(skip, default = "yes")]
     pub share_beginnings: bool,
+    /// Whether each recipe is also trained, with one seed and at the length that rates are compared at, with its last growth
+    /// at a quarter of the run: that measures how soon a grown model catches up ([`Mixing`](super::Mixing)).
+    #[serde(default)]
+    pub pilot: bool,
     /// Which seconds are compared.
     #[serde(default)]
     pub clock: Clock,
@@ -85,6 +89,7 @@ impl StudyConfig {
             warm_up: None,
             validations: 8,
             share_beginnings: true,
+            pilot: false,
             clock: Clock::default(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
         }

@@ -6,15 +6,18 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Asked, COMPARE, Cell, is_finished};
+use super::{Asked, COMPARE, Cell, StudyConfig, is_finished, pilot};
 use crate::error::{LabError, Result};
 use crate::folder::{to_json, write_file};
-use crate::results::{SUMMARY, VALIDATION, none};
+use crate::optimizer::OptimizerKind;
+use crate::results::{Row, STEPS, SUMMARY, VALIDATION, none};
 
 /// What the cells of a study came to. It goes on from the file alone: a cell in it is never trained again.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
     file: PathBuf,
+    /// Steps over which training losses are averaged.
+    block: u64,
     content: Content,
 }
 
@@ -52,6 +55,10 @@ pub(super) struct CellResult {
     /// Steps done at these validations; files of the first versions lack them.
     #[serde(default)]
     pub curve_steps: Vec<u64>,
+    /// Mean training losses of the blocks of steps, each as long as the study's ([`block`](super::pilot::block)); empty in
+    /// files from before they were kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub training: Vec<f32>,
 }
 
 impl Found {
@@ -66,17 +73,15 @@ impl Found {
         let (cells, failed) = (BTreeMap::new(), BTreeMap::new());
         let new = Content { study: study.clone(), asked: None, cells, failed };
         let mut found = match folder.join(COMPARE).exists() {
-            false => Self { file: folder.join(COMPARE), content: new },
+            false => Self { file: folder.join(COMPARE), block: 1, content: new },
             true => Self::read(folder)?,
         };
         if found.content.study != *study {
             return Err(LabError::OtherStudy { folder: folder.to_owned() });
         }
         found.content.failed.clear();
-        if found.content.asked.as_ref() != Some(&asked) {
-            found.content.asked = Some(asked);
-            found.write()?;
-        }
+        found.block = pilot::block(&asked.config);
+        found.content.asked = Some(asked);
         Ok(found)
     }
 
@@ -86,7 +91,7 @@ impl Found {
         let text = std::fs::read_to_string(&file)
             .map_err(|e| LabError::File { path: file.clone(), cause: e.into() })?;
         match serde_json::from_str(&text) {
-            Ok(content) => Ok(Self { file, content }),
+            Ok(content) => Ok(Self { file, block: 1, content }),
             Err(e) => Err(LabError::File { path: file, cause: e.into() }),
         }
     }
@@ -106,14 +111,19 @@ impl Found {
         })
     }
 
+    /// Reads what files from before did not keep from the cells' runs, where these are there still.
+    pub(super) fn complete(&mut self, runs: &Path) {
+        for (name, result) in &mut self.content.cells {
+            let steps = runs.join(name).join(STEPS);
+            if result.training.is_empty() && steps.exists() {
+                result.training = training(&steps, self.block).unwrap_or_default();
+            }
+        }
+    }
+
     /// Whether a cell is finished.
     pub fn has(&self, name: &str) -> bool {
         self.content.cells.contains_key(name)
-    }
-
-    /// What a cell came to.
-    pub fn get(&self, name: &str) -> Option<&CellResult> {
-        self.content.cells.get(name)
     }
 
     /// What the finished cells came to, by name.
@@ -126,13 +136,21 @@ impl Found {
         &self.content.failed
     }
 
-    /// The learning rate of the cell with the lowest loss; none if one of them is missing.
-    pub(super) fn best_rate(&self, cells: &[Cell]) -> Option<f64> {
-        let losses: Vec<(f64, f64)> = cells
-            .iter()
-            .map(|cell| self.get(&cell.name).map(|found| (found.val_loss, cell.lr)))
-            .collect::<Option<_>>()?;
-        losses.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, lr)| lr)
+    /// The best rate of a recipe's grid: the lowest loss at the length and seed that rates are compared at, of those
+    /// trainings that did not fail. A rate at which training breaks down is no good rate.
+    pub(super) fn best_rate(
+        &self,
+        config: &StudyConfig,
+        recipe: &str,
+        optimizer: OptimizerKind,
+    ) -> Option<f64> {
+        let of_grid = |cell: &Cell| {
+            let at = (cell.share, cell.seed) == (config.tuning_share, config.seeds[0]);
+            let of_grid = config.learning_rates.contains(&cell.lr);
+            at && of_grid && cell.recipe == recipe && cell.optimizer == optimizer
+        };
+        let grid = self.results().filter(|found| of_grid(&found.cell));
+        grid.min_by(|a, b| a.val_loss.total_cmp(&b.val_loss)).map(|found| found.cell.lr)
     }
 
     pub(super) fn fail(&mut self, cell: &Cell, why: String) -> Result<()> {
@@ -145,7 +163,7 @@ impl Found {
         if !is_finished(folder) {
             return self.fail(cell, "it ended before its end".to_owned());
         }
-        match read(cell, folder) {
+        match read(cell, folder, self.block) {
             Ok(found) => {
                 self.content.cells.insert(cell.name.clone(), found);
                 self.write()
@@ -154,7 +172,7 @@ impl Found {
         }
     }
 
-    fn write(&self) -> Result<()> {
+    pub(super) fn write(&self) -> Result<()> {
         let failed = |e: burn_pack::Error| LabError::Write {
             name: COMPARE.to_owned(),
             cause: e.to_string().into(),
@@ -183,7 +201,16 @@ struct Validation {
     operations: f64,
 }
 
-fn read(cell: &Cell, folder: &Path) -> Result<CellResult, Box<dyn std::error::Error>> {
+/// The mean training loss of each whole block of steps.
+fn training(steps: &Path, block: u64) -> Result<Vec<f32>, csv::Error> {
+    let rows = csv::Reader::from_path(steps)?.into_deserialize::<Row>();
+    let losses: Vec<f64> =
+        rows.map(|row| Ok(row?.train_loss)).collect::<Result<_, csv::Error>>()?;
+    let blocks = losses.chunks_exact(block as usize);
+    Ok(blocks.map(|losses| (losses.iter().sum::<f64>() / block as f64) as f32).collect())
+}
+
+fn read(cell: &Cell, folder: &Path, block: u64) -> Result<CellResult, Box<dyn std::error::Error>> {
     let text = std::fs::read_to_string(folder.join(SUMMARY))?;
     let summary: Summary = serde_json::from_str(&text)?;
     let mut table = csv::Reader::from_path(folder.join(VALIDATION))?;
@@ -201,5 +228,64 @@ fn read(cell: &Cell, folder: &Path) -> Result<CellResult, Box<dyn std::error::Er
         parameters: summary.parameters,
         curve,
         curve_steps: rows.map(|row| row.step).collect(),
+        training: training(&folder.join(STEPS), block)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use burn_apollo::Plan;
+
+    use super::*;
+
+    #[test]
+    fn the_best_rate_is_that_of_the_trainings_that_did_not_fail() {
+        let config = StudyConfig {
+            learning_rates: vec![0.001, 0.01, 0.1],
+            seeds: vec![7],
+            ..StudyConfig::new(["apollo"], 100)
+        };
+        let content = Content {
+            study: Value::Null,
+            asked: None,
+            cells: BTreeMap::new(),
+            failed: [("apollo-adamw-lr0.1-x0.5-s7".to_owned(), "not finite".to_owned())].into(),
+        };
+        let mut found = Found { file: PathBuf::new(), block: 1, content };
+        let best = |found: &Found| found.best_rate(&config, "apollo", OptimizerKind::AdamW);
+        assert_eq!(best(&found), None);
+        // Another length, another seed and a rate that is not in the grid do not count.
+        for (lr, share, seed, val_loss) in [
+            (0.001, 0.5, 7, 2.0),
+            (0.01, 0.5, 7, 1.9),
+            (0.001, 1.0, 7, 1.0),
+            (0.001, 0.5, 8, 1.0),
+            (0.005, 0.5, 7, 1.0),
+        ] {
+            let cell = Cell {
+                name: format!("{lr} {share} {seed}"),
+                recipe: "apollo".to_owned(),
+                optimizer: OptimizerKind::AdamW,
+                lr,
+                share,
+                seed,
+                plan: Plan::new(50),
+                every: 10,
+            };
+            let result = CellResult {
+                cell: cell.clone(),
+                val_loss,
+                operations: 1.0,
+                seconds: 1.0,
+                cpu_seconds: 1.0,
+                shared_steps: 0,
+                parameters: 1,
+                curve: Vec::new(),
+                curve_steps: Vec::new(),
+                training: Vec::new(),
+            };
+            found.content.cells.insert(cell.name, result);
+        }
+        assert_eq!(best(&found), Some(0.01));
+    }
 }

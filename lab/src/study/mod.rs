@@ -28,6 +28,7 @@ mod html;
 mod ladder;
 mod look;
 mod pictures;
+mod pilot;
 mod report;
 mod sharing;
 mod step_time;
@@ -47,6 +48,7 @@ pub use cell::Cell;
 pub use comparison::{Comparison, Entry, Goal, Length, Saving, Spread};
 pub use config::{Clock, StudyConfig};
 use found::Found;
+pub use pilot::{LongestRun, Mixing};
 use sharing::{Job, Queue};
 pub use step_time::StepTime;
 
@@ -110,7 +112,8 @@ where
         if let Ok(job) = std::env::var(CELL) {
             return self.train(&job, &shape).map(Outcome::Cell);
         }
-        let mut found = Found::open(&self.folder, &self.identity(), self.asked(&shape)?)?;
+        let mut found = self.found(&shape)?;
+        found.write()?;
         let signals = Signals::catch()?;
         for phase in [Phase::Rates, Phase::Lengths] {
             let cells = self.cells(phase, &found, &shape);
@@ -135,6 +138,25 @@ where
         Ok(Outcome::Finished(Box::new(comparison)))
     }
 
+    /// What was found so far, of which nothing is trained or written; none where nothing was.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn so_far(&self) -> Result<Option<Comparison>> {
+        if !self.folder.join(COMPARE).exists() {
+            return Ok(None);
+        }
+        let found = self.found(&self.shape()?)?;
+        Comparison::of(&found).map(Some)
+    }
+
+    fn found(&self, shape: &Shape) -> Result<Found> {
+        let mut found = Found::open(&self.folder, &self.identity(), self.asked(shape)?)?;
+        found.complete(&self.runs());
+        Ok(found)
+    }
+
     /// The cells of a phase, of which the second depends on what the first found.
     fn cells(&self, phase: Phase, found: &Found, shape: &Shape) -> Vec<Cell> {
         let mut cells = Vec::new();
@@ -148,11 +170,17 @@ where
                 match phase {
                     Phase::Rates => cells.extend(rates),
                     Phase::Lengths => {
-                        let best = found.best_rate(&rates.collect::<Vec<_>>());
+                        let best = found.best_rate(&self.config, recipe, *optimizer);
                         let Some(lr) = best else { continue };
                         for seed in &self.config.seeds {
                             let lengths = self.config.shares.iter();
                             cells.extend(lengths.map(|share| of(lr, *share, *seed)));
+                        }
+                        if self.config.pilot && recipe != "scratch" {
+                            let (shape, name) = (shape, format!("{recipe}{}", pilot::PILOT));
+                            let of =
+                                Cell::new(&self.config, shape, &name, *optimizer, lr, share, seed);
+                            cells.push(of);
                         }
                     }
                 }

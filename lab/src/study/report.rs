@@ -140,6 +140,9 @@ impl Comparison {
         if self.entries.iter().any(|entry| entry.lr_at_end) {
             text += "\nA rate with a star lies at an end of the grid: a better one may lie beyond it.\n";
         }
+        for said in self.advice() {
+            let _ = writeln!(text, "\n{said}");
+        }
         text
     }
 

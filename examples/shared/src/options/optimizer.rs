@@ -9,9 +9,9 @@ pub struct OptimOptions {
     /// AdamW for all parameters, or Muon for the weight matrices of the layers and AdamW for the rest
     #[arg(long, value_enum, default_value_t)]
     pub optimizer: Optimizer,
-    /// Greatest norm of a step's gradients, all parameters together; longer ones are shortened to it
-    #[arg(long, value_name = "NORM", value_parser = norm)]
-    pub clip: Option<f64>,
+    /// Greatest norm of a step's gradients, all parameters together; longer ones are shortened to it. None with inf
+    #[arg(long, value_name = "NORM", default_value = "inf", value_parser = norm)]
+    pub clip: f64,
     /// Weight decay, on every parameter
     #[arg(long, default_value_t = OptimConfig::default().weight_decay, value_parser = up_to_one)]
     pub weight_decay: f64,
@@ -44,6 +44,7 @@ impl From<Optimizer> for OptimizerKind {
 impl From<&OptimOptions> for OptimConfig {
     fn from(options: &OptimOptions) -> Self {
         let &OptimOptions { optimizer, clip, weight_decay, beta2, epsilon } = options;
+        let clip = Some(clip).filter(|clip| clip.is_finite());
         Self { kind: optimizer.into(), weight_decay, beta2, epsilon, clip }
     }
 }
@@ -64,11 +65,11 @@ fn above_zero(text: &str) -> Result<f64, String> {
     }
 }
 
-/// A norm of gradients.
+/// A norm of gradients, `inf` for any.
 pub fn norm(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(x) if x > 0.0 && x.is_finite() => Ok(x),
-        _ => Err("must be a finite number above 0".to_owned()),
+        Ok(x) if x > 0.0 => Ok(x),
+        _ => Err("must be a number above 0, or inf".to_owned()),
     }
 }
 

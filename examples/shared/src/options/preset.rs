@@ -27,7 +27,8 @@ pub struct Preset {
 impl Preset {
     /// The values of options. From the paper or the authors' scripts are batch, rate, weight decay, 40 epochs, one cosine
     /// and a depth for every micro-batch; warm-up and the stages are the examples' own defaults already. That the cosine
-    /// ends at zero is usual for both models (Radford et al. 2018, section 4.1; BERT's line ends there too).
+    /// ends at zero is usual for both models (Radford et al. 2018, section 4.1; BERT's line ends there too), and so are gradients of
+    /// norm 1 at most.
     pub fn defaults(&self) -> Defaults {
         vec![
             ("layers", self.layers.to_string()),
@@ -42,6 +43,7 @@ impl Preset {
             ("epochs", "40".to_owned()),
             ("lr", "0.0001".to_owned()),
             ("recipe", "apollo".to_owned()),
+            ("clip", "1".to_owned()),
             ("min_lr", "0".to_owned()),
             ("weight_decay", "0.01".to_owned()),
             ("beta2", self.beta2.to_string()),

@@ -1,50 +1,13 @@
 //! The fuzz targets as property tests with fixed seeds: bytes of every kind end in a value or a typed error.
 
-#[path = "../fuzz/targets.rs"]
-mod targets;
-
+use std::fs;
 use std::path::Path;
 
-use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
-
-/// Runs `target` on `seeds`, which must get all the way through, and on `cases` mutations of them, always the same
-/// ones.
-fn run(cases: u32, seeds: Vec<Vec<u8>>, target: fn(&[u8]) -> bool) {
-    for seed in &seeds {
-        assert!(target(seed), "a seed of {} bytes is refused", seed.len());
-    }
-    let input = mutated(seeds);
-    let config = Config { cases, failure_persistence: None, ..Config::default() };
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
-    let result = TestRunner::new_with_rng(config, rng).run(&input, |bytes| {
-        target(&bytes);
-        Ok(())
-    });
-    if let Err(TestError::Fail(reason, bytes)) = &result {
-        panic!("{reason} for {} bytes: {:02x?}…", bytes.len(), &bytes[..bytes.len().min(64)]);
-    }
-    result.unwrap();
-}
-
-/// `seeds` as they are, with bytes overwritten, cut, repeated and put together; and bytes without any sense.
-fn mutated(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
-    let seed = || proptest::sample::select(seeds.clone());
-    let edits = proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8);
-    let edited = (seed(), edits).prop_map(|(mut bytes, edits)| {
-        for (at, value) in edits {
-            let at = at.index(bytes.len());
-            bytes[at] = value;
-        }
-        bytes
-    });
-    let at = any::<prop::sample::Index>;
-    let cut = (seed(), at()).prop_map(|(bytes, at)| bytes[..at.index(bytes.len())].to_vec());
-    let spliced = (seed(), seed(), at(), at())
-        .prop_map(|(a, b, i, j)| [&a[..i.index(a.len())], &b[j.index(b.len())..]].concat());
-    let senseless = proptest::collection::vec(any::<u8>(), 0..512);
-    prop_oneof![5 => edited, 2 => cut, 2 => spliced, 1 => senseless]
-}
+use apollo_examples::hf;
+use apollo_examples::models::gpt::GptConfig;
+use apollo_examples_hostile as targets;
+use burn::tensor::Device;
+use targets::run;
 
 /// What each target begins with: inputs that get all the way through.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
@@ -55,9 +18,9 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "manifest" => vec![
             sample(0, 1, 0),
-            sums(1, include_bytes!("data/checkpoint-v1/SHA256SUMS")),
+            sums(1, include_bytes!("../data/checkpoint-v1/SHA256SUMS")),
             sample(2, 2, 0),
-            sums(3, include_bytes!("data/checkpoint-v2/SHA256SUMS")),
+            sums(3, include_bytes!("../data/checkpoint-v2/SHA256SUMS")),
         ],
         "records" => {
             let records = |(kind, file): (u8, usize)| {
@@ -65,6 +28,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
             };
             [(0, 1), (1, 2), (2, 3)].into_iter().flat_map(records).collect()
         }
+        "safetensors" => vec![[&[0][..], &weights()].concat()],
         "plan" => [
             r#"{"steps":20,"sampler":"lvps","policy":{"loss_plateau":{"patience":7}},"moments":"copy"}"#,
             "steps = 10\nsampler = { lvps = { excess = 0.3 } }\nexpander = { middle_stacking = { block = 2 } }\n",
@@ -109,11 +73,38 @@ fn records() {
 #[test]
 #[ignore = "writes what the fuzzer begins with into fuzz/corpus"]
 fn write_the_corpus() {
-    for target in ["schedule", "plan", "manifest", "records"] {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
-        std::fs::create_dir_all(&dir).unwrap();
+    for target in ["schedule", "plan", "manifest", "records", "safetensors"] {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
+        fs::create_dir_all(&dir).unwrap();
         for (i, seed) in seeds(target).iter().enumerate() {
-            std::fs::write(dir.join(format!("seed-{i}")), seed).unwrap();
+            fs::write(dir.join(format!("seed-{i}")), seed).unwrap();
         }
+    }
+}
+
+/// The weights of a GPT-2 of the smallest shape.
+fn weights() -> Vec<u8> {
+    let device = Device::flex();
+    let config = GptConfig {
+        vocabulary: 3,
+        positions: 2,
+        width: 2,
+        heads: 1,
+        layers: 1,
+        embedding_std: 0.1,
+        linear_std: 0.1,
+        dropout: 0.0,
+    };
+    let dir = tempfile::tempdir().expect("a folder");
+    hf::export_gpt2(&config, &config.init(&device), dir.path()).expect("a whole model");
+    fs::read(dir.path().join("model.safetensors")).expect("it was written")
+}
+
+#[test]
+fn safetensors() {
+    run(1500, seeds("safetensors"), targets::safetensors);
+    let config = [&[1][..], targets::CONFIG.as_bytes()].concat();
+    for cut in 0..config.len() {
+        assert!(!targets::safetensors(&config[..cut]), "there are no weights");
     }
 }

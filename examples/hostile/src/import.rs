@@ -6,7 +6,7 @@ use apollo_examples::hf;
 use burn::tensor::Device;
 
 /// A GPT-2 of the smallest shape: one layer of width 2, 3 tokens, 2 positions.
-const CONFIG: &str = r#"{
+pub const CONFIG: &str = r#"{
     "model_type": "gpt2", "vocab_size": 3, "n_positions": 2, "n_embd": 2, "n_head": 1, "n_layer": 1,
     "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5
 }"#;

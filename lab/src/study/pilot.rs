@@ -1,0 +1,387 @@
+//! How soon a grown model catches up, and what that means for a plan.
+//!
+//! A growth makes a model that is behind the one trained from scratch for as many steps, and catches up with it while the
+//! rate stays high: Bu (ICML 2026, arXiv 2511.04981) calls the steps that it takes the mixing time `t_mix`, and finds that
+//! they hardly depend on when the model grows, or from how many layers. So they can be measured with an early growth in a
+//! short run, and say until when a long run may wait with its growth.
+
+use burn_apollo::Plan;
+use burn_apollo::schedule::{Schedule, Stage, Timeline, Until};
+use serde::{Deserialize, Serialize};
+
+use super::comparison::{Entry, Length, Spread};
+use super::found::{CellResult, Found};
+use super::{Comparison, StudyConfig, words};
+use crate::optimizer::OptimizerKind;
+
+/// How the names of recipes end that grow early, for the mixing time.
+pub(super) const PILOT: &str = "-pilot";
+/// Where the last growth of a pilot is, as a fraction of the run.
+const GROWTH: f64 = 0.25;
+/// The share of the loss from scratch by which a model that has caught up may be behind.
+const BEHIND: f64 = 0.005;
+/// Parts of the longest training from scratch over which losses are averaged.
+const BLOCKS: u64 = 64;
+
+/// Steps over which a study averages training losses.
+pub(super) fn block(config: &StudyConfig) -> u64 {
+    (config.steps / BLOCKS).max(1)
+}
+
+/// The plan with its growths so early that the last is at a quarter of the run; none where it does not grow.
+pub(super) fn early(plan: Plan, targets: &[usize]) -> Option<Plan> {
+    let timeline = plan.timeline(targets).ok()?;
+    let last = timeline.stages().checked_sub(2)?;
+    let scale = (GROWTH * plan.steps as f64 / timeline.end(last) as f64).min(1.0);
+    let mut before = 0;
+    let stages = (0..timeline.stages()).map(|stage| {
+        let end = ((timeline.end(stage) as f64 * scale).round() as u64).max(before + 1);
+        before = end;
+        let until = (stage <= last).then_some(Until::Step(end));
+        Stage { layers: timeline.layers(stage).to_vec(), until }
+    });
+    let schedule = Schedule { stages: stages.collect() };
+    Some(plan.with_schedule(schedule))
+}
+
+/// How soon the models of a recipe catch up after their last growth.
+///
+/// A grown model has caught up in the first block of steps in which, and after which in the mean, its training loss is
+/// at most 0.5 % above that of training from scratch with the same seed, optimizer and learning rate, in the same steps and
+/// so on the same data, as long as both have the peak rate. Where the final losses of training from scratch differ
+/// by more between seeds, that is the tolerance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mixing {
+    /// The recipe's name.
+    pub recipe: String,
+    /// The optimizer.
+    pub optimizer: OptimizerKind,
+    /// Steps from the growth to the end of the block in which a model had caught up, over the seeds.
+    pub steps: Option<Spread>,
+    /// Steps of a block: how exact that is.
+    pub block: u64,
+    /// The steps in which a model did not catch up, where one did not: the most of all seeds.
+    pub not_within: Option<u64>,
+    /// The longest run of the recipe in the study.
+    pub run: LongestRun,
+}
+
+/// The longest run of a recipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LongestRun {
+    /// Optimizer steps.
+    pub steps: u64,
+    /// The step before which it grows for the last time.
+    pub growth: u64,
+    /// The first step at which the rate falls.
+    pub decay: u64,
+}
+
+impl Mixing {
+    /// Whether there were steps to measure it in.
+    fn is_measured(&self) -> bool {
+        self.steps.is_some() || self.not_within.is_some()
+    }
+
+    /// The last step of the recipe's longest run before which it may grow: so long before the end that the model catches up,
+    /// and no later than the rate begins to fall. None where the mixing time is not known.
+    pub fn latest_growth(&self) -> Option<u64> {
+        let mixing = self.steps.filter(|_| self.not_within.is_none())?.mean.ceil() as u64;
+        Some(self.run.steps.saturating_sub(mixing).min(self.run.decay))
+    }
+}
+
+/// What is known of the recipes' mixing times.
+pub(super) fn mixing(config: &StudyConfig, found: &Found, entries: &[Entry]) -> Vec<Mixing> {
+    let of = |entry: &Entry| {
+        let cells = |name: &str| {
+            let is = move |result: &&CellResult| {
+                let cell = &result.cell;
+                (cell.optimizer, cell.lr) == (entry.optimizer, entry.lr)
+            };
+            let name = name.to_owned();
+            found.results().filter(is).filter(move |result| result.cell.recipe == name)
+        };
+        let longest = cells(&entry.recipe).max_by_key(|result| result.cell.plan.steps)?;
+        let timeline = timeline(&longest.cell.plan)?;
+        let run = LongestRun {
+            steps: longest.cell.plan.steps,
+            growth: timeline.end(timeline.stages().checked_sub(2)?),
+            decay: longest.cell.plan.lr.decay_begins(longest.cell.plan.steps),
+        };
+        let (tolerance, block) = (tolerance(entries, entry.optimizer), block(config));
+        let (mut caught_up, mut not_within) = (Vec::new(), None);
+        for seed in &config.seeds {
+            let grown = cells(&entry.recipe).chain(cells(&format!("{}{PILOT}", entry.recipe)));
+            let pairs =
+                grown.flat_map(|grown| cells("scratch").map(move |scratch| (grown, scratch)));
+            let windows = pairs
+                .filter(|(grown, scratch)| grown.cell.seed == *seed && scratch.cell.seed == *seed)
+                .filter_map(|(grown, scratch)| {
+                    Some((window(grown, scratch, block)?, grown, scratch))
+                });
+            let longest = windows.max_by_key(|((growth, blocks), ..)| (blocks.len(), *growth));
+            let Some(((growth, blocks), grown, scratch)) = longest else { continue };
+            let behind: Vec<f64> = blocks
+                .clone()
+                .map(|block| {
+                    f64::from(grown.training[block]) / f64::from(scratch.training[block]) - 1.0
+                })
+                .collect();
+            let end = |i: usize| (blocks.start + i + 1) as u64 * block - growth;
+            match first_caught_up(&behind, tolerance) {
+                Some(i) => caught_up.push(end(i) as f64),
+                None => not_within = not_within.max(Some(end(behind.len() - 1))),
+            }
+        }
+        let steps = Spread::of(&caught_up);
+        let (recipe, optimizer) = (entry.recipe.clone(), entry.optimizer);
+        Some(Mixing { recipe, optimizer, steps, block, not_within, run })
+    };
+    entries.iter().filter(|entry| entry.recipe != "scratch").filter_map(of).collect()
+}
+
+/// How far behind counts as caught up: the spread of the final losses from scratch, if it is more than the least.
+fn tolerance(entries: &[Entry], optimizer: OptimizerKind) -> f64 {
+    let scratch = entries.iter().find(|e| e.recipe == "scratch" && e.optimizer == optimizer);
+    let last = scratch.and_then(|entry| entry.lengths.last()).map(|length| length.loss);
+    last.map_or(BEHIND, |loss| (loss.deviation / loss.mean).max(BEHIND))
+}
+
+/// The step of the last growth, and the blocks of steps after it in which both have the peak rate.
+fn window(
+    grown: &CellResult,
+    scratch: &CellResult,
+    block: u64,
+) -> Option<(u64, std::ops::Range<usize>)> {
+    let plan = &grown.cell.plan;
+    let timeline = timeline(plan)?;
+    let growth = timeline.end(timeline.stages().checked_sub(2)?);
+    let peak = |result: &CellResult| {
+        let plan = &result.cell.plan;
+        plan.lr.decay_begins(plan.steps).min(result.training.len() as u64 * block)
+    };
+    let blocks = growth.div_ceil(block) as usize..(peak(grown).min(peak(scratch)) / block) as usize;
+    (!blocks.is_empty()).then_some((growth, blocks))
+}
+
+/// The first block that is no further behind, and after which the mean is not.
+fn first_caught_up(behind: &[f64], tolerance: f64) -> Option<usize> {
+    (0..behind.len()).find(|i| {
+        let rest = &behind[*i..];
+        behind[*i] <= tolerance && rest.iter().sum::<f64>() / rest.len() as f64 <= tolerance
+    })
+}
+
+/// A study's plans have schedules, which end with the full model.
+fn timeline(plan: &Plan) -> Option<Timeline> {
+    let targets = &plan.schedule.as_ref()?.stages.last()?.layers;
+    plan.timeline(targets).ok()
+}
+
+impl Comparison {
+    /// What the study says, in sentences: for each optimizer the recipe that saves most, or that none surely does; until when
+    /// it may grow; from how many items for each parameter on it pays.
+    pub fn advice(&self) -> Vec<String> {
+        let mut optimizers: Vec<OptimizerKind> = Vec::new();
+        for entry in &self.entries {
+            if !optimizers.contains(&entry.optimizer) {
+                optimizers.push(entry.optimizer);
+            }
+        }
+        optimizers.into_iter().flat_map(|optimizer| self.advice_for(optimizer)).collect()
+    }
+
+    fn advice_for(&self, optimizer: OptimizerKind) -> Vec<String> {
+        let with = optimizer.name();
+        let entries = || self.entries.iter().filter(|entry| entry.optimizer == optimizer);
+        let sure = entries().filter(|entry| entry.recipe != "scratch").filter_map(|entry| {
+            let saved = entry.same.operations?;
+            (entry.same.not_reached == 0 && saved.mean > saved.deviation).then_some((entry, saved))
+        });
+        let best = sure.max_by(|a, b| a.1.mean.total_cmp(&b.1.mean));
+        let mut said = vec![match best {
+            Some((best, saved)) => recommended(best, saved),
+            None => format!(
+                "With {with}, none of the recipes compared surely saves FLOPs: train from scratch."
+            ),
+        }];
+        let best = best.map(|(best, _)| best);
+        said.extend(best.and_then(|best| self.pays_from(best)));
+        let known = self.mixing.iter().filter(|mixing| mixing.optimizer == optimizer);
+        let worth = known.filter(|mixing| {
+            mixing.is_measured() || best.is_some_and(|best| best.recipe == mixing.recipe)
+        });
+        said.extend(worth.map(in_words));
+        said
+    }
+
+    /// From how many items for each parameter on a recipe does better than training from scratch, as far as the lengths tell.
+    fn pays_from(&self, entry: &Entry) -> Option<String> {
+        let same = |other: &&Entry| other.recipe == "scratch" && other.optimizer == entry.optimizer;
+        let scratch = self.entries.iter().find(same)?;
+        let better = |length: &Length| {
+            let scratch = scratch.lengths.iter().find(|other| other.share == length.share)?;
+            Some((length.share, length.loss.mean <= scratch.loss.mean))
+        };
+        let lengths: Vec<(f64, bool)> = entry.lengths.iter().filter_map(better).collect();
+        let worse = lengths.iter().rposition(|(_, better)| !better);
+        let items = |share: f64| format!("{:.1}", share * self.items_per_parameter);
+        let recipe = &entry.recipe;
+        match worse {
+            None => lengths.first().map(|(share, _)| {
+                format!(
+                    "At equal FLOPs {recipe} is better at every length of the study, from those of {} items for each \
+                     parameter from scratch on.",
+                    items(*share)
+                )
+            }),
+            Some(worse) => lengths.get(worse + 1).map(|(share, _)| {
+                format!(
+                    "At equal FLOPs {recipe} is better from those of {} items for each parameter from scratch on; at {} it \
+                     does not pay.",
+                    items(*share),
+                    items(lengths[worse].0)
+                )
+            }),
+        }
+    }
+}
+
+fn recommended(best: &Entry, saved: Spread) -> String {
+    let percent = |spread: Spread| words::saved(&best.same, Some(spread));
+    let seeds = match saved.count {
+        1 => "one seed, so no more than a hint".to_owned(),
+        count => format!("{count} seeds"),
+    };
+    let time = best
+        .same
+        .seconds
+        .map_or(String::new(), |seconds| format!(" and {} of the time", percent(seconds)));
+    format!(
+        "With {}, of the recipes compared {} saves most: {} of the FLOPs{time} of training from scratch to the same loss \
+         ({seeds}).",
+        best.optimizer.name(),
+        best.recipe,
+        percent(saved)
+    )
+}
+
+fn in_words(mixing: &Mixing) -> String {
+    let Mixing { recipe, steps, block, not_within, run, .. } = mixing;
+    let with = mixing.optimizer.name();
+    let LongestRun { steps: all, growth, .. } = run;
+    match (steps, not_within, mixing.latest_growth()) {
+        (_, Some(within), _) => format!(
+            "With {with}, a model grown by {recipe} had not caught up with training from scratch {within} steps after its growth."
+        ),
+        (Some(steps), None, Some(latest)) => format!(
+            "With {with}, a model grown by {recipe} had caught up with training from scratch {:.0} ± {:.0} steps after its growth (to \
+             {block} steps), so in a run of {all} steps growth must come before step {latest}; here it comes before {growth}.",
+            steps.mean, steps.deviation
+        ),
+        _ => format!(
+            "How soon a model grown by {recipe} catches up with {with} was not measured: it grows where the rate falls, or where training \
+             from scratch has ended; a pilot would tell."
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn_apollo::recipe::{Recipe, Setting};
+    use burn_apollo::schedule::LrShape;
+
+    use super::super::Cell;
+    use super::*;
+
+    #[test]
+    fn a_pilot_grows_in_the_first_quarter() {
+        let plan =
+            |name: &str| Recipe::by_name(name).unwrap().plan(&Setting::new(1000, &[12])).unwrap();
+        let ends = |plan: &Plan| {
+            let timeline = plan.timeline(&[12]).unwrap();
+            (0..timeline.stages())
+                .map(|s| (timeline.layers(s)[0], timeline.end(s)))
+                .collect::<Vec<_>>()
+        };
+        let early = |name: &str| early(plan(name), &[12]);
+        assert_eq!(ends(&early("late_hop").unwrap()), [(2, 250), (12, 1000)]);
+        let midas = [(3, 42), (6, 125), (9, 250), (12, 1000)];
+        assert_eq!(ends(&early("midas").unwrap()), midas);
+        // One that grows as early as that stays as it is.
+        assert_eq!(ends(&early("g_stack").unwrap()), ends(&plan("g_stack")));
+        assert_eq!(early("scratch"), None);
+    }
+
+    #[test]
+    fn a_model_has_caught_up_where_it_stays_so() {
+        assert_eq!(first_caught_up(&[0.3, 0.1, 0.004, -0.01], 0.005), Some(2));
+        // A block that is better by chance is none.
+        assert_eq!(first_caught_up(&[0.0, 0.1, 0.1, 0.0], 0.005), Some(3));
+        assert_eq!(first_caught_up(&[0.3, 0.2], 0.005), None);
+        assert_eq!(first_caught_up(&[0.3, f64::NAN], 0.005), None);
+    }
+
+    fn result(plan: Plan, training: Vec<f32>) -> CellResult {
+        let cell = Cell {
+            name: String::new(),
+            recipe: String::new(),
+            optimizer: OptimizerKind::AdamW,
+            lr: 0.01,
+            share: 1.0,
+            seed: 1,
+            plan,
+            every: 1,
+        };
+        CellResult {
+            cell,
+            val_loss: 1.0,
+            operations: 1.0,
+            seconds: 1.0,
+            cpu_seconds: 1.0,
+            shared_steps: 0,
+            parameters: 1,
+            curve: Vec::new(),
+            curve_steps: Vec::new(),
+            training,
+        }
+    }
+
+    #[test]
+    fn losses_are_compared_while_both_have_the_peak_rate() {
+        let lr = LrShape::WarmupStableDecay { warm_up: 0.02.into(), decay: 0.2, end: 0.0 };
+        let plan = |steps: u64, growth: f64| {
+            Plan::new(steps).with_lr(lr).with_schedule(Schedule::one_hop(&[2], &[12], growth))
+        };
+        let scratch = Plan::new(1000).with_lr(lr).with_schedule(Schedule::from_scratch(&[12]));
+        let scratch = result(scratch, vec![1.0; 100]);
+        let window = |steps: u64, growth: f64| {
+            window(&result(plan(steps, growth), vec![1.0; steps as usize / 10]), &scratch, 10)
+        };
+        // Whole blocks alone: from the growth until the rate of the first of both falls.
+        assert_eq!(window(1000, 0.253), Some((253, 26..80)));
+        assert_eq!(window(600, 0.5), Some((300, 30..48)));
+        assert_eq!(window(2000, 0.1), Some((200, 20..80)));
+        assert_eq!(window(1000, 0.8), None, "its rate falls at once");
+        assert_eq!(window(2000, 0.6), None, "training from scratch has no steps there");
+    }
+
+    #[test]
+    fn the_latest_growth_leaves_room_to_catch_up() {
+        let mixing = |mean: f64, not_within| Mixing {
+            recipe: "late_hop".to_owned(),
+            optimizer: OptimizerKind::AdamW,
+            steps: Some(Spread { mean, deviation: 0.0, count: 1 }),
+            block: 10,
+            not_within,
+            run: LongestRun { steps: 1000, growth: 800, decay: 800 },
+        };
+        assert_eq!(mixing(100.0, None).latest_growth(), Some(800));
+        assert_eq!(mixing(299.5, None).latest_growth(), Some(700));
+        assert_eq!(mixing(5000.0, None).latest_growth(), Some(0));
+        assert_eq!(mixing(100.0, Some(400)).latest_growth(), None, "one seed did not catch up");
+        assert!(in_words(&mixing(299.5, None)).contains("before step 700"));
+        assert!(in_words(&mixing(299.5, Some(400))).contains("400 steps"));
+    }
+}

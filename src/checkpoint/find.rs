@@ -1,0 +1,136 @@
+//! Sets in a folder, found and judged.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::files::{self, MANIFEST};
+use super::manifest::Manifest;
+use super::{CheckpointError, CheckpointSet, Retention};
+
+/// A good set that was found in a folder.
+#[derive(Debug)]
+pub struct FoundSet {
+    /// The set.
+    pub set: CheckpointSet,
+    /// What is wrong with those that would have come before it, in that order.
+    pub stepped_over: Vec<CheckpointError>,
+}
+
+/// The newest good set in a folder that another process may be writing to: for looking at a run, or for taking a model
+/// out of it. The set may be removed by that process at any time.
+///
+/// # Errors
+///
+/// As [`CheckpointStore::latest_good`](super::CheckpointStore::latest_good).
+pub fn latest_good(path: impl AsRef<Path>) -> Result<Option<FoundSet>, CheckpointError> {
+    let path = path.as_ref();
+    first_good(path, sets_in(path)?.into_iter().rev(), |_, _| {})
+}
+
+/// The good set with the best metric, by what `retention` takes for best, in a folder that another process may be writing
+/// to or that is read-only. The set may be removed by that process at any time.
+///
+/// # Errors
+///
+/// As [`CheckpointStore::best_good`](super::CheckpointStore::best_good).
+pub fn best_good(
+    path: impl AsRef<Path>,
+    retention: Retention,
+) -> Result<Option<FoundSet>, CheckpointError> {
+    best_in(path.as_ref(), retention, |_, _| {})
+}
+
+pub(super) fn best_in(
+    folder: &Path,
+    retention: Retention,
+    mut note: impl FnMut(u64, bool),
+) -> Result<Option<FoundSet>, CheckpointError> {
+    let sets = sets_in(folder)?;
+    let (mut rated, mut unreadable) = (Vec::new(), Vec::new());
+    for (number, path) in &sets {
+        match read_manifest(path) {
+            Ok(manifest) => rated.push((*number, manifest.metric)),
+            Err(error) if error.is_damage() => {
+                note(*number, false);
+                unreadable.push(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let of = |number| sets.iter().find(|(n, _)| *n == number).cloned();
+    let best: Vec<_> = retention.best_first(&rated).into_iter().filter_map(of).collect();
+    if best.is_empty() && !unreadable.is_empty() {
+        // Any of them may have had a metric.
+        return Err(CheckpointError::NoneGood { path: folder.to_owned(), damaged: unreadable });
+    }
+    let found = first_good(folder, best.into_iter(), note)?;
+    Ok(found.map(|mut found| {
+        found.stepped_over.extend(unreadable);
+        found
+    }))
+}
+
+/// The first good one of `sets`; `note` hears of it and of the damaged ones before it.
+pub(super) fn first_good(
+    folder: &Path,
+    sets: impl Iterator<Item = (u64, PathBuf)>,
+    mut note: impl FnMut(u64, bool),
+) -> Result<Option<FoundSet>, CheckpointError> {
+    let mut stepped_over = Vec::new();
+    for (number, path) in sets {
+        match CheckpointSet::open(&path) {
+            Ok(set) => {
+                note(number, true);
+                return Ok(Some(FoundSet { set, stepped_over }));
+            }
+            Err(error) if error.is_damage() => {
+                note(number, false);
+                stepped_over.push(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match stepped_over.is_empty() {
+        true => Ok(None),
+        false => Err(CheckpointError::NoneGood { path: folder.to_owned(), damaged: stepped_over }),
+    }
+}
+
+/// Whether a folder holds sets, good or not.
+pub(super) fn has_sets(folder: &Path) -> bool {
+    sets_in(folder).is_ok_and(|sets| !sets.is_empty())
+}
+
+/// Numbers and folders of the sets in a folder, in order of writing.
+pub(super) fn sets_in(folder: &Path) -> Result<Vec<(u64, PathBuf)>, CheckpointError> {
+    let number = |name: &str| {
+        let (number, step) = name.split_once("-step-")?;
+        step.parse::<u64>().ok()?;
+        // The greatest number would leave none for the next set; this crate never comes to it.
+        number.parse().ok().filter(|number| *number < u64::MAX)
+    };
+    if let Some(found) = files::no_folder(folder) {
+        return Err(CheckpointError::NotAFolder { path: folder.to_owned(), found });
+    }
+    let entries = entries(folder)?.into_iter();
+    let mut sets: Vec<_> =
+        entries.filter_map(|(name, path)| Some((number(&name)?, path))).collect();
+    sets.sort();
+    Ok(sets)
+}
+
+pub(crate) fn read_manifest(set: &Path) -> Result<Manifest, CheckpointError> {
+    let sums = files::read_sums(set)?;
+    let text = files::read_checked(set, MANIFEST, &sums, super::manifest::LIMIT)?;
+    Manifest::parse(&text, set)
+}
+
+/// Name and path of what is in a folder.
+pub(super) fn entries(dir: &Path) -> Result<Vec<(String, PathBuf)>, CheckpointError> {
+    let entry = |entry: std::io::Result<fs::DirEntry>| {
+        entry.map(|e| (e.file_name().to_string_lossy().into_owned(), e.path()))
+    };
+    fs::read_dir(dir)
+        .and_then(|entries| entries.map(entry).collect())
+        .map_err(CheckpointError::io("read", dir))
+}

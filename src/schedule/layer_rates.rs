@@ -1,0 +1,87 @@
+use serde::{Deserialize, Serialize};
+
+use super::ScheduleError;
+
+/// The learning rate of each layer of a stack, by the layer's age: a factor on the rate that the scheduler gives it.
+///
+/// A layer that the last growth made has age 0, one that the growth before it made has age 1, and so on; before the
+/// first growth all layers have age 0. The first copy of a layer is that layer still, with its parameter ids and its
+/// optimizer state, and gets older; the further copies are new. [`Registry`](crate::registry::Registry) says which is
+/// which. Ages follow from the growths, so they are the same after a resume.
+///
+/// A factor of 0 freezes: the optimizer gets no gradient of such a layer, and neither decays its weights nor changes its
+/// state. The backward pass computes the gradient all the same, because the layers below want theirs. Parameters
+/// outside of the stacks keep their rate.
+///
+/// In TOML or JSON the name `equal`, or a table:
+///
+/// ```toml
+/// layer_rates = { by_age = [1.0, 0.3, 0.0] }   # new layers, those of the growth before, all older ones
+/// ```
+///
+/// Training the new layers of each stage alone is what MSLT does (Yang et al. 2020).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LayerRates {
+    /// The same for all.
+    #[default]
+    Equal,
+    /// The factor of each age from 0; the last one holds for all older layers.
+    ByAge(Vec<f64>),
+}
+
+impl LayerRates {
+    /// The factor on the learning rate of a layer.
+    ///
+    /// ```
+    /// use burn_apollo::schedule::LayerRates;
+    ///
+    /// let rates = LayerRates::ByAge(vec![1.0, 0.3, 0.0]);
+    /// assert_eq!([0, 1, 2, 9].map(|age| rates.factor(age)), [1.0, 0.3, 0.0, 0.0]);
+    /// ```
+    pub fn factor(&self, age: usize) -> f64 {
+        match self {
+            Self::Equal => 1.0,
+            Self::ByAge(factors) => factors.get(age).or(factors.last()).copied().unwrap_or(1.0),
+        }
+    }
+
+    /// Checks the factors.
+    ///
+    /// # Errors
+    ///
+    /// [`ScheduleError::Parameter`] for a factor that is not finite or below 0, and where there is none, or the youngest
+    /// layers have 0.
+    pub fn check(&self) -> Result<(), ScheduleError> {
+        let Self::ByAge(factors) = self else { return Ok(()) };
+        let error = |field, expected, found| {
+            Err(ScheduleError::Parameter { owner: "LayerRates", field, expected, found })
+        };
+        if let Some(factor) = factors.iter().find(|f| !(f.is_finite() && **f >= 0.0)) {
+            return error("by_age", "finite and at least 0", *factor);
+        }
+        match factors.first() {
+            Some(first) if *first > 0.0 => Ok(()),
+            Some(first) => error("by_age[0]", "above 0, or no layer would be trained", *first),
+            None => error("by_age", "at least one factor", 0.0),
+        }
+    }
+
+    pub(crate) fn are_equal(&self) -> bool {
+        *self == Self::Equal
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nonsense_is_refused() {
+        for factors in [vec![], vec![0.0, 1.0], vec![1.0, -0.1], vec![1.0, f64::NAN]] {
+            assert!(LayerRates::ByAge(factors.clone()).check().is_err(), "{factors:?}");
+        }
+        assert!(LayerRates::ByAge(vec![1.0, 0.0, 2.0]).check().is_ok());
+        assert!(LayerRates::Equal.check().is_ok());
+    }
+}
