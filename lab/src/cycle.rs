@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::config::OnNotFinite;
 use crate::end::End;
 use crate::error::{LabError, Result, RollBack, chain};
+use crate::events::Events;
 use crate::finish::finish;
 use crate::folder::RunFolder;
 use crate::options::Options;
@@ -43,8 +44,8 @@ struct Outputs<'a> {
     dir: &'a RunFolder,
     steps: Table,
     validation: Table,
+    events: Option<Events>,
     progress: Progress,
-    quiet: bool,
 }
 
 impl<T: Task, C: Serialize> Cycle<T, C> {
@@ -53,7 +54,7 @@ impl<T: Task, C: Serialize> Cycle<T, C> {
         Ok(Self { run, step, roll_backs: 0, signals })
     }
 
-    fn outputs<'a>(&self, dir: &'a RunFolder, quiet: bool) -> Result<Outputs<'a>> {
+    fn outputs<'a>(&self, dir: &'a RunFolder, options: &Options) -> Result<Outputs<'a>> {
         let first = self.run.apollo.step_count();
         let (steps, validation) = match first {
             0 => (Table::create(dir, STEPS)?, Table::create(dir, VALIDATION)?),
@@ -62,9 +63,13 @@ impl<T: Task, C: Serialize> Cycle<T, C> {
                 Table::resume(dir, VALIDATION, |row| row <= first, 0)?,
             ),
         };
+        let full = self.targets().iter().sum();
+        let events =
+            options.tensorboard.then(|| Events::open(dir.path(), first, full)).transpose()?;
+        let quiet = options.quiet;
         let (plan, depths) = (self.run.apollo.plan(), self.expected_depths()?);
         let progress = Progress::new(first, plan.steps, depths, T::ITEMS, quiet);
-        Ok(Outputs { dir, steps, validation, progress, quiet })
+        Ok(Outputs { dir, steps, validation, events, progress })
     }
 
     /// End and expected depth, over all stacks, of each stage.
@@ -81,7 +86,7 @@ impl<T: Task, C: Serialize> Cycle<T, C> {
     }
 
     pub fn train(mut self, options: &Options, dir: &RunFolder) -> Result<End> {
-        let mut outputs = self.outputs(dir, options.quiet)?;
+        let mut outputs = self.outputs(dir, options)?;
         outputs.progress.line(&format!(
             "{} of {} layers, {} parameters",
             self.run.apollo.unique_layers(),
@@ -102,7 +107,7 @@ impl<T: Task, C: Serialize> Cycle<T, C> {
                 Err(LabError::Step(error)) => {
                     let bad_step = matches!(error, ApolloError::Gradient { .. })
                         .then_some(self.run.apollo.step_count());
-                    self = self.after_failure(error.into(), bad_step, &mut outputs)?;
+                    self = self.after_failure(error.into(), bad_step, options, &mut outputs)?;
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -117,14 +122,15 @@ impl<T: Task, C: Serialize> Cycle<T, C> {
             let keep = options.keep_at.contains(&done);
             if due || stop || signal.is_some() {
                 if let Some(error) = self.save(due, record, keep, &mut outputs)? {
-                    self = self.after_failure(error.into(), Some(done - 1), &mut outputs)?;
+                    self =
+                        self.after_failure(error.into(), Some(done - 1), options, &mut outputs)?;
                     continue;
                 }
             } else if keep {
-                self.read_losses(record, &mut outputs.steps)?;
+                self.read_losses(record, &mut outputs)?;
                 self.keep(&mut outputs)?;
             } else if record {
-                self.read_losses(record, &mut outputs.steps)?;
+                self.read_losses(record, &mut outputs)?;
             }
             if let Some(signal) = signal.filter(|_| self.run.left() > 0) {
                 outputs.progress.finish();
@@ -142,6 +148,7 @@ impl<T: Task, C: Serialize> Cycle<T, C> {
         self,
         error: Box<dyn Error + Send + Sync>,
         bad_step: Option<u64>,
+        options: &Options,
         outputs: &mut Outputs,
     ) -> Result<Self> {
         let latest = outputs.dir.checkpoints.latest_good().map_err(LabError::failed)?;
@@ -152,7 +159,7 @@ impl<T: Task, C: Serialize> Cycle<T, C> {
             (None, _) => RollBack::NoCheckpoint,
             (Some(_), _) if self.roll_backs == ROLL_BACKS => RollBack::TooOften(ROLL_BACKS),
             (Some(latest), Some(bad_step)) => {
-                return self.roll_back(&latest.set, bad_step, &*error, outputs);
+                return self.roll_back(&latest.set, bad_step, &*error, options, outputs);
             }
         };
         Err(LabError::Ended { cause: error, roll_back: why, kept })
@@ -163,6 +170,7 @@ impl<T: Task, C: Serialize> Cycle<T, C> {
         set: &CheckpointSet,
         bad_step: u64,
         error: &(dyn Error + Send + Sync),
+        options: &Options,
         outputs: &mut Outputs,
     ) -> Result<Self> {
         let skipped = self.run.state.skipped;
@@ -171,7 +179,7 @@ impl<T: Task, C: Serialize> Cycle<T, C> {
         // The data up to the bad step is left out, beside what was left out before.
         self.run.state.skipped = skipped + bad_step + 1 - self.run.apollo.step_count();
         outputs.progress.finish();
-        *outputs = self.outputs(outputs.dir, outputs.quiet)?;
+        *outputs = self.outputs(outputs.dir, options)?;
         let step = self.run.apollo.step_count();
         let line = format!("{}; rolled back to step {step}, goes on with other data", chain(error));
         outputs.progress.line(&line);
@@ -181,12 +189,15 @@ impl<T: Task, C: Serialize> Cycle<T, C> {
 
     /// Reads the losses of the waiting steps, writes their rows, and records them for the growth policy if it is time: at
     /// the same steps whether or not the run was interrupted.
-    fn read_losses(&mut self, record: bool, table: &mut Table) -> Result<()> {
+    fn read_losses(&mut self, record: bool, outputs: &mut Outputs) -> Result<()> {
         for (mut row, loss) in self.run.waiting.drain(..) {
             row.train_loss = loss.try_into_scalar::<f64>()?;
             self.run.shown_loss = Some(row.train_loss);
             self.run.state.losses.push(Measurement::loss(row.step, row.train_loss, 0));
-            table.write(&row)?;
+            outputs.steps.write(&row)?;
+            if let Some(events) = &mut outputs.events {
+                events.step(&row)?;
+            }
             self.run.shared.observer.loss(&row);
         }
         if record {
@@ -207,10 +218,13 @@ impl<T: Task, C: Serialize> Cycle<T, C> {
         outputs: &mut Outputs,
     ) -> Result<Option<CheckpointError>> {
         let step = self.run.apollo.step_count();
-        self.read_losses(record, &mut outputs.steps)?;
+        self.read_losses(record, outputs)?;
         outputs.steps.sync()?;
         let score = if due { Some(self.validate(outputs)?) } else { None };
         outputs.validation.sync()?;
+        if let Some(events) = &mut outputs.events {
+            events.sync()?;
+        }
         if keep {
             self.keep(outputs)?;
         }
@@ -266,6 +280,9 @@ impl<T: Task, C: Serialize> Cycle<T, C> {
                 operations: self.run.state.meter.operations(),
             };
             outputs.validation.write(&row)?;
+            if let Some(events) = &mut outputs.events {
+                events.validation(&row)?;
+            }
             self.run.shared.observer.validation(&row);
             scores.push(score);
             if depth == self.targets().iter().sum::<usize>() {

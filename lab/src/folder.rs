@@ -12,12 +12,12 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{LabError, Result};
 use crate::prefix::KEPT;
-use crate::results::{MODEL, REGISTRY, STEPS, SUMMARY, VALIDATION};
+use crate::results::{EVENTS, MODEL, REGISTRY, STEPS, SUMMARY, VALIDATION};
 
 /// The file of a run's configuration.
 pub const CONFIG: &str = "config.json";
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
-const RESULTS: [&str; 5] = [STEPS, VALIDATION, SUMMARY, REGISTRY, MODEL];
+const RESULTS: [&str; 6] = [STEPS, VALIDATION, EVENTS, SUMMARY, REGISTRY, MODEL];
 
 /// A run's folder, taken for this process.
 pub struct RunFolder {

@@ -100,6 +100,7 @@ mod config;
 mod cycle;
 mod end;
 mod error;
+mod events;
 mod finish;
 pub mod folder;
 mod forecast;

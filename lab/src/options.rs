@@ -26,6 +26,8 @@ pub struct Options {
     /// task](crate::Task::is_deterministic): small models gain more by that than by many threads for each operation. The run's
     /// bits are the same for any number. If not given, one micro-batch follows the other, on all threads of the device.
     pub workers: Option<NonZeroUsize>,
+    /// Write an [event file](crate::results::EVENTS) for TensorBoard too.
+    pub tensorboard: bool,
     /// Steps after which a checkpoint is kept, beside all others, for runs that begin as this one.
     pub keep_at: Vec<u64>,
     /// The run as which this one begins: what it has kept is taken over in place of the first steps. Where it has kept
@@ -45,6 +47,7 @@ impl Options {
             checkpoint_every: 100,
             retention: Retention::last(2),
             stop_after: None,
+            tensorboard: false,
             workers: None,
             keep_at: Vec::new(),
             prefix: None,

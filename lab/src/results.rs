@@ -12,6 +12,10 @@ pub const VALIDATION: &str = "validation.csv";
 pub const SUMMARY: &str = "summary.json";
 /// Where every parameter of the finished model comes from: a [`Registry`](burn_apollo::registry::Registry).
 pub const REGISTRY: &str = "registry.json";
+/// What TensorBoard reads, if [asked for](crate::Options::tensorboard): `train_loss`, `lr`, `virtual_depth` and
+/// `unique_layers` of every step, `val_loss` of the full model and `operations` so far at every validation, and
+/// `val_loss_at_unique_layers` while the model is not full.
+pub const EVENTS: &str = "events.out.tfevents.run";
 /// The finished model: a plain Burn record without a trace of Apollo.
 pub const MODEL: &str = "model.bpk";
 

@@ -1,15 +1,18 @@
-//! Finds out what growth saves: recipes against training from scratch on a GPT or a BERT, each with its own best learning
+//! Finds out what growth saves: recipes against training from scratch on a GPT, a BERT or a vision transformer, each with its own best learning
 //! rate, at several lengths and seeds.
 //!
 //! ```text
 //! cargo run -p compare
 //! cargo run -p compare -- --plan --budget 1e13
+//! cargo run -p compare -- --report runs/compare
+//! cargo run -p compare -- --task vision
 //! cargo run -p compare -- --task bert --optimizers adamw,muon --out runs/compare-bert
 //! ```
 
 mod options;
 mod plan;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use apollo_examples::options::text::TextConfig;
@@ -18,23 +21,35 @@ use apollo_examples::text::generate::Sampling;
 use apollo_examples::text::next_token::NextToken;
 use apollo_examples::{Failure, device, start_with};
 use bert::MaskedTokens;
-use burn_apollo_lab::study::{Outcome, Study};
+use burn_apollo_lab::study::{Comparison, Outcome, Study};
 use burn_apollo_lab::{LabError, Result, RunConfig, Task};
 use options::{Kind, Options};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use vision::{Digits, Images};
 
 fn main() -> ExitCode {
     start_with(&options::DEFAULTS, options::derived, run)
 }
 
 fn run(options: Options) -> std::result::Result<(), Failure> {
+    if let Some(folder) = &options.report {
+        let comparison = Comparison::from_folder(folder)?;
+        comparison.write_report(folder)?;
+        show(&comparison, folder);
+        return Ok(());
+    }
     match options.task {
-        Kind::Gpt => compare(&options, |config| {
+        Kind::Gpt => compare(&options, options.text()?, |config| {
             let sampling = Sampling { length: 0, temperature: 0.0, seed: 0 };
             Ok(NextToken::new(config, text(&options, &config.task)?, sampling))
         }),
-        Kind::Bert => {
-            compare(&options, |config| Ok(MaskedTokens::new(config, text(&options, &config.task)?)))
-        }
+        Kind::Bert => compare(&options, options.text()?, |config| {
+            Ok(MaskedTokens::new(config, text(&options, &config.task)?))
+        }),
+        Kind::Vision => compare(&options, options.images()?, |config| {
+            Ok(Digits::new(config, Images::read(&options.text.data)?))
+        }),
     }
 }
 
@@ -42,28 +57,25 @@ fn text(options: &Options, task: &TextConfig) -> Result<Corpus> {
     Ok(Corpus::read(&options.text.data, task.seq)?.with_order(task.order))
 }
 
-fn compare<T: Task>(
+fn compare<T: Task, C>(
     options: &Options,
-    make: impl Fn(&RunConfig<TextConfig>) -> Result<T>,
-) -> std::result::Result<(), Failure> {
-    let (base, config) = (options.base()?, options.study()?);
+    base: RunConfig<C>,
+    make: impl Fn(&RunConfig<C>) -> Result<T>,
+) -> std::result::Result<(), Failure>
+where
+    C: Clone + PartialEq + Serialize + DeserializeOwned,
+{
+    let config = options.study()?;
     let device = device::by_name(&options.device)?;
     let study = Study::new(&options.out, config.clone(), base.clone(), device.clone(), &make);
     if options.plan {
-        let items = base.batch as u64 * base.task.seq as u64;
-        let measured = study.so_far()?;
-        return plan::show(options, &config, measured.as_ref(), &make(&base)?, (items, &device));
+        let (measured, task) = (study.so_far()?, make(&base)?);
+        let items = task.items(&task.batch(0, &device)?);
+        return plan::show(options, &config, measured.as_ref(), &task, (items, &device));
     }
     match study.run()? {
         Outcome::Finished(comparison) => {
-            print!("{}", comparison.table());
-            comparison.advice().iter().for_each(|said| println!("{said}"));
-            let (shared, steps) = (comparison.shared_steps, comparison.steps);
-            println!(
-                "steps: {steps}, of which {shared} ({:.0} %) were done once for trainings that begin alike",
-                100.0 * shared as f64 / steps as f64
-            );
-            println!("written: {}", options.out.join("report.html").display());
+            show(&comparison, &options.out);
             match comparison.failed.len() {
                 0 => Ok(()),
                 failed => Err(Failure::Run(format!(
@@ -79,4 +91,15 @@ fn compare<T: Task>(
             _ => Err(LabError::failed("the cell was stopped").into()),
         },
     }
+}
+
+fn show(comparison: &Comparison, folder: &Path) {
+    print!("{}", comparison.table());
+    comparison.advice().iter().for_each(|said| println!("{said}"));
+    let (shared, steps) = (comparison.shared_steps, comparison.steps);
+    println!(
+        "steps: {steps}, of which {shared} ({:.0} %) were done once for trainings that begin alike",
+        100.0 * shared as f64 / steps.max(1) as f64
+    );
+    println!("written: {}", folder.join("report.html").display());
 }

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use apollo_examples::models::gpt::OUTPUT_PROJECTIONS;
+use apollo_examples::models::transformer::Shape;
 use apollo_examples::options::optimizer::{Optimizer, norm};
 use apollo_examples::options::run::positive_up_to_one;
 use apollo_examples::options::text::{TextConfig, TextOptions};
@@ -10,6 +11,7 @@ use burn_apollo::recipe::Recipe;
 use burn_apollo_lab::study::{Clock, StudyConfig};
 use burn_apollo_lab::{OptimConfig, RunConfig};
 use clap::{ArgMatches, Parser, ValueEnum};
+use vision::{DigitsConfig, Images};
 
 /// What options are that are not given: an answer in some minutes.
 pub const DEFAULTS: [(&str, &str); 6] = [
@@ -61,7 +63,7 @@ pub struct Options {
     /// Train every training from its first step, also where it begins as another
     #[arg(long)]
     pub alone: bool,
-    /// Windows in a step
+    /// Windows or images in a step
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub batch: u32,
     /// Greatest norm of a step's gradients
@@ -76,6 +78,9 @@ pub struct Options {
     /// Where to compute: see gpt --help
     #[arg(long, default_value = "flex")]
     pub device: String,
+    /// Make the report of the study in this folder anew, from its compare.json alone, and train nothing
+    #[arg(long, value_name = "DIR", conflicts_with = "plan")]
+    pub report: Option<PathBuf>,
     /// A study of hours in place of minutes: more recipes, AdamW and Muon, four rates, three seeds, four lengths, some 20 tokens
     /// for each parameter, a fixed warm-up, a pilot; all of them can be set otherwise
     #[arg(long)]
@@ -113,7 +118,9 @@ pub fn derived(matches: &ArgMatches) -> Result<Defaults, Failure> {
             "apollo_wsd,g_stack,late_hop,late_hop_zeroed,quarter_zeroed,half_zeroed,two_hops_zeroed"
         }
     };
-    let all = FULL.into_iter().filter(|_| full).chain([("recipes", recipes)]);
+    let images = matches.get_one("task") == Some(&Kind::Vision);
+    let of_images = [("data", vision::DATA), ("batch", "64")].into_iter().filter(|_| images);
+    let all = FULL.into_iter().filter(|_| full).chain([("recipes", recipes)]).chain(of_images);
     Ok(all.map(|(option, value)| (option, value.to_owned())).collect())
 }
 
@@ -125,20 +132,53 @@ pub enum Kind {
     Gpt,
     /// A BERT on masked ones
     Bert,
+    /// A vision transformer on handwritten digits
+    Vision,
 }
 
 impl Options {
-    /// What all cells share.
-    pub fn base(&self) -> Result<RunConfig<TextConfig>, Failure> {
+    /// What all cells share of a text.
+    pub fn text(&self) -> Result<RunConfig<TextConfig>, Failure> {
         let (mut task, _) = self.text.task()?;
-        // The same text at another place is the same study.
-        task.data = self.text.data.file_name().map(PathBuf::from).unwrap_or_default();
+        task.data = self.file();
+        Ok(self.base(task))
+    }
+
+    /// What all cells share of images.
+    ///
+    /// # Errors
+    ///
+    /// Images that cannot be read, options that images have no use for.
+    pub fn images(&self) -> Result<RunConfig<DigitsConfig>, Failure> {
+        let &TextOptions { layers, width, heads, dropout, .. } = &self.text;
+        if self.text.init_std.is_some() {
+            return Err(usage("--init-std: images are learned with weights of the usual size"));
+        }
+        Shape::check(width, heads)?;
+        Ok(self.base(DigitsConfig {
+            data: self.file(),
+            data_checksum: Images::read(&self.text.data)?.checksum(),
+            layers: layers as usize,
+            width: width as usize,
+            heads: heads as usize,
+            patch: 4,
+            shift: 1,
+            dropout,
+        }))
+    }
+
+    /// The same data at another place is the same study.
+    fn file(&self) -> PathBuf {
+        self.text.data.file_name().map(PathBuf::from).unwrap_or_default()
+    }
+
+    fn base<C>(&self, task: C) -> RunConfig<C> {
         let config = RunConfig::new(task, Plan::new(self.steps));
         let optimizer = OptimConfig {
             clip: Some(self.clip).filter(|clip| clip.is_finite()),
             ..OptimConfig::default()
         };
-        Ok(RunConfig { batch: self.batch as usize, optimizer, ..config })
+        RunConfig { batch: self.batch as usize, optimizer, ..config }
     }
 
     /// What is compared.
@@ -158,6 +198,7 @@ impl Options {
         let output_projections = match self.task {
             Kind::Gpt => OUTPUT_PROJECTIONS.map(str::to_owned).to_vec(),
             Kind::Bert => Vec::new(),
+            Kind::Vision => vec!["attention.output".to_owned(), "mlp.output".to_owned()],
         };
         Ok(StudyConfig {
             optimizers: self.optimizers.iter().map(|optimizer| (*optimizer).into()).collect(),

@@ -77,10 +77,17 @@ fn a_study_says_what_each_recipe_costs_and_is_not_done_twice() {
         assert!(shown.contains(word), "{word}: {shown}");
         assert!(read(dir.path(), "report.md").contains(word), "{word} in the report");
     }
-    assert!(read(dir.path(), "loss.svg").contains("</svg>"));
+    assert!(read(dir.path(), "loss-flops.svg").contains("</svg>"));
     assert!(read(dir.path(), "report.html").contains("</svg>"));
 
-    // compare.json alone is enough.
+    // compare.json alone is enough: for the report, without the text too, and for a study that goes on.
+    let report = read(dir.path(), "report.html");
+    let copy = tempfile::tempdir().unwrap();
+    fs::copy(dir.path().join("compare.json"), copy.path().join("compare.json")).unwrap();
+    let redrawn = ok(&STUDY.run(&["--report", copy.path().to_str().unwrap()]));
+    let rows = |shown: &str| shown.lines().filter(|l| !l.contains("written")).count();
+    assert!(redrawn.contains("half_zeroed") && rows(&redrawn) >= 3, "{redrawn}");
+    assert_eq!(read(copy.path(), "report.html"), report);
     fs::remove_dir_all(dir.path().join("cells")).unwrap();
     let table = |shown: &str| shown.lines().filter(|line| line.contains('|')).count();
     let again = ok(&STUDY.tiny(dir.path(), &[]));
@@ -253,10 +260,34 @@ fn the_documented_costs_are_those_of_the_plans() {
 }
 
 #[test]
+fn a_report_needs_a_study() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = || STUDY.run(&["--report", dir.path().to_str().unwrap()]);
+    assert!(refused(&report()).contains("compare.json"));
+    // As the first versions wrote it.
+    let old = r#"{"study": {}, "cells": {}, "failed": {}}"#;
+    fs::write(dir.path().join("compare.json"), old).unwrap();
+    assert!(refused(&report()).contains("does not say what the study was asked for"));
+    assert_eq!(read(dir.path(), "compare.json"), old);
+}
+
+#[test]
 fn bert_is_compared_too() {
     let dir = tempfile::tempdir().unwrap();
     let shown = ok(&BERT.tiny(dir.path(), &[]));
     assert!(shown.contains("stackbert"), "{shown}");
+}
+
+#[test]
+fn images_are_compared_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let tiny = "--task vision --layers 4 --width 16 --heads 2 --steps 20 --lrs 0.003 --shares 1 --tuning-share 1";
+    let shown = ok(&Program { tiny, ..STUDY }.tiny(dir.path(), &[]));
+    assert!(shown.contains("half_zeroed"), "{shown}");
+    let content = found(dir.path());
+    assert_eq!(content["study"]["task"]["data"], "digits.csv");
+    assert_eq!(content["asked"]["items"], "images");
+    assert_eq!(content["asked"]["shape"]["items"], 64);
 }
 
 #[test]
@@ -272,6 +303,9 @@ fn wrong_options_are_refused() {
         (&["--plan", "--budget", "0"], "above 0"),
         (&["--heads", "3"], "heads"),
         (&["--task", "bert"], "half_zeroed"),
+        (&["--task", "vision", "--heads", "3"], "heads"),
+        (&["--task", "vision", "--init-std", "0.1"], "--init-std"),
+        (&["--task", "vision", "--data", "/no/such/images"], "/no/such/images"),
         (&["--data", "/no/such/text"], "/no/such/text"),
         (&["--device", "abacus"], "abacus"),
     ]);

@@ -11,6 +11,13 @@ use serde::{Deserialize, Serialize};
 use crate::data::{Images, SIDE};
 use crate::model::VitConfig;
 
+/// Images of digits.
+pub const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/digits.csv");
+
+/// What options are that are not given.
+pub const DEFAULTS: [(&str, &str); 5] =
+    [("data", DATA), ("out", "runs/vision"), ("steps", "600"), ("batch", "128"), ("lr", "0.003")];
+
 /// The configuration of a run.
 pub type Config = RunConfig<DigitsConfig>;
 
@@ -19,7 +26,7 @@ pub type Config = RunConfig<DigitsConfig>;
 #[command(name = "vision", version, args_override_self = true)]
 pub struct Options {
     /// Images to learn, a row each: 64 pixels from 0 to 16, then the digit; the last third is kept for validation
-    #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/digits.csv"))]
+    #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
     /// Layers of the full model
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=1024))]

@@ -1,19 +1,34 @@
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use burn_apollo::cost::{PlanCost, StageCost};
 use serde::{Deserialize, Serialize};
 
 use super::found::{CellResult, Found};
+use super::ladder::{Cost, Ladders, OPERATIONS, STEPS, seconds};
 use super::pilot::{self, Mixing};
-use super::{Clock, StudyConfig};
+use super::step_time::StepTime;
+use super::{Asked, StudyConfig};
+use crate::error::Result;
 use crate::optimizer::OptimizerKind;
 
 /// What a study came to, recipe by recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
+    /// What the study was asked for.
+    pub config: StudyConfig,
+    /// What all trainings share: the task's own part of the configuration, batch, optimizer settings, steps.
+    pub study: serde_json::Value,
+    /// What items are: tokens, images.
+    pub items: String,
+    /// What the loss is measured in; empty if it has no name.
+    pub unit: String,
     /// Recipes with each optimizer, training from scratch first.
     pub entries: Vec<Entry>,
     /// Items (tokens, images) that the longest training from scratch sees for each parameter of the full model.
     pub items_per_parameter: f64,
+    /// What a step takes, by optimizer.
+    pub step_times: Vec<StepTime>,
     /// How soon grown models catch up, as far as that is known.
     #[serde(default)]
     pub mixing: Vec<Mixing>,
@@ -38,14 +53,39 @@ pub struct Entry {
     pub lr: f64,
     /// Whether the best rate lies at an end of the grid: a better one may lie beyond it.
     pub lr_at_end: bool,
-    /// By length: the share of operations, and the losses over the seeds.
-    pub losses: Vec<(f64, Spread)>,
+    /// Its lengths, from the shortest.
+    pub lengths: Vec<Length>,
     /// What it saves against training from scratch with the same optimizer.
     pub same: Saving,
     /// What it saves against training from scratch with the optimizer that does best there.
     pub best: Saving,
-    /// Loss by operations at the ends of its lengths, the mean over the seeds.
-    pub curve: Vec<(f64, f64)>,
+    /// Its loss, read at as many steps as the longest training from scratch with the same optimizer has, less that
+    /// training's; none where its lengths do not reach so far.
+    pub at_equal_steps: Option<Spread>,
+    /// What it saves on the way to the losses of the trainings from scratch of each length, from the shortest.
+    pub goals: Vec<Goal>,
+    /// The longest training on its way, at its validations: steps, operations, and the full model's loss, means over the
+    /// seeds.
+    pub course: Vec<(f64, f64, f64)>,
+    /// The stages of the longest training, with unique layers and expected depths.
+    pub stages: Vec<StageCost>,
+}
+
+/// The trainings of a length: means over the seeds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Length {
+    /// The operations that they should cost, as a share of the longest training from scratch.
+    pub share: f64,
+    /// Optimizer steps.
+    pub steps: f64,
+    /// Operations.
+    pub operations: f64,
+    /// Seconds of the steps, by the study's clock.
+    pub seconds: f64,
+    /// The final loss of the full model.
+    pub loss: Spread,
+    /// That less the loss of training from scratch with the same optimizer at the same length, seed by seed.
+    pub difference: Option<Spread>,
 }
 
 /// What is saved on the way to the final loss of training from scratch, as shares of what that costs; seed by seed, those
@@ -58,6 +98,17 @@ pub struct Saving {
     pub seconds: Option<Spread>,
     /// Seeds that did not reach the loss within the lengths of the study.
     pub not_reached: usize,
+    /// Seeds whose shortest length reaches the loss already: they may save more.
+    pub at_least: usize,
+}
+
+/// What is saved on the way to the loss of a length of training from scratch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Goal {
+    /// Items that this training from scratch sees for each parameter of the full model.
+    pub items_per_parameter: f64,
+    /// What is saved.
+    pub saving: Saving,
 }
 
 /// A mean over seeds.
@@ -81,188 +132,210 @@ impl Spread {
     }
 }
 
-/// The finished cells of a recipe at its best rate, by seed and then by length.
-type Ladders<'a> = BTreeMap<u64, Vec<&'a CellResult>>;
+impl Entry {
+    /// Whether this is training from scratch, which the others are held against.
+    pub fn is_scratch(&self) -> bool {
+        self.recipe == SCRATCH
+    }
+}
+
+const SCRATCH: &str = "scratch";
+
+/// A recipe with an optimizer, its best rate and its trainings.
+struct Tuned<'a> {
+    recipe: &'a str,
+    optimizer: OptimizerKind,
+    lr: f64,
+    ladders: Ladders<'a>,
+}
 
 impl Comparison {
-    pub(super) fn of(config: &StudyConfig, found: &Found, items_per_step: u64) -> Self {
+    /// What the study in a folder came to, by its `compare.json` alone: neither the task nor its data are needed.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read, or that does not say what the study was asked for.
+    pub fn from_folder(folder: &Path) -> Result<Self> {
+        Self::of(&Found::read(folder)?)
+    }
+
+    pub(super) fn of(found: &Found) -> Result<Self> {
+        let asked = found.asked()?;
+        let Asked { config, shape, items, unit } = asked;
         let mut all = Vec::new();
-        for optimizer in &config.optimizers {
-            for recipe in &config.recipes {
-                if let Some(lr) = found.best_rate(config, recipe, *optimizer) {
-                    all.push((
-                        recipe,
-                        *optimizer,
-                        lr,
-                        ladders(config, found, recipe, *optimizer, lr),
-                    ));
+        for optimizer in config.optimizers.iter().copied() {
+            for recipe in config.recipes.iter().map(String::as_str) {
+                if let Some(lr) = found.best_rate(config, recipe, optimizer) {
+                    let ladders = Ladders::of(config, found, (recipe, optimizer, lr));
+                    all.push(Tuned { recipe, optimizer, lr, ladders });
                 }
             }
         }
-        let scratch = |optimizer: OptimizerKind| {
-            all.iter().find(|(recipe, of, ..)| *recipe == "scratch" && *of == optimizer)
-        };
-        let longest = config.shares.iter().copied().fold(0.0, f64::max);
-        // The optimizer whose scratch runs end lowest.
-        let best = config
-            .optimizers
-            .iter()
-            .filter_map(|optimizer| {
-                Some((*optimizer, mean_goal(&scratch(*optimizer)?.3, longest)?))
-            })
-            .min_by(|a, b| a.1.total_cmp(&b.1))
-            .map(|(optimizer, _)| optimizer);
-        let seconds: fn(&CellResult) -> f64 = match config.clock {
-            Clock::Wall => |result| result.seconds,
-            Clock::Processor => |result| result.cpu_seconds,
-        };
-        let entries = all.iter().map(|(recipe, optimizer, lr, ladders)| {
-            let against = |optimizer: Option<OptimizerKind>| {
-                let scratch = optimizer.and_then(scratch);
-                scratch.map_or_else(Saving::default, |scratch| {
-                    saving(ladders, &scratch.3, longest, seconds)
-                })
-            };
-            let rates = &config.learning_rates;
-            let end =
-                |rate: &f64| rates.iter().all(|r| r <= rate) || rates.iter().all(|r| r >= rate);
-            Entry {
-                recipe: (*recipe).clone(),
-                optimizer: *optimizer,
-                lr: *lr,
-                lr_at_end: rates.len() > 1 && end(lr),
-                losses: losses(ladders),
-                same: against(Some(*optimizer)),
-                best: against(best),
-                curve: curve(ladders),
-            }
-        });
         let parameters = found.results().map(|found| found.parameters).max().unwrap_or(1);
-        let items = (config.steps * items_per_step) as f64;
-        let entries: Vec<Entry> = entries.collect();
-        Self {
+        let compared = Compared {
+            asked,
+            all: &all,
+            longest: config.shares.iter().copied().fold(0.0, f64::max),
+            items_per_parameter: shape.items as f64 / parameters as f64,
+        };
+        let entries: Vec<Entry> = all.iter().map(|tuned| compared.entry(tuned)).collect();
+        Ok(Self {
             mixing: pilot::mixing(config, found, &entries),
+            study: found.study().clone(),
+            items: items.clone(),
+            unit: unit.clone(),
             entries,
-            items_per_parameter: items / parameters as f64,
+            items_per_parameter: config.steps as f64 * compared.items_per_parameter,
             steps: found.results().map(|found| found.cell.plan.steps).sum(),
             shared_steps: found.results().map(|found| found.shared_steps).sum(),
+            step_times: StepTime::of(asked, found),
             failed: found.failed().clone(),
-        }
+            config: config.clone(),
+        })
     }
 }
 
-fn ladders<'a>(
-    config: &StudyConfig,
-    found: &'a Found,
-    recipe: &str,
-    optimizer: OptimizerKind,
-    lr: f64,
-) -> Ladders<'a> {
-    let mut ladders = Ladders::new();
-    for result in found.results() {
-        let cell = &result.cell;
-        let asked = config.seeds.contains(&cell.seed) && config.shares.contains(&cell.share);
-        if asked && (cell.recipe.as_str(), cell.optimizer, cell.lr) == (recipe, optimizer, lr) {
-            ladders.entry(cell.seed).or_default().push(result);
-        }
-    }
-    for ladder in ladders.values_mut() {
-        ladder.sort_by(|a, b| a.operations.total_cmp(&b.operations));
-    }
-    ladders
-}
-
-fn losses(ladders: &Ladders<'_>) -> Vec<(f64, Spread)> {
-    let mut by_share: Vec<(f64, Vec<f64>)> = Vec::new();
-    for result in ladders.values().flatten() {
-        match by_share.iter_mut().find(|(share, _)| *share == result.cell.share) {
-            Some((_, losses)) => losses.push(result.val_loss),
-            None => by_share.push((result.cell.share, vec![result.val_loss])),
-        }
-    }
-    by_share.sort_by(|a, b| a.0.total_cmp(&b.0));
-    by_share.iter().filter_map(|(share, losses)| Some((*share, Spread::of(losses)?))).collect()
-}
-
-fn curve(ladders: &Ladders<'_>) -> Vec<(f64, f64)> {
-    let shares = losses(ladders);
-    let operations = |share: f64| {
-        let of: Vec<f64> = ladders
-            .values()
-            .flatten()
-            .filter(|result| result.cell.share == share)
-            .map(|result| result.operations)
-            .collect();
-        of.iter().sum::<f64>() / of.len() as f64
-    };
-    shares.iter().map(|(share, loss)| (operations(*share), loss.mean)).collect()
-}
-
-/// The training from scratch of a seed that the others are held against: the longest of the study.
-fn goal<'a>(ladder: &[&'a CellResult], longest: f64) -> Option<&'a CellResult> {
-    ladder.iter().copied().find(|result| result.cell.share == longest)
-}
-
-/// The mean over the seeds of the loss that the others are held against.
-fn mean_goal(ladders: &Ladders<'_>, longest: f64) -> Option<f64> {
-    let goals = ladders.values().filter_map(|ladder| goal(ladder, longest));
-    let losses: Vec<f64> = goals.map(|result| result.val_loss).collect();
-    Spread::of(&losses).map(|spread| spread.mean)
-}
-
-fn saving(
-    ladders: &Ladders<'_>,
-    scratch: &Ladders<'_>,
+/// What the entries of a comparison are made of.
+struct Compared<'a> {
+    asked: &'a Asked,
+    all: &'a [Tuned<'a>],
+    /// The length whose losses from scratch the others are held against.
     longest: f64,
-    time: fn(&CellResult) -> f64,
-) -> Saving {
-    let (mut operations, mut seconds, mut not_reached) = (Vec::new(), Vec::new(), 0);
-    for (seed, ladder) in ladders {
-        let Some(goal) = scratch.get(seed).and_then(|ladder| goal(ladder, longest)) else {
-            continue;
-        };
-        let cost = |of: fn(&CellResult) -> f64| {
-            let points: Vec<(f64, f64)> = ladder.iter().map(|r| (of(r), r.val_loss)).collect();
-            cost_at(&points, goal.val_loss)
-        };
-        match (cost(|r| r.operations), cost(time)) {
-            (Some(o), Some(s)) => {
-                operations.push(1.0 - o / goal.operations);
-                seconds.push(1.0 - s / time(goal));
-            }
-            _ => not_reached += 1,
-        }
-    }
-    Saving { operations: Spread::of(&operations), seconds: Spread::of(&seconds), not_reached }
+    /// Of one step.
+    items_per_parameter: f64,
 }
 
-/// The cost at which a ladder of costs and losses reaches a loss, between two of its lengths in proportion to the
-/// logarithm of the cost; none where it does not. Below the shortest length nothing is claimed: that length's cost.
-fn cost_at(points: &[(f64, f64)], loss: f64) -> Option<f64> {
-    let first = points.first()?;
-    if first.1 <= loss {
-        return Some(first.0);
+impl Compared<'_> {
+    fn scratch(&self, optimizer: OptimizerKind) -> Option<&Ladders<'_>> {
+        let is_scratch = |of: &&Tuned<'_>| of.recipe == SCRATCH && of.optimizer == optimizer;
+        self.all.iter().find(is_scratch).map(|tuned| &tuned.ladders)
     }
-    points.windows(2).find(|pair| pair[1].1 <= loss).map(|pair| {
-        let [(low, above), (high, below)] = [pair[0], pair[1]];
-        let part = (above - loss) / (above - below);
-        (low.ln() + part * (high.ln() - low.ln())).exp()
-    })
+
+    /// Training from scratch with the optimizer whose longest ends lowest.
+    fn best_scratch(&self) -> Option<&Ladders<'_>> {
+        let optimizers = self.asked.config.optimizers.iter();
+        let all = optimizers.filter_map(|optimizer| {
+            let ladders = self.scratch(*optimizer)?;
+            Some((ladders, ladders.loss(self.longest)?.mean))
+        });
+        all.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(ladders, _)| ladders)
+    }
+
+    fn entry(&self, tuned: &Tuned<'_>) -> Entry {
+        let Tuned { recipe, optimizer, lr, ladders } = tuned;
+        let rates = &self.asked.config.learning_rates;
+        let end = |rate: &f64| rates.iter().all(|r| r <= rate) || rates.iter().all(|r| r >= rate);
+        let scratch = self.scratch(*optimizer);
+        let saving = |scratch: Option<&Ladders<'_>>| {
+            scratch
+                .map_or_else(Saving::default, |scratch| self.saving(ladders, scratch, self.longest))
+        };
+        let longest = ladders.shares().last().copied().unwrap_or(self.longest);
+        Entry {
+            recipe: (*recipe).to_owned(),
+            optimizer: *optimizer,
+            lr: *lr,
+            lr_at_end: rates.len() > 1 && end(lr),
+            lengths: self.lengths(ladders, scratch),
+            same: saving(scratch),
+            best: saving(self.best_scratch()),
+            at_equal_steps: scratch
+                .and_then(|scratch| ladders.difference_at_steps(scratch, self.longest)),
+            goals: scratch.map_or_else(Vec::new, |scratch| self.goals(ladders, scratch)),
+            course: course(ladders.at(longest), self.asked.config.validations),
+            stages: ladders.at(longest).next().map_or_else(Vec::new, |result| self.stages(result)),
+        }
+    }
+
+    fn lengths(&self, ladders: &Ladders<'_>, scratch: Option<&Ladders<'_>>) -> Vec<Length> {
+        let clock = seconds(self.asked.config.clock);
+        let length = |share: f64| {
+            let mean = |of| ladders.spread(share, of).map(|spread| spread.mean);
+            Some(Length {
+                share,
+                steps: mean(STEPS)?,
+                operations: mean(OPERATIONS)?,
+                seconds: mean(clock)?,
+                loss: ladders.loss(share)?,
+                difference: scratch.and_then(|scratch| ladders.difference(scratch, share)),
+            })
+        };
+        ladders.shares().into_iter().filter_map(length).collect()
+    }
+
+    /// What is saved on the way to the losses of the trainings from scratch of a length.
+    fn saving(&self, ladders: &Ladders<'_>, scratch: &Ladders<'_>, share: f64) -> Saving {
+        let clock = seconds(self.asked.config.clock);
+        let saved = |of: fn(&CellResult) -> f64| {
+            let costs = ladders.costs(scratch, share, of);
+            let saved = costs.iter().filter_map(|(goal, cost)| {
+                let (Cost::Read(cost) | Cost::AtMost(cost)) = (*cost)?;
+                Some(1.0 - cost / of(goal))
+            });
+            Spread::of(&saved.collect::<Vec<_>>())
+        };
+        let costs = ladders.costs(scratch, share, OPERATIONS);
+        let count =
+            |of: fn(&Option<Cost>) -> bool| costs.iter().filter(|(_, cost)| of(cost)).count();
+        Saving {
+            operations: saved(OPERATIONS),
+            seconds: saved(clock),
+            not_reached: count(Option::is_none),
+            at_least: count(|cost| matches!(cost, Some(Cost::AtMost(_)))),
+        }
+    }
+
+    fn goals(&self, ladders: &Ladders<'_>, scratch: &Ladders<'_>) -> Vec<Goal> {
+        let goal = |share: f64| {
+            let steps = scratch.spread(share, STEPS)?.mean;
+            let saving = self.saving(ladders, scratch, share);
+            Some(Goal { items_per_parameter: steps * self.items_per_parameter, saving })
+        };
+        scratch.shares().into_iter().filter_map(goal).collect()
+    }
+
+    /// None where the plan does not fit the model: a file that was written by hand.
+    fn stages(&self, result: &CellResult) -> Vec<StageCost> {
+        let shape = &self.asked.shape;
+        PlanCost::of(&result.cell.plan, &shape.targets, &shape.cost, shape.items)
+            .map_or_else(|_| Vec::new(), |cost| cost.stages)
+    }
+}
+
+/// Steps, operations and loss at the validations of trainings of one plan, means over the seeds.
+fn course<'a>(
+    results: impl Iterator<Item = &'a CellResult>,
+    validations: u64,
+) -> Vec<(f64, f64, f64)> {
+    let mut sums = BTreeMap::<u64, (f64, f64, f64)>::new();
+    let results: Vec<_> = results.collect();
+    for result in &results {
+        for (steps, (operations, loss)) in steps(result, validations).iter().zip(&result.curve) {
+            let sum = sums.entry(*steps).or_default();
+            *sum = (sum.0 + operations, sum.1 + loss, sum.2 + 1.0);
+        }
+    }
+    // Where all seeds were validated.
+    let all = sums.into_iter().filter(|(_, (.., count))| *count == results.len() as f64);
+    all.map(|(steps, (o, l, count))| (steps as f64, o / count, l / count)).collect()
+}
+
+/// The steps of a training's validations; files of the first versions lack them.
+fn steps(result: &CellResult, validations: u64) -> Vec<u64> {
+    if result.curve_steps.len() == result.curve.len() {
+        return result.curve_steps.clone();
+    }
+    let (all, points) = (result.cell.plan.steps, result.curve.len() as u64);
+    let every = (all / validations.max(1)).max(1);
+    match all.div_ceil(every) == points {
+        true => (1..=points).map(|i| (i * every).min(all)).collect(),
+        false => Vec::new(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn costs_are_read_between_lengths_and_not_beyond_them() {
-        let points = [(100.0, 2.0), (400.0, 1.0), (800.0, 0.9)];
-        assert_eq!(cost_at(&points, 2.5), Some(100.0));
-        assert!((cost_at(&points, 1.5).unwrap() - 200.0).abs() < 1e-9);
-        assert!((cost_at(&points, 1.0).unwrap() - 400.0).abs() < 1e-9);
-        assert_eq!(cost_at(&points, 0.8), None);
-        assert_eq!(cost_at(&[], 1.0), None);
-    }
 
     #[test]
     fn spreads() {

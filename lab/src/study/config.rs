@@ -41,7 +41,7 @@ pub struct StudyConfig {
     #[serde(default)]
     pub pilot: bool,
     /// Which seconds are compared.
-    #[serde(skip)]
+    #[serde(default)]
     pub clock: Clock,
     /// Cells that are trained side by side.
     #[serde(skip, default = "one")]
@@ -49,7 +49,8 @@ pub struct StudyConfig {
 }
 
 /// Which seconds of a training are compared.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Clock {
     /// Those on the wall: right where the machine does nothing else.
     #[default]

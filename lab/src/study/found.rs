@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{COMPARE, Cell, StudyConfig, is_finished};
+use super::{Asked, COMPARE, Cell, StudyConfig, is_finished, pilot};
 use crate::error::{LabError, Result};
 use crate::folder::{to_json, write_file};
 use crate::optimizer::OptimizerKind;
@@ -25,6 +25,9 @@ pub(super) struct Found {
 struct Content {
     /// What all cells share.
     study: Value,
+    /// What the study was asked for last; files of the first versions lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    asked: Option<Asked>,
     cells: BTreeMap<String, CellResult>,
     failed: BTreeMap<String, String>,
 }
@@ -49,6 +52,9 @@ pub(super) struct CellResult {
     pub parameters: u64,
     /// Operations and loss at full depth of its validations.
     pub curve: Vec<(f64, f64)>,
+    /// Steps done at these validations; files of the first versions lack them.
+    #[serde(default)]
+    pub curve_steps: Vec<u64>,
     /// Mean training losses of the blocks of steps, each as long as the study's ([`block`](super::pilot::block)); empty in
     /// files from before they were kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -56,33 +62,53 @@ pub(super) struct CellResult {
 }
 
 impl Found {
-    /// What the folder's file holds.
-    pub(super) fn open(folder: &Path, study: &Value, block: u64) -> Result<Self> {
+    /// What the folder's file holds, of the study that is asked for.
+    pub(super) fn open(folder: &Path, study: &Value, asked: Asked) -> Result<Self> {
         let made = |cause: std::io::Error| LabError::Folder {
             folder: folder.to_owned(),
             action: "made",
             cause: cause.into(),
         };
         std::fs::create_dir_all(folder).map_err(made)?;
-        let file = folder.join(COMPARE);
-        let new = Content { study: study.clone(), cells: BTreeMap::new(), failed: BTreeMap::new() };
-        let content = match file.exists() {
-            false => new,
-            true => {
-                let unreadable = |cause: Box<dyn std::error::Error + Send + Sync>| LabError::File {
-                    path: file.clone(),
-                    cause,
-                };
-                let text = std::fs::read_to_string(&file).map_err(|e| unreadable(e.into()))?;
-                let found: Content =
-                    serde_json::from_str(&text).map_err(|e| unreadable(e.into()))?;
-                match found.study == *study {
-                    true => Content { failed: BTreeMap::new(), ..found },
-                    false => return Err(LabError::OtherStudy { folder: folder.to_owned() }),
-                }
-            }
+        let (cells, failed) = (BTreeMap::new(), BTreeMap::new());
+        let new = Content { study: study.clone(), asked: None, cells, failed };
+        let mut found = match folder.join(COMPARE).exists() {
+            false => Self { file: folder.join(COMPARE), block: 1, content: new },
+            true => Self::read(folder)?,
         };
-        Ok(Self { file, block, content })
+        if found.content.study != *study {
+            return Err(LabError::OtherStudy { folder: folder.to_owned() });
+        }
+        found.content.failed.clear();
+        found.block = pilot::block(&asked.config);
+        found.content.asked = Some(asked);
+        Ok(found)
+    }
+
+    /// What the folder's file holds.
+    pub(super) fn read(folder: &Path) -> Result<Self> {
+        let file = folder.join(COMPARE);
+        let text = std::fs::read_to_string(&file)
+            .map_err(|e| LabError::File { path: file.clone(), cause: e.into() })?;
+        match serde_json::from_str(&text) {
+            Ok(content) => Ok(Self { file, block: 1, content }),
+            Err(e) => Err(LabError::File { path: file, cause: e.into() }),
+        }
+    }
+
+    /// What all cells share, as data.
+    pub(super) fn study(&self) -> &Value {
+        &self.content.study
+    }
+
+    /// What the study was asked for.
+    pub(super) fn asked(&self) -> Result<&Asked> {
+        self.content.asked.as_ref().ok_or_else(|| LabError::File {
+            path: self.file.clone(),
+            cause: "it does not say what the study was asked for, as those of the first versions; the study's own command \
+                    adds it, and trains nothing again"
+                .into(),
+        })
     }
 
     /// Reads what files from before did not keep from the cells' runs, where these are there still.
@@ -146,7 +172,7 @@ impl Found {
         }
     }
 
-    fn write(&self) -> Result<()> {
+    pub(super) fn write(&self) -> Result<()> {
         let failed = |e: burn_pack::Error| LabError::Write {
             name: COMPARE.to_owned(),
             cause: e.to_string().into(),
@@ -169,6 +195,7 @@ struct Summary {
 
 #[derive(Deserialize)]
 struct Validation {
+    step: u64,
     depth: usize,
     val_loss: f64,
     operations: f64,
@@ -190,7 +217,7 @@ fn read(cell: &Cell, folder: &Path, block: u64) -> Result<CellResult, Box<dyn st
     let rows = table.deserialize().collect::<Result<Vec<Validation>, _>>()?;
     let full = rows.iter().map(|row| row.depth).max().unwrap_or(0);
     let rows = rows.iter().filter(|row| row.depth == full);
-    let curve = rows.map(|row| (row.operations, row.val_loss)).collect();
+    let curve = rows.clone().map(|row| (row.operations, row.val_loss)).collect();
     Ok(CellResult {
         cell: cell.clone(),
         val_loss: summary.val_loss,
@@ -200,6 +227,7 @@ fn read(cell: &Cell, folder: &Path, block: u64) -> Result<CellResult, Box<dyn st
         shared_steps: summary.shared_steps,
         parameters: summary.parameters,
         curve,
+        curve_steps: rows.map(|row| row.step).collect(),
         training: training(&folder.join(STEPS), block)?,
     })
 }
@@ -219,6 +247,7 @@ mod tests {
         };
         let content = Content {
             study: Value::Null,
+            asked: None,
             cells: BTreeMap::new(),
             failed: [("apollo-adamw-lr0.1-x0.5-s7".to_owned(), "not finite".to_owned())].into(),
         };
@@ -252,6 +281,7 @@ mod tests {
                 shared_steps: 0,
                 parameters: 1,
                 curve: Vec::new(),
+                curve_steps: Vec::new(),
                 training: Vec::new(),
             };
             found.content.cells.insert(cell.name, result);

@@ -18,14 +18,21 @@
 //!   seed by seed.
 //! - Losses are those of the full model on data that it was not trained on.
 
+mod asked;
 mod cell;
-mod chart;
 mod comparison;
 mod config;
+mod fair;
 mod found;
+mod html;
+mod ladder;
+mod look;
+mod pictures;
 mod pilot;
 mod report;
 mod sharing;
+mod step_time;
+mod words;
 mod workers;
 
 use std::collections::BTreeSet;
@@ -33,16 +40,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use burn::tensor::Device;
-use burn_apollo::cost::ModelCost;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use asked::{Asked, Shape};
 pub use cell::Cell;
-pub use comparison::{Comparison, Entry, Saving, Spread};
+pub use comparison::{Comparison, Entry, Goal, Length, Saving, Spread};
 pub use config::{Clock, StudyConfig};
 use found::Found;
 pub use pilot::{LongestRun, Mixing};
 use sharing::{Job, Queue};
+pub use step_time::StepTime;
 
 use crate::config::RunConfig;
 use crate::end::End;
@@ -104,7 +112,8 @@ where
         if let Ok(job) = std::env::var(CELL) {
             return self.train(&job, &shape).map(Outcome::Cell);
         }
-        let mut found = self.found()?;
+        let mut found = self.found(&shape)?;
+        found.write()?;
         let signals = Signals::catch()?;
         for phase in [Phase::Rates, Phase::Lengths] {
             let cells = self.cells(phase, &found, &shape);
@@ -121,8 +130,8 @@ where
                 return Ok(Outcome::Signal(signal));
             }
         }
-        let comparison = Comparison::of(&self.config, &found, shape.items);
-        report::write(&self.folder, &comparison)?;
+        let comparison = Comparison::of(&found)?;
+        comparison.write_report(&self.folder)?;
         if comparison.failed.is_empty() {
             sharing::clean(&self.runs());
         }
@@ -138,12 +147,12 @@ where
         if !self.folder.join(COMPARE).exists() {
             return Ok(None);
         }
-        let found = self.found()?;
-        Ok(Some(Comparison::of(&self.config, &found, self.shape()?.items)))
+        let found = self.found(&self.shape()?)?;
+        Comparison::of(&found).map(Some)
     }
 
-    fn found(&self) -> Result<Found> {
-        let mut found = Found::open(&self.folder, &self.identity(), pilot::block(&self.config))?;
+    fn found(&self, shape: &Shape) -> Result<Found> {
+        let mut found = Found::open(&self.folder, &self.identity(), self.asked(shape)?)?;
         found.complete(&self.runs());
         Ok(found)
     }
@@ -242,6 +251,14 @@ where
         Ok(Shape { targets: targets(&model), cost: task.cost(&model), items })
     }
 
+    fn asked(&self, shape: &Shape) -> Result<Asked> {
+        let unit = (self.make)(&self.base)?.unit();
+        // How the cells are trained is no part of what was asked.
+        let config = StudyConfig { workers: 1, share_beginnings: true, ..self.config.clone() };
+        let (shape, items) = (shape.clone(), T::ITEMS.to_owned());
+        Ok(Asked { config, shape, items, unit })
+    }
+
     /// What makes a study the same when it goes on: another task or batch is another study; more recipes, seeds or lengths
     /// are not.
     fn identity(&self) -> serde_json::Value {
@@ -257,14 +274,6 @@ where
         }
         identity
     }
-}
-
-/// What of a task the cells depend on.
-pub(crate) struct Shape {
-    pub targets: Vec<usize>,
-    pub cost: ModelCost,
-    /// Items in a step.
-    pub items: u64,
 }
 
 /// Which cells are trained: first the grid of learning rates, then all lengths and seeds at the best.

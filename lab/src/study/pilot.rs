@@ -9,9 +9,9 @@ use burn_apollo::Plan;
 use burn_apollo::schedule::{Schedule, Stage, Timeline, Until};
 use serde::{Deserialize, Serialize};
 
-use super::comparison::{Entry, Spread};
+use super::comparison::{Entry, Length, Spread};
 use super::found::{CellResult, Found};
-use super::{Comparison, StudyConfig};
+use super::{Comparison, StudyConfig, words};
 use crate::optimizer::OptimizerKind;
 
 /// How the names of recipes end that grow early, for the mixing time.
@@ -144,8 +144,8 @@ pub(super) fn mixing(config: &StudyConfig, found: &Found, entries: &[Entry]) -> 
 /// How far behind counts as caught up: the spread of the final losses from scratch, if it is more than the least.
 fn tolerance(entries: &[Entry], optimizer: OptimizerKind) -> f64 {
     let scratch = entries.iter().find(|e| e.recipe == "scratch" && e.optimizer == optimizer);
-    let last = scratch.and_then(|entry| entry.losses.last());
-    last.map_or(BEHIND, |(_, loss)| (loss.deviation / loss.mean).max(BEHIND))
+    let last = scratch.and_then(|entry| entry.lengths.last()).map(|length| length.loss);
+    last.map_or(BEHIND, |loss| (loss.deviation / loss.mean).max(BEHIND))
 }
 
 /// The step of the last growth, and the blocks of steps after it in which both have the peak rate.
@@ -220,11 +220,11 @@ impl Comparison {
     fn pays_from(&self, entry: &Entry) -> Option<String> {
         let same = |other: &&Entry| other.recipe == "scratch" && other.optimizer == entry.optimizer;
         let scratch = self.entries.iter().find(same)?;
-        let better = |(share, loss): &(f64, Spread)| {
-            let scratch = scratch.losses.iter().find(|(other, _)| other == share)?;
-            Some((*share, loss.mean <= scratch.1.mean))
+        let better = |length: &Length| {
+            let scratch = scratch.lengths.iter().find(|other| other.share == length.share)?;
+            Some((length.share, length.loss.mean <= scratch.loss.mean))
         };
-        let lengths: Vec<(f64, bool)> = entry.losses.iter().filter_map(better).collect();
+        let lengths: Vec<(f64, bool)> = entry.lengths.iter().filter_map(better).collect();
         let worse = lengths.iter().rposition(|(_, better)| !better);
         let items = |share: f64| format!("{:.1}", share * self.items_per_parameter);
         let recipe = &entry.recipe;
@@ -249,8 +249,7 @@ impl Comparison {
 }
 
 fn recommended(best: &Entry, saved: Spread) -> String {
-    let percent =
-        |spread: Spread| format!("{:.1} ± {:.1} %", 100.0 * spread.mean, 100.0 * spread.deviation);
+    let percent = |spread: Spread| words::saved(&best.same, Some(spread));
     let seeds = match saved.count {
         1 => "one seed, so no more than a hint".to_owned(),
         count => format!("{count} seeds"),
@@ -344,6 +343,7 @@ mod tests {
             shared_steps: 0,
             parameters: 1,
             curve: Vec::new(),
+            curve_steps: Vec::new(),
             training,
         }
     }

@@ -1,141 +1,287 @@
-//! What is made of a comparison: a table for the terminal, `report.md`, `report.html` with its pictures in it.
+//! What is made of a comparison: a table for the terminal, `report.md` and `report.html`, and its pictures.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::chart;
-use super::comparison::{Comparison, Entry, Saving, Spread};
+use super::comparison::{Comparison, Entry};
+use super::pictures::{self, Picture};
+use super::{fair, html, words};
 use crate::error::{LabError, Result};
 use crate::folder::write_file;
+
+/// A part of a report.
+pub(super) enum Part {
+    /// In Markdown.
+    Text(String),
+    Picture(Picture),
+}
 
 impl Comparison {
     /// A table: final loss, its difference to training from scratch, what is saved.
     pub fn table(&self) -> String {
+        let rows: Vec<Vec<String>> =
+            [self.head()].into_iter().chain(self.entries.iter().map(|e| self.row(e))).collect();
+        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+        let mut text = String::new();
+        for row in &rows {
+            let mut line = String::new();
+            for (column, cell) in row.iter().enumerate() {
+                let width = width(column).unwrap_or(0);
+                let _ = match column {
+                    0 | 1 => write!(line, "{cell:<width$}  "),
+                    _ => write!(line, "{cell:>width$}  "),
+                };
+            }
+            text += line.trim_end();
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Whether what a recipe saves against the best optimizer differs from what it saves against the same.
+    fn has_best(&self) -> bool {
+        self.config.optimizers.len() > 1
+    }
+
+    fn head(&self) -> Vec<String> {
+        let mut head =
+            vec!["recipe", "with", "lr", "loss", "Relative", "FLOPs saved", "time saved"];
+        if self.has_best() {
+            head.push("against best");
+        }
+        head.into_iter().map(str::to_owned).collect()
+    }
+
+    fn row(&self, entry: &Entry) -> Vec<String> {
+        let scratch = self
+            .entries
+            .iter()
+            .find(|other| other.is_scratch() && other.optimizer == entry.optimizer);
+        let last = entry.lengths.last();
+        let scratch = scratch.and_then(|scratch| {
+            scratch.lengths.iter().find(|length| Some(length.share) == last.map(|last| last.share))
+        });
+        let relative = match (last, scratch) {
+            (Some(last), Some(scratch)) => {
+                format!("{:+.2} %", 100.0 * (last.loss.mean / scratch.loss.mean - 1.0))
+            }
+            _ => "-".to_owned(),
+        };
+        let mut row = vec![
+            entry.recipe.clone(),
+            entry.optimizer.name().to_owned(),
+            words::rate(entry),
+            last.map_or("-".to_owned(), |last| words::loss(last.loss)),
+            relative,
+            words::saved(&entry.same, entry.same.operations),
+            words::saved(&entry.same, entry.same.seconds),
+        ];
+        if self.has_best() {
+            row.push(words::saved(&entry.best, entry.best.operations));
+        }
+        row
+    }
+
+    /// Writes `report.md`, `report.html` with its pictures in it, and each picture as a file of its own.
+    ///
+    /// # Errors
+    ///
+    /// Files that cannot be written.
+    pub fn write_report(&self, folder: &Path) -> Result<()> {
+        let parts = self.parts();
+        let mut files = vec![("report.md".to_owned(), markdown(&parts))];
+        files.push(("report.html".to_owned(), html::page(&parts)));
+        for part in &parts {
+            if let Part::Picture(picture) = part {
+                files.push((file(picture), picture.svg.clone()));
+            }
+        }
+        for (name, content) in files {
+            write_file(&folder.join(&name), &content)
+                .map_err(|e| LabError::Write { name, cause: e.to_string().into() })?;
+        }
+        Ok(())
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        let mut pictures = pictures::all(self);
+        let mut picture = |names: &[&str]| -> Vec<Part> {
+            let (these, rest) =
+                std::mem::take(&mut pictures).into_iter().partition(|p| names.contains(&p.name));
+            pictures = rest;
+            let these: Vec<Picture> = these;
+            these.into_iter().map(Part::Picture).collect()
+        };
+        let mut parts = vec![Part::Text(self.summary())];
+        parts.extend(picture(&["saving"]));
+        parts.push(Part::Text(self.fairness()));
+        parts.push(Part::Text(self.differences()));
+        parts.extend(picture(&["loss-flops", "loss-steps"]));
+        parts.push(Part::Text(self.time()));
+        parts.extend(picture(&["loss-time"]));
+        parts.push(Part::Text("## On the way\n".to_owned()));
+        parts.extend(picture(&["course", "crossover", "depths"]));
+        parts.push(Part::Text(self.setting()));
+        parts
+    }
+
+    fn summary(&self) -> String {
         let mut text = format!(
-            "{:<20} {:<8} {:>7} {:>16} {:>9} {:>17} {:>17} {:>17}\n",
-            "recipe", "with", "lr", "loss", "Relative", "FLOPs saved", "time saved", "against best"
+            "# Comparison\n\nThe longest training from scratch sees {:.1} {} for each parameter. `loss` is the final loss of \
+             the longest training, `Relative` its difference to training from scratch with the same optimizer at equal FLOPs; \
+             what is saved is saved on the way to the final loss of the longest training from scratch with the same optimizer",
+            self.items_per_parameter, self.items
         );
-        for entry in &self.entries {
-            let [loss, relative, operations, seconds, best] = self.row(entry);
-            let (recipe, optimizer) = (&entry.recipe, entry.optimizer.name());
+        text += match self.has_best() {
+            true => ", and in the last column FLOPs with the optimizer that does best there.\n\n",
+            false => ".\n\n",
+        };
+        text += &table(&self.head(), self.entries.iter().map(|entry| self.row(entry)));
+        if self.entries.iter().any(|entry| entry.lr_at_end) {
+            text += "\nA rate with a star lies at an end of the grid: a better one may lie beyond it.\n";
+        }
+        for said in self.advice() {
+            let _ = writeln!(text, "\n{said}");
+        }
+        text
+    }
+
+    fn fairness(&self) -> String {
+        let sentences = fair::sentences(self);
+        sentences.iter().fold("## How it was compared\n\n".to_owned(), |mut text, sentence| {
+            let _ = writeln!(text, "- {sentence}");
+            text
+        })
+    }
+
+    /// Loss against training from scratch, at equal operations and at equal steps.
+    fn differences(&self) -> String {
+        let mut shares = self.config.shares.clone();
+        shares.sort_by(f64::total_cmp);
+        let mut text = "## Loss\n\nLoss less that of training from scratch with the same optimizer, seed by seed, mean and \
+                        standard deviation: at equal FLOPs, as shares of the longest training from scratch, and at as many \
+                        steps as that has, read between two lengths; `-` where the lengths do not reach so far.\n\n"
+            .to_owned();
+        let mut head = vec!["recipe".to_owned(), "with".to_owned()];
+        head.extend(shares.iter().map(|share| format!("FLOPs × {share}")));
+        head.push("equal steps".to_owned());
+        let rows = self.entries.iter().filter(|entry| !entry.is_scratch()).map(|entry| {
+            let at = |share: &f64| {
+                let length = entry.lengths.iter().find(|length| length.share == *share);
+                words::difference(length.and_then(|length| length.difference))
+            };
+            let mut row = vec![entry.recipe.clone(), entry.optimizer.name().to_owned()];
+            row.extend(shares.iter().map(at));
+            row.push(words::difference(entry.at_equal_steps));
+            row
+        });
+        text += &table(&head, rows);
+        text += "\nFinal losses:\n\n";
+        head.pop();
+        let rows = self.entries.iter().map(|entry| {
+            let at = |share: &f64| {
+                let length = entry.lengths.iter().find(|length| length.share == *share);
+                length.map_or("-".to_owned(), |length| words::loss(length.loss))
+            };
+            let mut row = vec![entry.recipe.clone(), entry.optimizer.name().to_owned()];
+            row.extend(shares.iter().map(at));
+            row
+        });
+        text + &table(&head, rows)
+    }
+
+    /// Operations and time side by side, and why they differ.
+    fn time(&self) -> String {
+        let mut text = "## FLOPs and time\n\n".to_owned();
+        let head = [
+            "recipe",
+            "with",
+            "FLOPs saved",
+            "time saved",
+            "steps",
+            "FLOPs",
+            "seconds",
+            "seconds for 10¹² FLOPs",
+        ];
+        let rows = self.entries.iter().filter_map(|entry| {
+            let length = entry.lengths.last()?;
+            Some(vec![
+                entry.recipe.clone(),
+                entry.optimizer.name().to_owned(),
+                words::saved(&entry.same, entry.same.operations),
+                words::saved(&entry.same, entry.same.seconds),
+                format!("{:.0}", length.steps),
+                format!("{:.3e}", length.operations),
+                format!("{:.1}", length.seconds),
+                format!("{:.2}", 1e12 * length.seconds / length.operations),
+            ])
+        });
+        text += &table(&head.map(str::to_owned), rows);
+        text += "\nSteps, FLOPs and seconds are those of the longest training. A part of a step does not depend on its depth: \
+                 embedding and head, the optimizer's own work, and what every operation on small tensors takes before it \
+                 computes. A shallow model takes more steps for the same FLOPs, and pays that part each time.\n";
+        for time in &self.step_times {
             let _ = writeln!(
                 text,
-                "{recipe:<20} {optimizer:<8} {:>7} {loss:>16} {relative:>9} {operations:>17} {seconds:>17} {best:>17}",
-                rate(entry)
+                "\nBy a line through {} trainings with {}, a step takes {:.2} ms and {:.2} ms more for each layer that it runs: \
+                 what does not depend on depth is {:.0} % of the time of a step of the full model, and {:.0} % of its FLOPs.",
+                time.trainings,
+                time.optimizer.name(),
+                1e3 * time.fixed,
+                1e3 * time.layer,
+                100.0 * time.fixed_seconds,
+                100.0 * time.fixed_operations,
             );
         }
         text
     }
 
-    /// The columns of an entry behind its learning rate.
-    fn row(&self, entry: &Entry) -> [String; 5] {
-        let last = |entry: &Entry| entry.losses.last().map(|(_, loss)| *loss);
-        let scratch = self
-            .entries
-            .iter()
-            .find(|other| other.recipe == "scratch" && other.optimizer == entry.optimizer);
-        let relative = match (last(entry), scratch.and_then(last)) {
-            (Some(loss), Some(scratch)) => {
-                format!("{:+.2} %", 100.0 * (loss.mean / scratch.mean - 1.0))
-            }
-            _ => "-".to_owned(),
-        };
-        let loss = last(entry).map_or("-".to_owned(), in_words);
-        let operations = saved(&entry.same, entry.same.operations);
-        let seconds = saved(&entry.same, entry.same.seconds);
-        [loss, relative, operations, seconds, saved(&entry.best, entry.best.operations)]
-    }
-
-    /// The table and what it says, in Markdown.
-    pub fn markdown(&self) -> String {
-        let mut text = String::from("# Comparison\n\n");
-        let _ = writeln!(
-            text,
-            "The longest training from scratch sees {:.1} items for each parameter. Loss at equal operations, of the full \
-             model, mean and standard deviation over seeds; what is saved on the way to the final loss of training from \
-             scratch, with the same optimizer and with the best.\n",
-            self.items_per_parameter
-        );
-        text += "| recipe | optimizer | lr | loss | Relative | FLOPs saved | time saved | FLOPs saved against the best |\n";
-        text += "|---|---|---|---|---|---|---|---|\n";
-        for entry in &self.entries {
-            let row = self.row(entry).join(" | ");
-            let (recipe, optimizer) = (&entry.recipe, entry.optimizer.name());
-            let _ = writeln!(text, "| {recipe} | {optimizer} | {} | {row} |", rate(entry));
-        }
-        text +=
-            "\nA rate with a star lies at an end of the grid: a better one may lie beyond it.\n";
-        text += "\n| recipe | optimizer | share of FLOPs | loss |\n|---|---|---|---|\n";
-        for entry in &self.entries {
-            for (share, loss) in &entry.losses {
-                let (recipe, optimizer) = (&entry.recipe, entry.optimizer.name());
-                let loss = in_words(*loss);
-                let _ = writeln!(text, "| {recipe} | {optimizer} | {share} | {loss} |");
-            }
-        }
-        for said in self.advice() {
-            let _ = writeln!(text, "\n{said}");
-        }
+    /// What all trainings share, and what failed.
+    fn setting(&self) -> String {
+        let mut text = "## What was trained\n\n".to_owned();
+        let mut rows = Vec::new();
+        flat("", &self.study, &mut rows);
+        text += &table(&["setting".to_owned(), "value".to_owned()], rows.into_iter());
         for (cell, why) in &self.failed {
-            let _ = writeln!(text, "\n{cell} failed: {why}");
+            // What a program said is no Markdown.
+            let _ = writeln!(text, "\n{cell} failed: `{}`", why.replace('`', "'"));
         }
         text
     }
 }
 
-fn in_words(loss: Spread) -> String {
-    format!("{:.4} ± {:.4}", loss.mean, loss.deviation)
-}
-
-fn rate(entry: &Entry) -> String {
-    format!("{}{}", entry.lr, if entry.lr_at_end { "*" } else { "" })
-}
-
-/// A mean over all seeds, or none: over those alone that reached the loss, it would flatter.
-fn saved(saving: &Saving, spread: Option<Spread>) -> String {
-    match (spread, saving.not_reached) {
-        (None, 0) => "-".to_owned(),
-        (None, _) => "not reached".to_owned(),
-        (Some(spread), 0) => {
-            let (mean, deviation) = (100.0 * spread.mean, 100.0 * spread.deviation);
-            // No minus before a zero.
-            format!("{mean:.1} ± {deviation:.1} %").replace("-0.0 ", "0.0 ")
-        }
-        (Some(spread), not_reached) => {
-            format!("reached by {} of {}", spread.count, spread.count + not_reached)
+/// The leaves of plain data, by their paths.
+fn flat(path: &str, value: &serde_json::Value, rows: &mut Vec<Vec<String>>) {
+    match value.as_object() {
+        Some(fields) => fields.iter().for_each(|(name, value)| {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            flat(&path, value, rows);
+        }),
+        None => {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            rows.push(vec![path.to_owned(), format!("`{}`", text.replace(['`', '|'], "'"))]);
         }
     }
 }
 
-/// Writes `report.md`, `report.html` and the pictures.
-pub(super) fn write(folder: &Path, comparison: &Comparison) -> Result<()> {
-    let loss = chart::losses(comparison).map_err(LabError::failed)?;
-    let html = html(comparison, &loss);
-    for (name, content) in
-        [("report.md", &comparison.markdown()), ("loss.svg", &loss), ("report.html", &html)]
-    {
-        write_file(&folder.join(name), content)
-            .map_err(|e| LabError::Write { name: name.to_owned(), cause: e.to_string().into() })?;
+fn table(head: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut text = format!("| {} |\n|{}\n", head.join(" | "), "---|".repeat(head.len()));
+    for row in rows {
+        let _ = writeln!(text, "| {} |", row.join(" | "));
     }
-    Ok(())
+    text
 }
 
-/// One file with all in it.
-fn html(comparison: &Comparison, loss: &str) -> String {
-    let mut rows = String::new();
-    for entry in &comparison.entries {
-        let cells = [entry.recipe.clone(), entry.optimizer.name().to_owned(), rate(entry)];
-        let cells = cells.into_iter().chain(comparison.row(entry));
-        let cells: String = cells.map(|cell| format!("<td>{cell}</td>")).collect();
-        let _ = writeln!(rows, "<tr>{cells}</tr>");
-    }
-    format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Comparison</title>\n\
-         <style>body{{font:15px sans-serif;margin:2em;max-width:70em}}td,th{{padding:.2em .7em;text-align:right}}\
-         td:first-child,th:first-child{{text-align:left}}svg{{max-width:100%;height:auto}}</style></head><body>\n\
-         <h1>Comparison</h1>\n<p>The longest training from scratch sees {:.1} items for each parameter.</p>\n\
-         <table><tr><th>recipe</th><th>optimizer</th><th>lr</th><th>loss</th><th>Relative</th><th>FLOPs saved</th>\
-         <th>time saved</th><th>against the best</th></tr>\n{rows}</table>\n{loss}\n</body></html>\n",
-        comparison.items_per_parameter
-    )
+fn file(picture: &Picture) -> String {
+    format!("{}.svg", picture.name)
+}
+
+fn markdown(parts: &[Part]) -> String {
+    let parts = parts.iter().map(|part| match part {
+        Part::Text(text) => text.clone(),
+        Part::Picture(picture) => {
+            format!("![{}]({})\n\n{}\n", picture.title, file(picture), picture.words)
+        }
+    });
+    parts.collect::<Vec<_>>().join("\n")
 }

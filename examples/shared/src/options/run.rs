@@ -54,6 +54,9 @@ pub struct RunOptions {
     /// dropout; on the processor as many as it has cores if not given. It changes no bit of a run
     #[arg(long, value_name = "N")]
     pub workers: Option<NonZeroUsize>,
+    /// Write an event file too, for TensorBoard on the output folder
+    #[arg(long)]
+    pub tensorboard: bool,
     /// Continue the run in the output folder, or begin it
     #[arg(long, conflicts_with = "overwrite")]
     pub resume: bool,
@@ -112,6 +115,7 @@ impl RunOptions {
         options.retention = self.retention();
         options.checkpoint_every = self.checkpoint_every;
         options.stop_after = self.stop_after;
+        options.tensorboard = self.tensorboard;
         options.workers = self.workers();
         Ok(options)
     }

@@ -1,0 +1,25 @@
+use burn_apollo::cost::ModelCost;
+use serde::{Deserialize, Serialize};
+
+use super::StudyConfig;
+
+/// What a study was asked for, and what of its task a report needs: with it, `compare.json` alone makes the report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Asked {
+    pub config: StudyConfig,
+    pub shape: Shape,
+    /// What items are: tokens, images.
+    pub items: String,
+    /// What the loss is measured in; empty if it has no name.
+    pub unit: String,
+}
+
+/// What of a task the cells depend on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Shape {
+    /// Layers of the full model, stack by stack.
+    pub targets: Vec<usize>,
+    pub cost: ModelCost,
+    /// Items in a step.
+    pub items: u64,
+}

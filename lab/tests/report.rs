@@ -1,0 +1,184 @@
+//! What is made of a `compare.json` alone.
+
+use std::fs;
+use std::path::Path;
+
+use burn_apollo::cost::{ModelCost, PlanCost};
+use burn_apollo::recipe::{Recipe, Setting};
+use burn_apollo_lab::OptimizerKind;
+use burn_apollo_lab::study::{Clock, Comparison, Entry, StudyConfig};
+use serde_json::{Map, Value, json};
+
+const SHARES: [f64; 3] = [0.25, 0.5, 1.0];
+const STEPS: u64 = 1000;
+
+/// How much less than from scratch a recipe needs, and its steps for the FLOPs of one from scratch.
+fn factors(recipe: &str) -> (f64, f64) {
+    match recipe {
+        "scratch" => (1.0, 1.0),
+        "half_zeroed" => (2.0, 1.6),
+        "apollo" => (0.5, 1.2),
+        _ => (0.9, 1.1),
+    }
+}
+
+/// A training whose loss falls by a tenth of the logarithm of its FLOPs, and whose steps take 1 ms and 1 ms a layer.
+fn cell(recipe: &str, optimizer: OptimizerKind, share: f64, seed: u64) -> Value {
+    let (faster, longer) = factors(recipe);
+    let steps = (STEPS as f64 * share * longer).round() as u64;
+    let setting = Setting::new(steps, &[12]).with_output_projections(["out"]);
+    let plan = Recipe::by_name(recipe).unwrap().plan(&setting).unwrap().with_seed(seed);
+    let better = if optimizer == OptimizerKind::Muon { 0.2 } else { 0.0 };
+    let loss = 2.0 - 0.1 * (faster * share).ln() + 0.01 * seed as f64 - better;
+    let layers =
+        PlanCost::of(&plan, &[12], &ModelCost::of_layer(1.0, 0.0), 1).unwrap().operations / 3.0;
+    let seconds = 0.001 * (steps as f64 + layers);
+    let name = format!("{recipe}-{}-lr0.01-x{share}-s{seed}", optimizer.name());
+    json!({
+        "cell": {
+            "name": name, "recipe": recipe, "optimizer": optimizer, "lr": 0.01, "share": share, "seed": seed, "plan": plan,
+        },
+        "val_loss": loss, "operations": 1e12 * share, "seconds": 2.0 * seconds, "cpu_seconds": seconds, "parameters": 3200,
+        "curve": [[5e11 * share, loss + 0.5], [1e12 * share, loss]], "curve_steps": [steps / 2, steps],
+    })
+}
+
+/// Writes the `compare.json` of a study that has all of its trainings.
+fn study(folder: &Path, recipes: &[&str], optimizers: &[OptimizerKind]) {
+    let mut config = StudyConfig::new(recipes.iter().copied(), STEPS);
+    config.optimizers = optimizers.to_vec();
+    config.learning_rates = vec![0.003, 0.01, 0.03];
+    config.seeds = vec![1, 2];
+    config.shares = SHARES.to_vec();
+    config.clock = Clock::Processor;
+    let mut cells = Map::new();
+    for optimizer in optimizers {
+        for recipe in &config.recipes {
+            for (share, seed) in SHARES.iter().flat_map(|share| [(*share, 1), (*share, 2)]) {
+                let cell = cell(recipe, *optimizer, share, seed);
+                cells.insert(cell["cell"]["name"].as_str().unwrap().to_owned(), cell);
+            }
+        }
+    }
+    let cost = ModelCost::of_layer(100.0, 300.0);
+    let shape = json!({"targets": [12], "cost": cost, "items": 64});
+    let content = json!({
+        "study": {"batch": 2, "task": {"width": 16}},
+        "asked": {"config": config, "shape": shape, "items": "tokens", "unit": "nats per byte"},
+        "cells": cells,
+        "failed": {"apollo-adamw-lr0.5-x1-s1": "it said `<b>` | and died"},
+    });
+    fs::write(folder.join("compare.json"), content.to_string()).unwrap();
+}
+
+fn entry<'a>(comparison: &'a Comparison, recipe: &str) -> &'a Entry {
+    comparison.entries.iter().find(|entry| entry.recipe == recipe).unwrap()
+}
+
+fn close(found: f64, expected: f64) {
+    assert!((found - expected).abs() < 1e-9, "{found} instead of {expected}");
+}
+
+#[test]
+fn savings_and_differences_are_those_of_the_trainings() {
+    let dir = tempfile::tempdir().unwrap();
+    study(dir.path(), &["half_zeroed", "apollo"], &[OptimizerKind::AdamW]);
+    let comparison = Comparison::from_folder(dir.path()).unwrap();
+    close(comparison.items_per_parameter, 1000.0 * 64.0 / 3200.0);
+
+    let half = entry(&comparison, "half_zeroed");
+    close(half.same.operations.unwrap().mean, 0.5);
+    close(half.same.operations.unwrap().deviation, 0.0);
+    // 800 steps with 6 layers up to 70 %, instead of 1,000 with 12; and a part that does not depend on the depth.
+    close(half.same.seconds.unwrap().mean, 1.0 - 0.8 * (1.0 + 0.7 * 6.0 + 0.3 * 12.0) / 13.0);
+    let time = comparison.step_times[0];
+    close(time.fixed, 0.001);
+    close(time.layer, 0.001);
+    close(time.fixed_seconds, 1.0 / 13.0);
+    close(time.fixed_operations, 300.0 / 1500.0);
+    assert_eq!((half.same.not_reached, half.same.at_least), (0, 0));
+    for length in &half.lengths {
+        close(length.difference.unwrap().mean, -0.1 * 2.0_f64.ln());
+    }
+    close(half.at_equal_steps.unwrap().mean, -0.1 * 1.25_f64.ln());
+    let goals: Vec<_> = half.goals.iter().map(|goal| goal.items_per_parameter).collect();
+    assert_eq!(goals, [5.0, 10.0, 20.0]);
+    assert_eq!(half.goals[0].saving.at_least, 2, "the shortest length is more than it takes");
+    close(half.goals[1].saving.operations.unwrap().mean, 0.5);
+
+    let apollo = entry(&comparison, "apollo");
+    assert_eq!((apollo.same.operations, apollo.same.not_reached), (None, 2));
+    close(apollo.goals[1].saving.operations.unwrap().mean, -1.0);
+    assert_eq!(apollo.goals[2].saving.not_reached, 2);
+    assert_eq!(apollo.stages.last().unwrap().layers, [12]);
+    assert_eq!(apollo.course.iter().map(|(steps, ..)| *steps).collect::<Vec<_>>(), [600.0, 1200.0]);
+}
+
+#[test]
+fn the_report_has_its_pictures_and_says_how_it_was_fair() {
+    let dir = tempfile::tempdir().unwrap();
+    study(dir.path(), &["half_zeroed", "apollo"], &[OptimizerKind::AdamW]);
+    Comparison::from_folder(dir.path()).unwrap().write_report(dir.path()).unwrap();
+    let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+    let (html, markdown) = (read("report.html"), read("report.md"));
+    let pictures =
+        ["saving", "loss-flops", "loss-steps", "loss-time", "course", "crossover", "depths"];
+    for name in pictures {
+        assert!(read(&format!("{name}.svg")).contains("</svg>"), "{name}");
+        assert!(markdown.contains(&format!("]({name}.svg)")), "{name}");
+    }
+    assert_eq!(html.matches("<svg ").count(), pictures.len());
+    assert!(!html.contains("<img") && !html.contains("http-equiv"), "all in one file");
+    // Parts of one picture must not be taken for those of another.
+    let mut ids: Vec<&str> =
+        html.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let count = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert!(count >= 5 && ids.len() == count, "{ids:?}");
+    for words in [
+        "2 seeds, 1 and 2",
+        "0.003, 0.01 and 0.03",
+        "25, 50 and 100 % of the FLOPs of 1000 steps",
+        "12 layers",
+    ] {
+        assert!(markdown.contains(words), "{words}: {markdown}");
+    }
+    assert!(markdown.contains("No best rate lies at an end of the grid."));
+    assert!(markdown.contains("for each layer that it runs"), "time and FLOPs are explained");
+    assert!(html.contains("it said '&lt;b&gt;'"), "what a program said is no markup");
+}
+
+#[test]
+fn twenty_recipes_with_two_optimizers_stay_readable() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipes: Vec<&str> = Recipe::all().iter().map(Recipe::name).collect();
+    study(dir.path(), &recipes, &[OptimizerKind::AdamW, OptimizerKind::Muon]);
+    let comparison = Comparison::from_folder(dir.path()).unwrap();
+    comparison.write_report(dir.path()).unwrap();
+    let table = comparison.table();
+    assert_eq!(table.lines().count(), 1 + 2 * recipes.len());
+    let widest = table.lines().map(|line| line.chars().count()).max().unwrap();
+    assert!(widest <= 120, "{widest} columns: {table}");
+    for line in table.lines().skip(1).filter(|line| line.contains("half_zeroed")) {
+        assert!(line.contains("50.0 ± 0.0 %"), "{line}");
+    }
+    let svg = fs::read_to_string(dir.path().join("loss-flops.svg")).unwrap();
+    for recipe in &recipes {
+        assert!(svg.contains(&format!(">{recipe}, muon<")), "{recipe} in the legend");
+    }
+    let ys = |svg: &str| -> Vec<f64> {
+        let labels = svg
+            .split("<text ")
+            .filter(|text| text.contains(", muon<") || text.contains(", adamw<"));
+        let y = |text: &str| text.split(" y=\"").nth(1)?.split('"').next()?.parse().ok();
+        labels.filter_map(y).collect()
+    };
+    let mut ys = ys(&svg);
+    assert_eq!(ys.len(), 2 * recipes.len());
+    ys.sort_by(f64::total_cmp);
+    assert!(ys.windows(2).all(|pair| pair[1] - pair[0] > 10.0), "names overlap");
+    let height: f64 =
+        svg.split(" height=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap();
+    assert!(ys.last().unwrap() < &height, "names are cut off");
+}
