@@ -16,7 +16,7 @@ pub const DEFAULTS: [(&str, &str); 11] = [
     ("out", "runs/gpt"),
     ("width", "32"),
     ("heads", "2"),
-    ("recipe", "gradual_zeroed"),
+    ("recipe", "gradual"),
     ("steps", "4000"),
     ("batch", "8"),
     ("accumulate", "2"),
