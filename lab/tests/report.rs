@@ -150,6 +150,45 @@ fn the_report_has_its_pictures_and_says_how_it_was_fair() {
 }
 
 #[test]
+fn the_advice_is_that_of_the_lengths() {
+    let dir = tempfile::tempdir().unwrap();
+    study(dir.path(), &["half_zeroed", "apollo"], &[OptimizerKind::AdamW]);
+    let advice = Comparison::from_folder(dir.path()).unwrap().advice();
+    assert!(advice[0].contains("half_zeroed saves most: 50.0 ± 0.0 % of the FLOPs"), "{advice:?}");
+    assert!(advice[1].contains("from those of 5.0 items for each parameter"), "{advice:?}");
+}
+
+#[test]
+fn one_length_does_not_tell_how_much_is_saved() {
+    let dir = tempfile::tempdir().unwrap();
+    let saved = |more: f64| {
+        study(dir.path(), &["half_zeroed", "apollo"], &[OptimizerKind::AdamW]);
+        let path = dir.path().join("compare.json");
+        let mut content: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        content["asked"]["config"]["shares"] = json!([1.0]);
+        // Whole steps cost a little more or less than was asked for.
+        for cell in content["cells"].as_object_mut().unwrap().values_mut() {
+            if cell["cell"]["recipe"] == "half_zeroed" {
+                cell["operations"] = json!((1.0 - more) * cell["operations"].as_f64().unwrap());
+            }
+        }
+        fs::write(path, content.to_string()).unwrap();
+        let comparison = Comparison::from_folder(dir.path()).unwrap();
+        comparison.write_report(dir.path()).unwrap();
+        let (table, said) = (comparison.table(), &comparison.advice()[0]);
+        assert!(said.contains("is reached with the same FLOPs by half_zeroed;"), "{said}");
+        for report in ["report.md", "report.html"] {
+            let report = fs::read_to_string(dir.path().join(report)).unwrap();
+            assert!(report.contains(said) && !report.contains("saves most"), "{report}");
+        }
+        table.lines().find(|line| line.starts_with("half_zeroed")).unwrap().to_owned()
+    };
+    assert!(saved(0.0).contains("≥ 0.0 ± 0.0 %"));
+    assert!(saved(0.01).contains("≥ 1.0 ± 0.0 %"));
+    assert!(saved(-0.0001).contains("≥ 0.0 ± 0.0 %"));
+}
+
+#[test]
 fn twenty_recipes_with_two_optimizers_stay_readable() {
     let dir = tempfile::tempdir().unwrap();
     let recipes: Vec<&str> = Recipe::all().iter().map(Recipe::name).collect();

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
-use apollo_examples::models::gpt::OUTPUT_PROJECTIONS;
 use apollo_examples::models::transformer::Shape;
+use apollo_examples::models::{gpt, transformer};
 use apollo_examples::options::optimizer::{Optimizer, norm};
 use apollo_examples::options::run::positive_up_to_one;
 use apollo_examples::options::text::{TextConfig, TextOptions};
@@ -196,9 +196,9 @@ impl Options {
         }
         let config = StudyConfig::new(self.recipes.iter().cloned(), self.steps);
         let output_projections = match self.task {
-            Kind::Gpt => OUTPUT_PROJECTIONS.map(str::to_owned).to_vec(),
+            Kind::Gpt => gpt::OUTPUT_PROJECTIONS.map(str::to_owned).to_vec(),
             Kind::Bert => Vec::new(),
-            Kind::Vision => vec!["attention.output".to_owned(), "mlp.output".to_owned()],
+            Kind::Vision => transformer::OUTPUT_PROJECTIONS.map(str::to_owned).to_vec(),
         };
         Ok(StudyConfig {
             optimizers: self.optimizers.iter().map(|optimizer| (*optimizer).into()).collect(),

@@ -20,6 +20,8 @@ pub(super) const PILOT: &str = "-pilot";
 const GROWTH: f64 = 0.25;
 /// The share of the loss from scratch by which a model that has caught up may be behind.
 const BEHIND: f64 = 0.005;
+/// The saving below which none is named: it would read 0.0 %.
+const LEAST: f64 = 0.0005;
 /// Parts of the longest training from scratch over which losses are averaged.
 const BLOCKS: u64 = 64;
 
@@ -194,16 +196,28 @@ impl Comparison {
 
     fn advice_for(&self, optimizer: OptimizerKind) -> Vec<String> {
         let with = optimizer.name();
-        let entries = || self.entries.iter().filter(|entry| entry.optimizer == optimizer);
-        let sure = entries().filter(|entry| entry.recipe != "scratch").filter_map(|entry| {
+        let grown = || {
+            self.entries.iter().filter(|entry| entry.optimizer == optimizer && !entry.is_scratch())
+        };
+        let sure = grown().filter(|entry| self.has_shorter(entry)).filter_map(|entry| {
             let saved = entry.same.operations?;
-            (entry.same.not_reached == 0 && saved.mean > saved.deviation).then_some((entry, saved))
+            let is_sure = entry.same.not_reached == 0 && saved.mean > saved.deviation.max(LEAST);
+            is_sure.then_some((entry, saved))
         });
         let best = sure.max_by(|a, b| a.1.mean.total_cmp(&b.1.mean));
-        let mut said = vec![match best {
-            Some((best, saved)) => recommended(best, saved),
-            None => format!(
+        let is_reached =
+            |entry: &&Entry| entry.same.operations.is_some() && entry.same.not_reached == 0;
+        let reached = grown().filter(|entry| !self.has_shorter(entry)).filter(is_reached);
+        let reached: Vec<&str> = reached.map(|entry| entry.recipe.as_str()).collect();
+        let mut said = vec![match (best, reached.as_slice()) {
+            (Some((best, saved)), _) => recommended(best, saved),
+            (None, []) => format!(
                 "With {with}, none of the recipes compared surely saves FLOPs: train from scratch."
+            ),
+            (None, reached) => format!(
+                "With {with}, the loss of training from scratch is reached with the same FLOPs by {}; how much that saves, only \
+                 shorter lengths would tell.",
+                words::list(reached)
             ),
         }];
         let best = best.map(|(best, _)| best);
@@ -214,6 +228,12 @@ impl Comparison {
         });
         said.extend(worth.map(in_words));
         said
+    }
+
+    /// Whether an entry has lengths shorter than the longest: without, what it saves is not known.
+    fn has_shorter(&self, entry: &Entry) -> bool {
+        let longest = self.config.shares.iter().copied().fold(0.0, f64::max);
+        entry.lengths.first().is_some_and(|length| length.share < longest)
     }
 
     /// From how many items for each parameter on a recipe does better than training from scratch, as far as the lengths tell.
