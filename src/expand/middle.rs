@@ -1,3 +1,4 @@
+use core::fmt;
 use core::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,7 @@ use super::{ExpandError, Expander, LayerMap, map::check_range};
 /// assert_eq!(MiddleStacking::new(0), Err(ExpandError::Block));
 /// # Ok::<(), ExpandError>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MiddleStacking {
     block: NonZeroUsize,
@@ -34,6 +35,18 @@ pub struct MiddleStacking {
 
 fn is_not(flag: &bool) -> bool {
     !flag
+}
+
+/// As checkpoints of format 1 knew it, from before there were centred ones.
+impl fmt::Debug for MiddleStacking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("MiddleStacking");
+        shown.field("block", &self.block);
+        if self.centred {
+            shown.field("centred", &true);
+        }
+        shown.finish()
+    }
 }
 
 impl MiddleStacking {
