@@ -56,6 +56,12 @@ pub enum LabError {
         /// The folder.
         folder: PathBuf,
     },
+    /// A study is under way in a folder, in another process.
+    #[error("{}: a study is under way there, in another process", folder.display())]
+    StudyInUse {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A checkpoint in a run's folder is of another run.
     #[error("{}: is of a run with another configuration", set.display())]
     OtherSet {
@@ -199,6 +205,7 @@ impl LabError {
             | Self::NoRun { .. }
             | Self::OtherRun { .. }
             | Self::OtherStudy { .. }
+            | Self::StudyInUse { .. }
             | Self::OtherSet { .. }
             | Self::Remains { .. }
             | Self::Folder { .. }

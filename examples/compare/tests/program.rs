@@ -154,6 +154,18 @@ fn a_study_that_is_killed_five_times_finds_the_same() {
 }
 
 #[test]
+fn a_folder_has_one_study_at_a_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = fs::File::create(dir.path().join(".lock")).unwrap();
+    file.lock().unwrap();
+    let line = refused(&STUDY.tiny(dir.path(), &[]));
+    assert!(line.contains("under way"), "{line}");
+    assert!(!dir.path().join("compare.json").exists());
+    drop(file);
+    ok(&STUDY.tiny(dir.path(), &["--seeds", "1", "--shares", "0.5"]));
+}
+
+#[test]
 fn a_plan_is_shown_and_nothing_trained() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");

@@ -1,6 +1,7 @@
 //! What a study has found so far: `compare.json`.
 
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,25 @@ use crate::error::{LabError, Result};
 use crate::folder::{to_json, write_file};
 use crate::optimizer::OptimizerKind;
 use crate::results::{Row, STEPS, SUMMARY, VALIDATION, none};
+
+/// Keeps other processes from the study in a folder, as long as the file is open. The lock is the operating system's, so it
+/// ends with the process, however that ends.
+pub(super) fn lock(folder: &Path) -> Result<File> {
+    let failed = |action, cause: std::io::Error| LabError::Folder {
+        folder: folder.to_owned(),
+        action,
+        cause: cause.into(),
+    };
+    std::fs::create_dir_all(folder).map_err(|e| failed("made", e))?;
+    let file = File::create(folder.join(LOCK)).map_err(|e| failed("locked", e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(LabError::StudyInUse { folder: folder.to_owned() }),
+        Err(TryLockError::Error(cause)) => Err(failed("locked", cause)),
+    }
+}
+
+const LOCK: &str = ".lock";
 
 /// What the cells of a study came to. It goes on from the file alone: a cell in it is never trained again.
 #[derive(Debug, Clone)]

@@ -112,6 +112,7 @@ where
         if let Ok(job) = std::env::var(CELL) {
             return self.train(&job, &shape).map(Outcome::Cell);
         }
+        let _lock = found::lock(&self.folder)?;
         let mut found = self.found(&shape)?;
         found.write()?;
         let signals = Signals::catch()?;
