@@ -1,6 +1,6 @@
 //! What a training will cost, before it.
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
 use burn::tensor::{Device, Tensor};
 use burn_apollo::Apollo;
 use burn_apollo::cost::{PlanCost, Size};
@@ -8,7 +8,7 @@ use burn_apollo::plan::Plan;
 use burn_apollo::schedule::Schedule;
 
 use crate::error::{LabError, Result};
-use crate::optimizer::{OptimConfig, OptimizerKind};
+use crate::optimizer::{OptimConfig, OptimizerKind, layer_weights};
 use crate::step::targets;
 use crate::task::Task;
 
@@ -16,7 +16,8 @@ impl OptimConfig {
     /// What training `model`, on a device with gradients, holds of it: its parameters, and the state that this optimizer
     /// has for each that is trained.
     pub fn size(&self, model: &impl Module) -> Size {
-        let mut count = Count { muon: self.kind == OptimizerKind::Muon, ..Count::default() };
+        let muon = (self.kind == OptimizerKind::Muon).then(layer_weights);
+        let mut count = Count { size: Size::default(), muon, path: Vec::new() };
         model.visit(&mut count);
         count.size
     }
@@ -48,20 +49,11 @@ pub fn forecast<T: Task>(
 }
 
 /// Counts the numbers of a model's parameters and of their optimizer state.
-#[derive(Default)]
 struct Count {
     size: Size,
-    muon: bool,
+    /// The parameters that have Muon's momentum alone.
+    muon: Option<ParamGroup>,
     path: Vec<String>,
-}
-
-impl Count {
-    /// Whether a parameter has Muon's momentum alone: a weight of a layer, as the optimizer's groups are made.
-    fn has_momentum_alone(&self) -> bool {
-        let is_number = |name: &String| name.bytes().all(|byte| byte.is_ascii_digit());
-        let is_weight = self.path.last().is_some_and(|name| name == "weight");
-        self.muon && is_weight && self.path.iter().skip(1).any(is_number)
-    }
 }
 
 impl ModuleVisitor for Count {
@@ -77,7 +69,9 @@ impl ModuleVisitor for Count {
         let numbers = param.lazy_shape().num_elements() as u64;
         self.size.parameters += numbers;
         if param.val().is_require_grad() {
-            self.size.state += if self.has_momentum_alone() { numbers } else { 2 * numbers };
+            let path = self.path.join(".");
+            let alone = self.muon.as_ref().is_some_and(|of| of.matches(&param.id, Some(&path)));
+            self.size.state += if alone { numbers } else { 2 * numbers };
         }
     }
 }

@@ -99,7 +99,7 @@ impl Workers {
         how: &mut How<'_, T>,
     ) -> Result<Vec<Computed<T::Model>>> {
         match how {
-            How::Loss if !self.pools.is_empty() => Ok(self.side_by_side(task, accumulate, batches)),
+            How::Loss if !self.pools.is_empty() => self.side_by_side(task, accumulate, batches),
             How::Loss => batches
                 .into_iter()
                 .map(|of| of.compute(task, accumulate, |step, m, b| Ok(step.backward(m, b))))
@@ -116,14 +116,11 @@ impl Workers {
         task: &T,
         accumulate: usize,
         batches: Vec<MicroBatch<T>>,
-    ) -> Vec<Computed<T::Model>> {
+    ) -> Result<Vec<Computed<T::Model>>> {
         let loss = |of: MicroBatch<T>| {
-            let MicroBatch { number, model, batch } = of;
             // Burn joins graphs with a parameter in common, and goes back through one at a time.
-            let model = fork(model);
-            let step = MicroStep { task, number, accumulate, recorded: Vec::new() };
-            let gradients = step.backward(&model, batch);
-            Computed { number, model, gradients, recorded: Vec::new() }
+            let of = MicroBatch { model: fork(of.model), ..of };
+            of.compute(task, accumulate, |step, m, b| Ok(step.backward(m, b)))
         };
         thread::scope(|scope| {
             let running: Vec<_> = batches

@@ -59,6 +59,11 @@ impl Default for OptimConfig {
 /// Weights of layers: under a layer's number. A group by the numbers themselves would not survive a growth.
 const LAYER_WEIGHTS: &str = r"\.\d+\.(.+\.)?weight$";
 
+/// What Muon trains.
+pub(crate) fn layer_weights() -> ParamGroup {
+    ParamGroup::from_regex(LAYER_WEIGHTS).expect("the pattern is well formed")
+}
+
 impl OptimConfig {
     pub(crate) fn build(&self) -> ModuleOptimizer {
         let adamw = AdamWConfig::new()
@@ -73,9 +78,7 @@ impl OptimConfig {
                     .with_weight_decay(Some(WeightDecayConfig::new(self.weight_decay as f32)))
                     .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
                     .build();
-                let layers =
-                    ParamGroup::from_regex(LAYER_WEIGHTS).expect("the pattern is well formed");
-                adamw.with_group(layers, muon, None)
+                adamw.with_group(layer_weights(), muon, None)
             }
         }
     }

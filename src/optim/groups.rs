@@ -110,8 +110,7 @@ fn alike<T: PartialEq>(
 impl Heirs {
     /// The paths that copies of the parameter will have, if it is one of this stack.
     fn places_of(&self, path: &str) -> Option<Vec<String>> {
-        let layer = self.layer_of(path)?;
-        let (_, rest) = path.strip_prefix(&self.prefix)?.split_once('.')?;
+        let (layer, rest) = self.split(path)?;
         Some(
             self.places
                 .get(layer)?
@@ -123,8 +122,13 @@ impl Heirs {
 
     /// The number of the stack's layer that holds the parameter.
     pub(super) fn layer_of(&self, path: &str) -> Option<usize> {
-        let (layer, _) = path.strip_prefix(&self.prefix)?.split_once('.')?;
-        layer.parse().ok()
+        self.split(path).map(|(layer, _)| layer)
+    }
+
+    /// The number of the layer, and the path in it.
+    fn split<'a>(&self, path: &'a str) -> Option<(usize, &'a str)> {
+        let (layer, rest) = path.strip_prefix(&self.prefix)?.split_once('.')?;
+        Some((layer.parse().ok()?, rest))
     }
 
     /// The places that the layers of a stage come to hold, by the maps of the growths after it.

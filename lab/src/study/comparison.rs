@@ -8,7 +8,7 @@ use super::found::{CellResult, Found};
 use super::ladder::{Cost, Ladders, OPERATIONS, STEPS, seconds};
 use super::pilot::{self, Mixing};
 use super::step_time::StepTime;
-use super::{Asked, StudyConfig};
+use super::{Asked, SCRATCH, StudyConfig};
 use crate::error::Result;
 use crate::optimizer::OptimizerKind;
 
@@ -139,7 +139,10 @@ impl Entry {
     }
 }
 
-const SCRATCH: &str = "scratch";
+/// The entry of training from scratch with an optimizer.
+pub(super) fn scratch(entries: &[Entry], optimizer: OptimizerKind) -> Option<&Entry> {
+    entries.iter().find(|entry| entry.is_scratch() && entry.optimizer == optimizer)
+}
 
 /// A recipe with an optimizer, its best rate and its trainings.
 struct Tuned<'a> {
@@ -175,7 +178,7 @@ impl Comparison {
         let compared = Compared {
             asked,
             all: &all,
-            longest: config.shares.iter().copied().fold(0.0, f64::max),
+            longest: config.longest(),
             items_per_parameter: shape.items as f64 / parameters as f64,
         };
         let entries: Vec<Entry> = all.iter().map(|tuned| compared.entry(tuned)).collect();

@@ -2,6 +2,7 @@ use burn_apollo::recipe::{Recipe, Setting};
 use burn_apollo::schedule::WarmUp;
 use serde::{Deserialize, Serialize};
 
+use super::SCRATCH;
 use crate::error::{LabError, Result};
 use crate::optimizer::OptimizerKind;
 
@@ -70,7 +71,7 @@ fn yes() -> bool {
 impl StudyConfig {
     /// Training from scratch against `recipes`, with AdamW, over three seeds, for lengths up to `steps`.
     pub fn new<S: Into<String>>(recipes: impl IntoIterator<Item = S>, steps: u64) -> Self {
-        let mut names = vec!["scratch".to_owned()];
+        let mut names = vec![SCRATCH.to_owned()];
         for name in recipes {
             let name = name.into();
             if !names.contains(&name) {
@@ -104,7 +105,7 @@ impl StudyConfig {
                 return wrong("output_projections", format!("none for {name}"), right);
             }
         }
-        if self.recipes.first().map(String::as_str) != Some("scratch") {
+        if self.recipes.first().map(String::as_str) != Some(SCRATCH) {
             return wrong(
                 "recipes",
                 format!("{:?}", self.recipes),
@@ -137,6 +138,11 @@ impl StudyConfig {
             ),
             _ => Ok(()),
         }
+    }
+
+    /// The longest of the lengths.
+    pub(super) fn longest(&self) -> f64 {
+        self.shares.iter().copied().fold(0.0, f64::max)
     }
 
     /// What a recipe is applied to, for a training of so many steps of a model with stacks of these target depths.

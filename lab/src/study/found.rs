@@ -13,7 +13,7 @@ use crate::folder::{to_json, write_file};
 use crate::optimizer::OptimizerKind;
 use crate::results::{Row, STEPS, SUMMARY, VALIDATION, none};
 
-/// Keeps other processes from the study in a folder, as long as the file is open. The lock is the operating system's, so it
+/// Keeps other processes from the study in a folder, which is made if it is not there, as long as the file is open. The lock is the operating system's, so it
 /// ends with the process, however that ends.
 pub(super) fn lock(folder: &Path) -> Result<File> {
     let failed = |action, cause: std::io::Error| LabError::Folder {
@@ -84,12 +84,6 @@ pub(super) struct CellResult {
 impl Found {
     /// What the folder's file holds, of the study that is asked for.
     pub(super) fn open(folder: &Path, study: &Value, asked: Asked) -> Result<Self> {
-        let made = |cause: std::io::Error| LabError::Folder {
-            folder: folder.to_owned(),
-            action: "made",
-            cause: cause.into(),
-        };
-        std::fs::create_dir_all(folder).map_err(made)?;
         let (cells, failed) = (BTreeMap::new(), BTreeMap::new());
         let new = Content { study: study.clone(), asked: None, cells, failed };
         let mut found = match folder.join(COMPARE).exists() {
@@ -253,6 +247,24 @@ fn read(cell: &Cell, folder: &Path, block: u64) -> Result<CellResult, Box<dyn st
 }
 
 #[cfg(test)]
+impl CellResult {
+    pub fn of(cell: Cell, val_loss: f64) -> Self {
+        Self {
+            cell,
+            val_loss,
+            operations: 1.0,
+            seconds: 1.0,
+            cpu_seconds: 1.0,
+            shared_steps: 0,
+            parameters: 1,
+            curve: Vec::new(),
+            curve_steps: Vec::new(),
+            training: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use burn_apollo::Plan;
 
@@ -292,19 +304,7 @@ mod tests {
                 plan: Plan::new(50),
                 every: 10,
             };
-            let result = CellResult {
-                cell: cell.clone(),
-                val_loss,
-                operations: 1.0,
-                seconds: 1.0,
-                cpu_seconds: 1.0,
-                shared_steps: 0,
-                parameters: 1,
-                curve: Vec::new(),
-                curve_steps: Vec::new(),
-                training: Vec::new(),
-            };
-            found.content.cells.insert(cell.name, result);
+            found.content.cells.insert(cell.name.clone(), CellResult::of(cell, val_loss));
         }
         assert_eq!(best(&found), Some(0.01));
     }

@@ -50,7 +50,7 @@ impl<'a> Ladders<'a> {
         for ladder in ladders.values_mut() {
             ladder.sort_by(|a, b| a.operations.total_cmp(&b.operations));
         }
-        Self { by_seed: ladders, longest: config.shares.iter().copied().fold(0.0, f64::max) }
+        Self { by_seed: ladders, longest: config.longest() }
     }
 
     /// The lengths, from the shortest.

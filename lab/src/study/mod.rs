@@ -66,6 +66,8 @@ use crate::{Existing, Prefix, Signals};
 const CELL: &str = "BURN_APOLLO_CELL";
 /// The folder of the cells' runs.
 const CELLS: &str = "cells";
+/// The recipe that the others are compared with.
+const SCRATCH: &str = "scratch";
 /// All that was found.
 const COMPARE: &str = "compare.json";
 
@@ -108,12 +110,13 @@ where
     pub fn run(&self) -> Result<Outcome> {
         self.config.check()?;
         self.base.check()?;
-        let shape = self.shape()?;
+        let asked = self.asked()?;
+        let shape = asked.shape.clone();
         if let Ok(job) = std::env::var(CELL) {
             return self.train(&job, &shape).map(Outcome::Cell);
         }
         let _lock = found::lock(&self.folder)?;
-        let mut found = self.found(&shape)?;
+        let mut found = self.found(asked)?;
         found.write()?;
         let signals = Signals::catch()?;
         for phase in [Phase::Rates, Phase::Lengths] {
@@ -148,12 +151,12 @@ where
         if !self.folder.join(COMPARE).exists() {
             return Ok(None);
         }
-        let found = self.found(&self.shape()?)?;
+        let found = self.found(self.asked()?)?;
         Comparison::of(&found).map(Some)
     }
 
-    fn found(&self, shape: &Shape) -> Result<Found> {
-        let mut found = Found::open(&self.folder, &self.identity(), self.asked(shape)?)?;
+    fn found(&self, asked: Asked) -> Result<Found> {
+        let mut found = Found::open(&self.folder, &self.identity(), asked)?;
         found.complete(&self.runs());
         Ok(found)
     }
@@ -177,7 +180,7 @@ where
                             let lengths = self.config.shares.iter();
                             cells.extend(lengths.map(|share| of(lr, *share, *seed)));
                         }
-                        if self.config.pilot && recipe != "scratch" {
+                        if self.config.pilot && recipe != SCRATCH {
                             let (shape, name) = (shape, format!("{recipe}{}", pilot::PILOT));
                             let of =
                                 Cell::new(&self.config, shape, &name, *optimizer, lr, share, seed);
@@ -244,20 +247,15 @@ where
         self.folder.join(CELLS)
     }
 
-    /// What of the model and the task the cells depend on.
-    fn shape(&self) -> Result<Shape> {
+    /// What the study is asked for, with what of the model and the task the cells depend on.
+    fn asked(&self) -> Result<Asked> {
         let task = (self.make)(&self.base)?;
         let model = task.model(&self.device)?;
         let items = items_per_step(&task, self.base.accumulate, &self.device)?;
-        Ok(Shape { targets: targets(&model), cost: task.cost(&model), items })
-    }
-
-    fn asked(&self, shape: &Shape) -> Result<Asked> {
-        let unit = (self.make)(&self.base)?.unit();
+        let shape = Shape { targets: targets(&model), cost: task.cost(&model), items };
         // How the cells are trained is no part of what was asked.
         let config = StudyConfig { workers: 1, share_beginnings: true, ..self.config.clone() };
-        let (shape, items) = (shape.clone(), T::ITEMS.to_owned());
-        Ok(Asked { config, shape, items, unit })
+        Ok(Asked { config, shape, items: T::ITEMS.to_owned(), unit: task.unit() })
     }
 
     /// What makes a study the same when it goes on: another task or batch is another study; more recipes, seeds or lengths

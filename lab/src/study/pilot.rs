@@ -9,9 +9,9 @@ use burn_apollo::Plan;
 use burn_apollo::schedule::{Schedule, Stage, Timeline, Until};
 use serde::{Deserialize, Serialize};
 
-use super::comparison::{Entry, Length, Spread};
+use super::comparison::{Entry, Length, Spread, scratch};
 use super::found::{CellResult, Found};
-use super::{Comparison, StudyConfig, words};
+use super::{Comparison, SCRATCH, StudyConfig, words};
 use crate::optimizer::OptimizerKind;
 
 /// How the names of recipes end that grow early, for the mixing time.
@@ -115,8 +115,7 @@ pub(super) fn mixing(config: &StudyConfig, found: &Found, entries: &[Entry]) -> 
         let (mut caught_up, mut not_within) = (Vec::new(), None);
         for seed in &config.seeds {
             let grown = cells(&entry.recipe).chain(cells(&format!("{}{PILOT}", entry.recipe)));
-            let pairs =
-                grown.flat_map(|grown| cells("scratch").map(move |scratch| (grown, scratch)));
+            let pairs = grown.flat_map(|grown| cells(SCRATCH).map(move |scratch| (grown, scratch)));
             let windows = pairs
                 .filter(|(grown, scratch)| grown.cell.seed == *seed && scratch.cell.seed == *seed)
                 .filter_map(|(grown, scratch)| {
@@ -140,13 +139,14 @@ pub(super) fn mixing(config: &StudyConfig, found: &Found, entries: &[Entry]) -> 
         let (recipe, optimizer) = (entry.recipe.clone(), entry.optimizer);
         Some(Mixing { recipe, optimizer, steps, block, not_within, run })
     };
-    entries.iter().filter(|entry| entry.recipe != "scratch").filter_map(of).collect()
+    entries.iter().filter(|entry| !entry.is_scratch()).filter_map(of).collect()
 }
 
 /// How far behind counts as caught up: the spread of the final losses from scratch, if it is more than the least.
 fn tolerance(entries: &[Entry], optimizer: OptimizerKind) -> f64 {
-    let scratch = entries.iter().find(|e| e.recipe == "scratch" && e.optimizer == optimizer);
-    let last = scratch.and_then(|entry| entry.lengths.last()).map(|length| length.loss);
+    let last = scratch(entries, optimizer)
+        .and_then(|entry| entry.lengths.last())
+        .map(|length| length.loss);
     last.map_or(BEHIND, |loss| (loss.deviation / loss.mean).max(BEHIND))
 }
 
@@ -232,14 +232,12 @@ impl Comparison {
 
     /// Whether an entry has lengths shorter than the longest: without, what it saves is not known.
     fn has_shorter(&self, entry: &Entry) -> bool {
-        let longest = self.config.shares.iter().copied().fold(0.0, f64::max);
-        entry.lengths.first().is_some_and(|length| length.share < longest)
+        entry.lengths.first().is_some_and(|length| length.share < self.config.longest())
     }
 
     /// From how many items for each parameter on a recipe does better than training from scratch, as far as the lengths tell.
     fn pays_from(&self, entry: &Entry) -> Option<String> {
-        let same = |other: &&Entry| other.recipe == "scratch" && other.optimizer == entry.optimizer;
-        let scratch = self.entries.iter().find(same)?;
+        let scratch = scratch(&self.entries, entry.optimizer)?;
         let better = |length: &Length| {
             let scratch = scratch.lengths.iter().find(|other| other.share == length.share)?;
             Some((length.share, length.loss.mean <= scratch.loss.mean))
@@ -354,18 +352,7 @@ mod tests {
             plan,
             every: 1,
         };
-        CellResult {
-            cell,
-            val_loss: 1.0,
-            operations: 1.0,
-            seconds: 1.0,
-            cpu_seconds: 1.0,
-            shared_steps: 0,
-            parameters: 1,
-            curve: Vec::new(),
-            curve_steps: Vec::new(),
-            training,
-        }
+        CellResult { training, ..CellResult::of(cell, 1.0) }
     }
 
     #[test]

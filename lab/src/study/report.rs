@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::comparison::{Comparison, Entry};
+use super::comparison::{Comparison, Entry, scratch};
 use super::pictures::{self, Picture};
 use super::{fair, html, words};
 use crate::error::{LabError, Result};
@@ -53,12 +53,8 @@ impl Comparison {
     }
 
     fn row(&self, entry: &Entry) -> Vec<String> {
-        let scratch = self
-            .entries
-            .iter()
-            .find(|other| other.is_scratch() && other.optimizer == entry.optimizer);
         let last = entry.lengths.last();
-        let scratch = scratch.and_then(|scratch| {
+        let scratch = scratch(&self.entries, entry.optimizer).and_then(|scratch| {
             scratch.lengths.iter().find(|length| Some(length.share) == last.map(|last| last.share))
         });
         let relative = match (last, scratch) {
