@@ -7,6 +7,7 @@ use burn_apollo::cost::{Hop, ModelCost, PlanCost};
 use burn_apollo::depth::Sampler;
 use burn_apollo::recipe::Recipe;
 use burn_apollo::schedule::LrShape;
+use burn_apollo::stack::Growable;
 use burn_apollo_lab::study::{Comparison, StudyConfig};
 use burn_apollo_lab::{OptimConfig, Task, forecast};
 
@@ -20,16 +21,17 @@ pub fn show<T: Task>(
     task: &T,
     (items, device): (u64, &Device),
 ) -> Result<(), Failure> {
-    let model = task.cost(&task.model(device)?);
+    let model = task.model(device)?;
+    let targets: Vec<usize> = model.stacks().iter().map(|stack| stack.target_depth()).collect();
+    let model = task.cost(&model);
     for name in &study.recipes {
         let recipe = Recipe::by_name(name).map_err(usage)?;
+        let plan = recipe.plan(&study.setting(study.steps, &targets)).map_err(usage)?;
         for kind in &study.optimizers {
             let with = match study.optimizers.len() {
                 1 => String::new(),
                 _ => format!(", with {}", kind.name()),
             };
-            let targets = targets(task, device)?;
-            let plan = recipe.plan(&study.setting(study.steps, &targets)).map_err(usage)?;
             let optimizer = OptimConfig { kind: *kind, ..OptimConfig::default() };
             let cost = forecast(task, &optimizer, &plan, items, device)?;
             println!("{name}: {} ({}){with}\n{cost}", recipe.summary(), recipe.source());
@@ -46,12 +48,6 @@ pub fn show<T: Task>(
         }
     }
     Ok(())
-}
-
-fn targets<T: Task>(task: &T, device: &Device) -> Result<Vec<usize>, Failure> {
-    use burn_apollo::stack::Growable;
-    let model = task.model(device)?;
-    Ok(model.stacks().iter().map(|stack| stack.target_depth()).collect())
 }
 
 /// What a budget buys: with one growth, the latest that leaves room for decay and mixing time, and else the recipe's stages.
