@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Error, ErrorKind, Read, Write};
 use std::path::Path;
+use std::thread;
 
 use super::find;
 use super::sums::{Sums, checksum, checksum_of};
@@ -19,15 +20,22 @@ pub(super) const SUMMED: [&str; 4] = [MODEL, OPTIM, SCHEDULER, MANIFEST];
 /// More than any list of four checksums needs.
 const SUMS_LIMIT: u64 = 4096;
 
-/// Writes a new file and waits until it is on the disk; gives its checksum.
+/// Writes a new file and waits until it is on the disk; gives its checksum, which is taken in the meantime.
 pub(super) fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<[u8; 32], CheckpointError> {
     let path = dir.join(name);
-    let written = File::create_new(&path).and_then(|mut file| {
+    let write = || {
+        let mut file = File::create_new(&path)?;
         file.write_all(bytes)?;
         file.sync_all()
+    };
+    let (written, sum) = thread::scope(|scope| {
+        // Where there is no thread to be had, one after the other.
+        let other = thread::Builder::new().spawn_scoped(scope, || checksum(bytes)).ok();
+        let written = write();
+        (written, other.and_then(|sum| sum.join().ok()))
     });
     written.map_err(CheckpointError::io("written", &path))?;
-    Ok(checksum(bytes))
+    Ok(sum.unwrap_or_else(|| checksum(bytes)))
 }
 
 /// Waits until the entries of a folder are on the disk.
@@ -104,6 +112,25 @@ pub(super) fn check(
         (None, _) => damaged(Damage::Missing),
         _ => damaged(Damage::Checksum),
     }
+}
+
+/// Checks that a file of a set holds these bytes.
+pub(super) fn check_same(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
+    let (mut file, length) = open(dir, name)?;
+    let expected = bytes.len() as u64;
+    if length != expected {
+        let damage = Damage::Length { found: length, expected };
+        return Err(CheckpointError::damaged(dir, name, damage));
+    }
+    let mut buffer = vec![0; 1 << 16];
+    for part in bytes.chunks(buffer.len()) {
+        let read = &mut buffer[..part.len()];
+        file.read_exact(read).map_err(|e| unreadable(dir, name, &e))?;
+        if read != part {
+            return Err(CheckpointError::damaged(dir, name, Damage::Checksum));
+        }
+    }
+    Ok(())
 }
 
 /// Reads a whole file of at most `limit` bytes. Memory is taken by the file's true length alone.

@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use burn::tensor::Bytes;
+
 use super::files::{self, MANIFEST, SUMS};
 use super::find::{FoundSet, best_in, entries, first_good, read_manifest, sets_in};
 use super::manifest::{Manifest, SavedPlan};
@@ -116,16 +118,17 @@ impl CheckpointStore {
         let number = self.sets()?.last().map_or(1, |(number, _)| number.saturating_add(1));
         let name = format!("{number:06}-step-{}", snapshot.step);
         let (aside, path) = (self.path.join(format!("{ASIDE}{name}")), self.path.join(&name));
-        let published = write_set(&aside, snapshot).and_then(|bytes| {
+        let published = write_set(&aside, snapshot).and_then(|written| {
             fs::rename(&aside, &path).map_err(CheckpointError::io("published", &path))?;
             files::sync_dir(&self.path)?;
-            Ok(bytes)
+            Ok(written)
         });
-        let bytes = published.inspect_err(|_| drop(fs::remove_dir_all(&aside)))?;
+        let written = published.inspect_err(|_| drop(fs::remove_dir_all(&aside)))?;
         // The older sets stay until this one was read back.
-        let written = CheckpointSet::open(&path);
-        known.note(number, written.is_ok());
-        written?;
+        let read_back = written.check(&path);
+        known.note(number, read_back.is_ok());
+        read_back?;
+        let bytes = written.0.iter().map(|(_, bytes)| bytes.len() as u64).sum();
         let (removed, not_removed) = self.prune(&mut known, kept)?;
         Ok(SaveReport { path, bytes, removed, not_removed })
     }
@@ -254,8 +257,19 @@ fn make_dir(path: &Path) -> Result<(), CheckpointError> {
     path.ancestors().skip(1).take(missing).try_for_each(files::sync_dir)
 }
 
+/// The files of a set as they were written.
+struct Written(Vec<(&'static str, Bytes)>);
+
+impl Written {
+    /// Checks that the set in `dir` holds these bytes, its checksums among them, and can be opened.
+    fn check(&self, dir: &Path) -> Result<(), CheckpointError> {
+        self.0.iter().try_for_each(|(name, bytes)| files::check_same(dir, name, bytes))?;
+        read_manifest(dir).map(drop)
+    }
+}
+
 /// Writes all files of a set into the new folder `dir` and waits until they are on the disk.
-fn write_set(dir: &Path, snapshot: Snapshot) -> Result<u64, CheckpointError> {
+fn write_set(dir: &Path, snapshot: Snapshot) -> Result<Written, CheckpointError> {
     let Snapshot { step, epoch, metric, plan, targets, measurements, frozen, .. } = snapshot;
     let Snapshot { optimizer, next_rate, state, files, .. } = snapshot;
     fs::create_dir(dir).map_err(CheckpointError::io("made", dir))?;
@@ -264,7 +278,6 @@ fn write_set(dir: &Path, snapshot: Snapshot) -> Result<u64, CheckpointError> {
         sums.push(((*name).to_owned(), files::write(dir, name, bytes)?));
         lengths.insert((*name).to_owned(), bytes.len() as u64);
     }
-    let records: u64 = lengths.values().sum();
     let manifest = Manifest {
         step,
         epoch,
@@ -281,10 +294,12 @@ fn write_set(dir: &Path, snapshot: Snapshot) -> Result<u64, CheckpointError> {
     };
     let text = manifest.to_json()?;
     sums.push((MANIFEST.to_owned(), files::write(dir, MANIFEST, &text)?));
-    let sums = Sums::new(sums).to_string();
-    files::write(dir, SUMS, sums.as_bytes())?;
+    let sums = Sums::new(sums).to_string().into_bytes();
+    files::write(dir, SUMS, &sums)?;
     files::sync_dir(dir)?;
-    Ok(records + (text.len() + sums.len()) as u64)
+    let small =
+        [(MANIFEST, text), (SUMS, sums)].map(|(name, text)| (name, Bytes::from_bytes_vec(text)));
+    Ok(Written(files.into_iter().chain(small).collect()))
 }
 
 /// Takes the folder for this process. The file stays; the lock on it ends with the process.
