@@ -66,9 +66,10 @@ impl<M: Growable> Apollo<M> {
     pub fn layer_lr_factors(&self) -> Vec<Vec<f64>> {
         let layers = self.plan.timeline.layers(self.stage());
         let history = self.position.history(&self.plan.timeline);
-        let rates = &self.plan.plan.layer_rates;
+        let (plan, step) = (&self.plan.plan, self.position.step);
+        let factor = |age| plan.layer_rates.factor(age, step, plan.steps);
         let of_stack = |(layers, growths): (&usize, &Vec<_>)| {
-            ages(*layers, growths).into_iter().map(|age| rates.factor(age)).collect()
+            ages(*layers, growths).into_iter().map(factor).collect()
         };
         layers.iter().zip(&history).map(of_stack).collect()
     }

@@ -223,7 +223,7 @@ impl Plan {
     /// use burn_apollo::Plan;
     /// use burn_apollo::schedule::LayerRates;
     ///
-    /// // Only the layers that the last growth made are trained, as in MSLT.
+    /// // Only the layers that the last growth made are trained.
     /// let plan = Plan::new(10_000).with_layer_rates(LayerRates::ByAge(vec![1.0, 0.0]));
     /// ```
     pub fn with_layer_rates(self, layer_rates: LayerRates) -> Self {

@@ -10,10 +10,8 @@
 //! ```
 //!
 //! A plan from a TOML file is a recipe for one model and one length; see [`Plan`]. What of the published methods is not
-//! here needs more than a plan: MSLT trains only the new layers of each stage, which a plan can
-//! ([`LayerRates`](crate::schedule::LayerRates)), and then all of them together, which it cannot; RaPTr, progressive layer
-//! dropping and stochastic depth leave layers out within a step; landscape-aware growing tries growths out
-//! ([`Apollo::try_out`](crate::Apollo::try_out)).
+//! here needs more than a plan: RaPTr, progressive layer dropping and stochastic depth leave layers out within a step;
+//! landscape-aware growing tries growths out ([`Apollo::try_out`](crate::Apollo::try_out)).
 
 mod published;
 

@@ -3,7 +3,7 @@ use crate::depth::{ConstantHigh, ConstantLow, Sigmoid, Uniform};
 use crate::expand::{ExpandError, MiddleStacking, Stacking};
 use crate::optim::MomentPolicy;
 use crate::plan::Plan;
-use crate::schedule::{LrShape, Schedule, Stage, Until};
+use crate::schedule::{LayerRates, LrShape, Schedule, Stage, Until};
 
 pub(super) const ALL: &[Recipe] = &[
     Recipe {
@@ -96,6 +96,13 @@ pub(super) const ALL: &[Recipe] = &[
         summary: "as midas, copies of the layers at the exact middle",
         zeroed: false,
         plan: |setting| midas(setting, MiddleStacking::centred),
+    },
+    Recipe {
+        name: "mslt",
+        source: "Yang et al. 2020, arXiv 2011.13635",
+        summary: "a quarter more layers on top at 20, 40, 60 % of the run, new layers alone are trained until 80 %, then all",
+        zeroed: false,
+        plan: mslt,
     },
     Recipe {
         name: "zero_layer",
@@ -260,6 +267,15 @@ const QUARTERS: [Part; 4] = [
     (|target| target, 1.0),
 ];
 
+/// Copies of the top layers are put on top; the others are frozen until all are trained together.
+fn mslt(setting: &Setting) -> Plan {
+    let (factors, until) = (vec![1.0, 0.0], Until::Fraction(0.8));
+    base(setting, stages(setting, &QUARTERS))
+        .with_expander(Stacking)
+        .with_moments(MomentPolicy::Reset)
+        .with_layer_rates(LayerRates::ByAgeUntil { factors, until })
+}
+
 fn two_hops(setting: &Setting) -> Plan {
     let parts: [Part; 3] = [
         (|target| target.div_ceil(6), 0.5),
@@ -310,6 +326,7 @@ mod tests {
         assert_eq!(stages("lidas"), stages("midas"));
         assert_eq!(stages("gradual"), [(3, 200), (6, 400), (9, 600), (12, 1000)]);
         assert_eq!(stages("gradual_zeroed"), stages("gradual"));
+        assert_eq!(stages("mslt"), stages("gradual"));
         assert_eq!(stages("zero_layer"), [(0, 800), (12, 1000)]);
         assert_eq!(stages("one_layer"), [(1, 800), (12, 1000)]);
         assert_eq!(stages("late_hop"), [(2, 800), (12, 1000)]);
@@ -326,6 +343,11 @@ mod tests {
         assert_eq!(map("midas", 6, 9), [0, 1, 2, 0, 1, 2, 3, 4, 5]);
         assert_eq!(map("midas", 9, 12), [0, 1, 2, 3, 4, 5, 3, 4, 5, 6, 7, 8]);
         assert_eq!(map("gradual", 6, 9), map("midas", 6, 9));
+        assert_eq!(
+            map("mslt", 6, 9),
+            [0, 1, 2, 3, 4, 5, 3, 4, 5],
+            "copies of the top layers on top"
+        );
         assert_eq!(map("lidas", 6, 9), [0, 1, 2, 3, 1, 2, 3, 4, 5]);
         assert_eq!(map("lidas", 3, 6), [0, 1, 2, 0, 1, 2]);
         assert_eq!(map("apollo", 3, 6), [0, 0, 1, 1, 2, 2]);

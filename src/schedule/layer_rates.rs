@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use super::ScheduleError;
+use super::lr_shape::steps_of;
+use super::{ScheduleError, Until};
 
 /// The learning rate of each layer of a stack, by the layer's age: a factor on the rate that the scheduler gives it.
 ///
@@ -17,9 +18,11 @@ use super::ScheduleError;
 ///
 /// ```toml
 /// layer_rates = { by_age = [1.0, 0.3, 0.0] }   # new layers, those of the growth before, all older ones
+/// layer_rates = { by_age_until = { factors = [1.0, 0.0], until = { fraction = 0.8 } } }
 /// ```
 ///
-/// Training the new layers of each stage alone is what MSLT does (Yang et al. 2020).
+/// Training the new layers of each stage alone, and all of them at the end, is what MSLT does (Yang et al. 2020, arXiv
+/// 2011.13635).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LayerRates {
@@ -28,22 +31,40 @@ pub enum LayerRates {
     Equal,
     /// The factor of each age from 0; the last one holds for all older layers.
     ByAge(Vec<f64>),
+    /// As [`ByAge`](Self::ByAge) for the first part of the run; then all layers are trained alike.
+    ByAgeUntil {
+        /// The factor of each age from 0; the last one holds for all older layers.
+        factors: Vec<f64>,
+        /// Where that ends.
+        until: Until,
+    },
 }
 
 impl LayerRates {
-    /// The factor on the learning rate of a layer.
+    /// The factor on the learning rate of a layer at an optimizer step of a run of so many.
     ///
     /// ```
-    /// use burn_apollo::schedule::LayerRates;
+    /// use burn_apollo::schedule::{LayerRates, Until};
     ///
     /// let rates = LayerRates::ByAge(vec![1.0, 0.3, 0.0]);
-    /// assert_eq!([0, 1, 2, 9].map(|age| rates.factor(age)), [1.0, 0.3, 0.0, 0.0]);
+    /// assert_eq!([0, 1, 2, 9].map(|age| rates.factor(age, 50, 100)), [1.0, 0.3, 0.0, 0.0]);
+    /// let (factors, until) = (vec![1.0, 0.0], Until::Fraction(0.8));
+    /// let rates = LayerRates::ByAgeUntil { factors, until };
+    /// assert_eq!([79, 80].map(|step| rates.factor(1, step, 100)), [0.0, 1.0]);
     /// ```
-    pub fn factor(&self, age: usize) -> f64 {
-        match self {
-            Self::Equal => 1.0,
-            Self::ByAge(factors) => factors.get(age).or(factors.last()).copied().unwrap_or(1.0),
-        }
+    pub fn factor(&self, age: usize, step: u64, steps: u64) -> f64 {
+        let factors = match self {
+            Self::Equal => return 1.0,
+            Self::ByAge(factors) => factors,
+            Self::ByAgeUntil { until: Until::Step(end), .. } if step >= *end => return 1.0,
+            Self::ByAgeUntil { until: Until::Fraction(end), .. }
+                if step >= steps_of(*end, steps) =>
+            {
+                return 1.0;
+            }
+            Self::ByAgeUntil { factors, .. } => factors,
+        };
+        factors.get(age).or(factors.last()).copied().unwrap_or(1.0)
     }
 
     /// Checks the factors.
@@ -51,12 +72,21 @@ impl LayerRates {
     /// # Errors
     ///
     /// [`ScheduleError::Parameter`] for a factor that is not finite or below 0, and where there is none, or the youngest
-    /// layers have 0.
+    /// layers have 0; for an end that is a fraction outside of 0 to 1.
     pub fn check(&self) -> Result<(), ScheduleError> {
-        let Self::ByAge(factors) = self else { return Ok(()) };
+        let (factors, until) = match self {
+            Self::Equal => return Ok(()),
+            Self::ByAge(factors) => (factors, None),
+            Self::ByAgeUntil { factors, until } => (factors, Some(*until)),
+        };
         let error = |field, expected, found| {
             Err(ScheduleError::Parameter { owner: "LayerRates", field, expected, found })
         };
+        if let Some(Until::Fraction(end)) = until
+            && !(0.0..=1.0).contains(&end)
+        {
+            return error("until.fraction", "between 0 and 1", end);
+        }
         if let Some(factor) = factors.iter().find(|f| !(f.is_finite() && **f >= 0.0)) {
             return error("by_age", "finite and at least 0", *factor);
         }
@@ -83,5 +113,9 @@ mod tests {
         }
         assert!(LayerRates::ByAge(vec![1.0, 0.0, 2.0]).check().is_ok());
         assert!(LayerRates::Equal.check().is_ok());
+        for (end, is_ok) in [(0.8, true), (1.0, true), (1.1, false), (f64::NAN, false)] {
+            let (factors, until) = (vec![1.0, 0.0], Until::Fraction(end));
+            assert_eq!(LayerRates::ByAgeUntil { factors, until }.check().is_ok(), is_ok, "{end}");
+        }
     }
 }

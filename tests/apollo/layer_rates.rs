@@ -6,6 +6,7 @@ use burn::optim::{ModuleOptimizer, SgdConfig};
 use burn_apollo::checkpoint::{CheckpointStore, Retention, Snapshot};
 use burn_apollo::depth::ConstantLow;
 use burn_apollo::plan::PlanError;
+use burn_apollo::recipe::{Recipe, Setting};
 use burn_apollo::schedule::LayerRates;
 use burn_apollo::{Apollo, ApolloError, Plan};
 
@@ -141,4 +142,30 @@ fn nonsense_is_refused_before_the_run() {
     assert_eq!(read.layer_rates, LayerRates::ByAge(vec![1.0, 0.1]));
     let equal: Plan = toml::from_str("steps = 9\nlayer_rates = \"equal\"").unwrap();
     assert_eq!(equal, Plan::new(9));
+}
+
+/// The recipe `mslt`: after each growth the new layers alone are trained, at the end all of them.
+#[test]
+fn all_layers_train_together_at_the_end_of_mslt() {
+    let setting = Setting::new(20, &[4]);
+    let plan = Recipe::by_name("mslt").unwrap().plan(&setting).unwrap();
+    let (mut run, mut optim) = (apollo(4, plan), adamw());
+    let mut trained = Vec::new();
+    while run.step_count() < 20 {
+        let (before, layers) = (bits(run.model()), run.unique_layers());
+        let (_, growth) = train_step(&mut run, &mut optim, 0.01);
+        if growth.is_none() {
+            let after = bits(run.model());
+            let moved = |layer: &usize| {
+                let path = format!("blocks.{layer}.linear.weight");
+                after[&path] != before[&path]
+            };
+            trained.push((0..layers).filter(moved).collect::<Vec<_>>());
+        }
+    }
+    // Growths follow the steps 3, 7 and 11.
+    let steps = |layers: &[usize], steps: usize| vec![layers.to_vec(); steps];
+    let expected =
+        [steps(&[0], 3), steps(&[1], 3), steps(&[2], 3), steps(&[3], 4), steps(&[0, 1, 2, 3], 4)];
+    assert_eq!(trained, expected.concat());
 }
