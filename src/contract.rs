@@ -32,6 +32,7 @@ use crate::policy::{Decision, GrowthPolicy, Measurement, Observation};
 /// What part of a contract is broken, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{case}: {what}")]
+#[non_exhaustive]
 pub struct Violation {
     /// The numbers that it was found with.
     pub case: String,

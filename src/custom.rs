@@ -42,6 +42,7 @@ fn is_none(parameters: &Value) -> bool {
 /// The parameters of a part of a plan cannot be put into data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the parameters of `{name}` cannot be serialised: {message}")]
+#[non_exhaustive]
 pub struct ParametersError {
     /// The part's name.
     pub name: String,

@@ -28,6 +28,7 @@ use crate::wire::ParamInfo;
 /// # Ok::<(), burn_apollo::ApolloError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Registry {
     /// One entry per layer stack, in the model's order.
     pub stacks: Vec<StackEntry>,
@@ -35,6 +36,7 @@ pub struct Registry {
 
 /// One layer stack of a [`Registry`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StackEntry {
     /// Depth of the full model.
     pub target_depth: usize,
@@ -46,6 +48,7 @@ pub struct StackEntry {
 
 /// One unique layer of a [`Registry`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LayerEntry {
     /// The stage from which on the layer exists under its ids.
     pub stage: usize,
@@ -57,6 +60,7 @@ pub struct LayerEntry {
 
 /// One parameter of a [`Registry`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ParamEntry {
     /// Module path within the layer.
     pub path: String,

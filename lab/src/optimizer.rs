@@ -26,6 +26,7 @@ pub struct OptimConfig {
 /// Which optimizer a run has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum OptimizerKind {
     /// AdamW (Loshchilov & Hutter, ICLR 2019) for all parameters.
     #[default]

@@ -59,6 +59,7 @@ pub struct ValidationRow {
 
 /// The content of `summary.json`.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Summary<'a, C> {
     /// The run's configuration.
     pub config: &'a C,
@@ -99,6 +100,7 @@ pub(crate) fn none(steps: &u64) -> bool {
 
 /// A growth of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Growth {
     /// The first step after it.
     pub step: u64,

@@ -14,6 +14,7 @@ use crate::wire::{PathVisitor, walk};
 /// that are not finite.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum NonFiniteGradients {
     /// Do not look. The default.
     #[default]

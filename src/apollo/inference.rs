@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 /// The depth at which a model runs after [`valid`](burn::module::Module::valid), in every stack.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum InferenceDepth {
     /// Every unique layer once: the depth that [`Lvps`](crate::depth::Lvps) trains most. The default, by
     /// measurement: its loss foretells the full model's better (`docs/choices.md`).

@@ -35,6 +35,7 @@ impl StepReport {
 
 /// What a growth did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct GrowthReport {
     /// Optimizer steps done before the growth: the number of the first step after it.
     pub step: u64,
@@ -54,6 +55,7 @@ pub struct GrowthReport {
 
 /// What a growth did to one stack.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StackGrowth {
     /// Unique layers before.
     pub from: usize,

@@ -9,6 +9,7 @@ use super::{CheckpointError, CheckpointSet, Retention};
 
 /// A good set that was found in a folder.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct FoundSet {
     /// The set.
     pub set: CheckpointSet,

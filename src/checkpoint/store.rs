@@ -51,6 +51,7 @@ impl Known {
 
 /// A set that was written.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct SaveReport {
     /// The set's folder.
     pub path: PathBuf,

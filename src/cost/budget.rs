@@ -34,6 +34,7 @@ pub struct Hop {
 
 /// What a budget buys.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct HopSchedule {
     /// Optimizer steps of the run.
     pub steps: u64,

@@ -7,6 +7,7 @@ use crate::plan::{Plan, PlanError};
 
 /// What a plan will cost, before anything runs: the expectation over its depths, with every growth where the schedule says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PlanCost {
     /// Stage by stage.
     pub stages: Vec<StageCost>,
@@ -18,6 +19,7 @@ pub struct PlanCost {
 
 /// What a stage of a plan will cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StageCost {
     /// The first step.
     pub begin: u64,

@@ -8,6 +8,7 @@ use super::DepthPmf;
 /// How often a new depth is drawn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum DrawPer {
     /// Once per optimizer step: all micro-batches and all devices of a step run at the same depth.
     #[default]

@@ -18,6 +18,7 @@ use crate::custom::{Custom, ParametersError, name_or_table};
 /// sampler = { custom = { name = "ends" } }   # the program supplies it
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Sampler {
     /// `lvps`, the default.
     Lvps(Lvps),

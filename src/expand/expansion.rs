@@ -16,6 +16,7 @@ use crate::custom::{Custom, ParametersError, name_or_table};
 /// expander = { custom = { name = "top" } }   # the program supplies it
 /// ```
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub enum Expansion {
     /// `interpolation`, the default.
     #[default]

@@ -49,6 +49,7 @@ use super::{ExpandError, LayerMap};
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum NewLayers {
     /// Copies of their source as they are, or what the stack's initialiser makes.
     #[default]

@@ -11,6 +11,7 @@ use crate::wire::{OptimizerState, StateTensor};
 
 /// What a growth did to the optimizer's state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StateReport {
     /// State tensors before the growth.
     pub tensors_before: usize,

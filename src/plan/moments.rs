@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 /// sense: they start without state under every policy, and what they were made from keeps its state unscaled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum MomentPolicy {
     /// The whole optimizer starts afresh (StackBERT's default).
     Reset,

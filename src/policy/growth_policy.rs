@@ -40,6 +40,7 @@ impl<'a> Observation<'a> {
 
 /// What a [`GrowthPolicy`] answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Decision {
     /// Stay in the current stage.
     Stay,

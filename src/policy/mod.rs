@@ -33,6 +33,7 @@ use crate::custom::{Custom, ParametersError, name_or_table};
 /// policy = { custom = { name = "every_hundred" } }   # the program supplies it
 /// ```
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub enum Policy {
     /// `fixed`, the default: where the schedule says.
     #[default]

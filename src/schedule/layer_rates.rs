@@ -25,6 +25,7 @@ use super::{ScheduleError, Until};
 /// 2011.13635).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum LayerRates {
     /// The same for all.
     #[default]

@@ -13,6 +13,7 @@ use super::ScheduleError;
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum LrAtGrowth {
     /// The scheduler's rate goes on (Apollo; StackBERT; Bu, arXiv 2511.04981).
     #[default]

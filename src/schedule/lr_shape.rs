@@ -14,6 +14,7 @@ use super::{ScheduleError, WarmUp};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum LrShape {
     /// The peak at every step.
     Constant,

@@ -13,7 +13,7 @@ fn damaged_sets_are_stepped_over_and_told() {
     let folder = Folder::with(&[2, 5, 9]);
     flip(&folder.file("000003-step-9", "optim.bpk"), 1000);
     std::fs::remove_file(folder.file("000002-step-5", "model.bpk")).unwrap();
-    let FoundSet { set, stepped_over } = folder.latest();
+    let FoundSet { set, stepped_over, .. } = folder.latest();
     assert_eq!(set.step(), 2);
     let told: Vec<String> = stepped_over.iter().map(ToString::to_string).collect();
     assert!(told[0].contains("000003-step-9") && told[0].contains("optim.bpk does not have its"));

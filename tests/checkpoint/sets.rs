@@ -30,7 +30,7 @@ fn a_set_holds_the_whole_run() {
     let size = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().metadata().unwrap().len();
     assert_eq!(report.bytes, std::fs::read_dir(&report.path).unwrap().map(size).sum::<u64>());
 
-    let FoundSet { set, stepped_over } = folder.latest();
+    let FoundSet { set, stepped_over, .. } = folder.latest();
     assert!(stepped_over.is_empty());
     assert_eq!((set.step(), set.epoch(), set.metric()), (6, Some(2), Some(1.0 / 3.0)));
     assert_eq!(set.state::<Vec<i32>>("order").unwrap(), [3, 1, 2]);

@@ -267,3 +267,8 @@ fn signals_stop_the_run_and_it_goes_on_exactly() {
         assert!(model(&out) == model(&whole), "{name}");
     }
 }
+
+#[test]
+fn the_options_are_those_of_the_list() {
+    TRAIN.has_options(&["train"], include_str!("data/options.txt"));
+}

@@ -72,3 +72,8 @@ fn the_default_run_beats_every_bigram_model() {
     let (loss, baseline) = (&summary["val_loss"], &summary["baseline"]["value"]);
     assert!(loss.as_f64().unwrap() < 0.85 * baseline.as_f64().unwrap(), "{summary}");
 }
+
+#[test]
+fn the_options_are_those_of_the_list() {
+    BERT.has_options(&[], include_str!("data/options.txt"));
+}

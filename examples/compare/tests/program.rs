@@ -322,3 +322,8 @@ fn wrong_options_are_refused() {
         (&["--device", "abacus"], "abacus"),
     ]);
 }
+
+#[test]
+fn the_options_are_those_of_the_list() {
+    STUDY.has_options(&[], include_str!("data/options.txt"));
+}

@@ -137,3 +137,8 @@ fn bad_input_is_one_line_and_exit_code_2() {
     ]);
     assert!(!Path::new(&used).join("decorrelate").exists(), "refused before the first run");
 }
+
+#[test]
+fn the_options_are_those_of_the_list() {
+    POLICIES.has_options(&[], include_str!("data/options.txt"));
+}

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use apollo_examples_hostile::{Tiny, fresh};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
+use burn_apollo::Apollo;
 use burn_apollo::checkpoint::{CheckpointSet, CheckpointStore, Restored, Retention, Snapshot};
 use burn_apollo::data::DataPosition;
-use burn_apollo::{Apollo, Plan};
 use sha2::{Digest, Sha256};
 
 /// The folder of a version's sample.
@@ -98,7 +98,7 @@ fn the_sample_of_version_1_loads_and_goes_on() {
     assert_eq!(set.plan(), None, "it only describes its plan");
     // What it describes is compared all the same.
     let (apollo, ..) = fresh(&device());
-    let other = Plan { seed: 12, ..apollo.plan().clone() };
+    let other = apollo.plan().clone().with_seed(12);
     let other = Apollo::new(Tiny::new(&device()), other).unwrap();
     let error = set.load_model(other).unwrap_err().to_string();
     assert!(error.contains("`seed` 11, this run has 12"), "{error}");

@@ -80,11 +80,8 @@ fn seq2seq_refuses_bad_input() {
 }
 
 #[test]
-fn help_tells_the_examples_own_options() {
-    let shown = ok(&SEQ2SEQ.run(&["--help"]));
-    for option in ["--encoder-layers", "--decoder-layers", "--length", "--sort", "--schedule"] {
-        assert!(shown.contains(option), "{option}");
-    }
+fn the_options_are_those_of_the_list() {
+    SEQ2SEQ.has_options(&[], include_str!("data/options.txt"));
 }
 
 /// The main job, as the README starts it.

@@ -77,6 +77,15 @@ impl Program {
         }
     }
 
+    /// The long options that `--help` shows, beside these arguments, are those of the list, one a line with its value: a
+    /// change of the list is a change for users.
+    pub fn has_options(&self, args: &[&str], list: &str) {
+        let help = ok(&Command::new(self.path).args(args).arg("--help").output().unwrap());
+        let shown: Vec<&str> = help.lines().filter_map(option).collect();
+        let listed: Vec<&str> = list.lines().collect();
+        assert_eq!(shown, listed, "the options changed: {}", shown.join("\n"));
+    }
+
     /// Each command line ends with exit code 2 and one line that holds the word, before any training.
     pub fn refuses(&self, cases: &[(&[&str], &str)]) {
         let dir = tempfile::tempdir().unwrap();
@@ -90,6 +99,16 @@ impl Program {
             assert!(!out.join("steps.csv").exists(), "{args:?}: training began");
         }
     }
+}
+
+/// The option that a line of a help text is about, with its value.
+fn option(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    let long = line
+        .strip_prefix('-')
+        .and_then(|rest| rest.split_once(", "))
+        .map_or(line, |(_, long)| long);
+    long.starts_with("--").then(|| long.split("  ").next().unwrap_or(long).trim_end())
 }
 
 pub fn text(bytes: &[u8]) -> String {

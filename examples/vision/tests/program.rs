@@ -194,3 +194,8 @@ fn the_default_vision_run_beats_every_linear_model() {
 
 /// How much more of the images the default run has right; what was measured is in `docs/examples.md`.
 const MARGIN: f64 = 0.02;
+
+#[test]
+fn the_options_are_those_of_the_list() {
+    VISION.has_options(&[], include_str!("data/options.txt"));
+}

@@ -14,6 +14,7 @@ use crate::optimizer::OptimizerKind;
 
 /// What a study came to, recipe by recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Comparison {
     /// What the study was asked for.
     pub config: StudyConfig,
@@ -44,6 +45,7 @@ pub struct Comparison {
 
 /// A recipe with an optimizer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Entry {
     /// The recipe's name.
     pub recipe: String,
@@ -73,6 +75,7 @@ pub struct Entry {
 
 /// The trainings of a length: means over the seeds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Length {
     /// The operations that they should cost, as a share of the longest training from scratch.
     pub share: f64,
@@ -91,6 +94,7 @@ pub struct Length {
 /// What is saved on the way to the final loss of training from scratch, as shares of what that costs; seed by seed, those
 /// seeds that reached it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Saving {
     /// Of operations.
     pub operations: Option<Spread>,
@@ -104,6 +108,7 @@ pub struct Saving {
 
 /// What is saved on the way to the loss of a length of training from scratch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Goal {
     /// Items that this training from scratch sees for each parameter of the full model.
     pub items_per_parameter: f64,
@@ -113,6 +118,7 @@ pub struct Goal {
 
 /// A mean over seeds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Spread {
     /// The mean.
     pub mean: f64,

@@ -53,6 +53,7 @@ pub(super) fn early(plan: Plan, targets: &[usize]) -> Option<Plan> {
 /// so on the same data, as long as both have the peak rate. Where the final losses of training from scratch differ
 /// by more between seeds, that is the tolerance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Mixing {
     /// The recipe's name.
     pub recipe: String,
@@ -70,6 +71,7 @@ pub struct Mixing {
 
 /// The longest run of a recipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LongestRun {
     /// Optimizer steps.
     pub steps: u64,

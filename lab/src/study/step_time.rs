@@ -7,6 +7,7 @@ use crate::optimizer::OptimizerKind;
 
 /// What a step takes with an optimizer, by the study's clock: a line through all trainings, by least squares.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StepTime {
     /// The optimizer.
     pub optimizer: OptimizerKind,
