@@ -65,7 +65,6 @@ use crate::schedule::{LayerRates, LrAtGrowth, LrShape, Schedule, Timeline};
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[non_exhaustive]
 pub struct Plan {
     /// Optimizer steps of the whole run.
     pub steps: u64,
