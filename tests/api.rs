@@ -40,7 +40,7 @@ fn runs_and_data_go_to_threads_and_can_be_printed() {
         Apollo<Net>, Trainable<Net>, Branch<'_, Net>, LayerStack<Block>, Untied<Net>, Plan, Sampler, Expansion, Policy, Schedule,
         Timeline, LrShape, LayerRates, LayerMap, NewLayers, DepthPmf, Measurement, Recipe, Setting, Registry, StateReport,
         StepReport, GrowthReport, CheckpointSet, CheckpointStore, FoundSet, Retention, SaveReport, Snapshot, Hop, Meter,
-        ModelCost, PlanCost, DataPosition, LossRecorder, SetCheckpointers, StepMetric,
+        ModelCost, PlanCost, DataPosition, KeepError, LossRecorder, SetCheckpointers, StepMetric,
     );
 }
 
@@ -55,6 +55,6 @@ fn data_loaders_can_be_printed() {
 fn errors_are_errors_everywhere() {
     all!(is_an_error:
         ApolloError, PlanError, ScheduleError, DepthError, ExpandError, OptimError, PolicyError, RecipeError, StackError,
-        CheckpointError, DataError, KeepError,
+        CheckpointError, DataError,
     );
 }
