@@ -30,8 +30,8 @@ chapters! {
 #[cfg(test)]
 const OTHERS: &[(&str, &str)] = &[
     ("ema.md", "tests/ema.rs holds the same code"),
-    ("data.md", "two lines of the examples' own code"),
-    ("hugging-face.md", "two lines of the examples' own code"),
+    ("data.md", "it quotes tests/quotes.rs of this package"),
+    ("hugging-face.md", "it quotes tests/quotes.rs of this package"),
     ("distributed.md", "needs several devices"),
 ];
 

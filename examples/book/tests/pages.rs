@@ -111,17 +111,38 @@ fn headings_become_anchors() {
     assert_eq!(found, ["5-stop-go-on", "a-b-and-c", "twice", "twice-1"]);
 }
 
+/// Pages that the built book has.
+fn chapters(docs: &Path) -> BTreeSet<PathBuf> {
+    links(&read(&docs.join("SUMMARY.md"))).iter().map(|link| docs.join(link)).collect()
+}
+
 #[test]
 fn the_summary_has_every_page() {
     let docs = checkout().join("docs");
-    let listed: BTreeSet<PathBuf> =
-        links(&read(&docs.join("SUMMARY.md"))).iter().map(|link| docs.join(link)).collect();
     let pages = fs::read_dir(&docs).unwrap().map(|entry| entry.unwrap().path());
-    let pages: BTreeSet<PathBuf> = pages
-        .filter(|page| page.extension().is_some_and(|ending| ending == "md"))
-        .filter(|page| !page.ends_with("SUMMARY.md"))
-        .collect();
-    assert_eq!(listed, pages);
+    let pages = pages.filter(|page| page.extension().is_some_and(|ending| ending == "md"));
+    let chapters = chapters(&docs);
+    for page in pages.filter(|page| !page.ends_with("SUMMARY.md")) {
+        assert!(chapters.contains(&page), "docs/SUMMARY.md does not name {}", page.display());
+    }
+}
+
+/// mdBook makes no page of a file that the summary does not name, and copies none.
+#[test]
+fn pages_that_chapters_link_to_are_chapters() {
+    let docs = checkout().join("docs");
+    let chapters = chapters(&docs);
+    for chapter in &chapters {
+        for link in links(&read(chapter)) {
+            let (path, _) = link.split_once('#').unwrap_or((&link, ""));
+            let Ok(target) = chapter.parent().unwrap().join(path).canonicalize() else { continue };
+            let is_page = target.extension().is_some_and(|ending| ending == "md");
+            if is_page && target.starts_with(&docs) {
+                let (chapter, known) = (chapter.display(), chapters.contains(&target));
+                assert!(known, "docs/SUMMARY.md does not name {link}, to which {chapter} links");
+            }
+        }
+    }
 }
 
 /// Pictures that no page shows are left-overs.
