@@ -4,6 +4,7 @@ mod cost;
 mod depths;
 mod look;
 mod maps;
+mod moments;
 mod policies;
 mod rates;
 mod stages;
@@ -29,6 +30,7 @@ pub fn all() -> Result<Vec<Drawing>> {
     let drawings = [
         ("depths", depths::draw()?),
         ("maps", maps::draw()?),
+        ("moments", moments::draw()?),
         ("stages", stages::draw()?),
         ("rates", rates::draw()?),
         ("plateau", policies::draw()?),
