@@ -17,6 +17,7 @@ mod model;
 mod options;
 mod serve;
 mod train;
+mod watch;
 
 use apollo_examples::Failure;
 

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 
 use apollo_examples::{Failure, device, run_error, usage};
 use burn::remote::IrohIdentity;
@@ -9,6 +10,9 @@ use burn::server::{BURN_REMOTE_ALPN, RemoteServer, ServerLogging, WebSocketTrans
 use iroh::endpoint::{QuicTransportConfig, presets};
 use iroh::protocol::Router;
 use iroh::{Endpoint, RelayMode, SecretKey};
+use tokio::runtime::Runtime;
+use tokio::signal::ctrl_c;
+use tokio::sync::Notify;
 
 use crate::host::{Host, Token};
 use crate::options::ServeOptions;
@@ -27,8 +31,34 @@ pub fn serve(options: &ServeOptions) -> Result<(), Failure> {
 fn over_websocket(server: &RemoteServer, options: &ServeOptions) -> Result<(), Failure> {
     let listener = TcpListener::bind(options.listen).map_err(|e| not_bound(options.listen, &e))?;
     let address = listener.local_addr().map_err(|e| not_bound(options.listen, &e))?;
+    let runtime = Runtime::new().map_err(run_error)?;
+    let broken = session_panics();
+    ServerLogging::install();
     say(options, &Host::WebSocket(format!("ws://{address}")));
-    server.serve(WebSocketTransport::from_listener(listener)).map_err(run_error)
+    runtime.block_on(async {
+        loop {
+            let listener = listener.try_clone().map_err(run_error)?;
+            tokio::select! {
+                served = server.serve_async(WebSocketTransport::from_listener(listener)) => {
+                    return served.map_err(run_error);
+                }
+                stopped = ctrl_c() => return stopped.map_err(run_error),
+                () = broken.notified() => {}
+            }
+        }
+    })
+}
+
+/// Tells of sessions that broke, by a lost host for one. Burn keeps the connections between hosts, broken ones too, for as long
+/// as it serves (0.22.1), so the host then begins to serve anew.
+fn session_panics() -> Arc<Notify> {
+    let (broken, hook) = (Arc::new(Notify::new()), std::panic::take_hook());
+    let notify = broken.clone();
+    std::panic::set_hook(Box::new(move |panic| {
+        hook(panic);
+        notify.notify_one();
+    }));
+    broken
 }
 
 fn over_iroh(server: RemoteServer, options: &ServeOptions) -> Result<(), Failure> {
@@ -37,7 +67,7 @@ fn over_iroh(server: RemoteServer, options: &ServeOptions) -> Result<(), Failure
             .map_err(|e| usage(format!("--key {}: {e}", file.display())))?,
         None => IrohIdentity::random(),
     };
-    let runtime = tokio::runtime::Runtime::new().map_err(run_error)?;
+    let runtime = Runtime::new().map_err(run_error)?;
     ServerLogging::install();
     runtime.block_on(async {
         let endpoint = bind(&key, options.listen).await?;
@@ -45,7 +75,7 @@ fn over_iroh(server: RemoteServer, options: &ServeOptions) -> Result<(), Failure
         let protocol = server.into_protocol(&endpoint).map_err(run_error)?;
         let router = Router::builder(endpoint).accept(BURN_REMOTE_ALPN, protocol).spawn();
         say(options, &Host::Iroh(key.id(), address.to_string()));
-        tokio::signal::ctrl_c().await.map_err(run_error)?;
+        ctrl_c().await.map_err(run_error)?;
         router.shutdown().await.map_err(run_error)
     })
 }

@@ -2,8 +2,6 @@
 
 use std::error::Error;
 use std::io::stdout;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 
 use apollo_examples::models::gpt::{GptConfig, OUTPUT_PROJECTIONS};
@@ -25,10 +23,11 @@ use burn_apollo::train::{KeepError, SetCheckpointers, Trainable};
 use burn_apollo::{Apollo, Plan};
 
 use crate::batches::{StepBatches, held_out};
-use crate::host::{Host, Token};
+use crate::host::Token;
 use crate::lines::Lines;
 use crate::model::Share;
 use crate::options::TrainOptions;
+use crate::watch::watched;
 
 /// Trains from the folder's newest good checkpoint.
 pub fn train(options: &TrainOptions) -> Result<(), Failure> {
@@ -40,21 +39,26 @@ pub fn train(options: &TrainOptions) -> Result<(), Failure> {
     let run = Run::new(options, &text)?.resumed(options, &text, &store)?;
     let hosts = &options.hosts;
     let devices = hosts.iter().map(|host| host.connect(&token)).collect::<Result<Vec<_>, _>>()?;
-    // burn-train and Burn's remote devices panic where a host is lost; the message goes into our one line.
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let trained = catch_unwind(AssertUnwindSafe(|| trained(run, options, text, devices, store)));
-    std::panic::set_hook(hook);
-    match trained.unwrap_or_else(|panic| Err(burn_panic(panic.as_ref()).into())) {
+    let ended = match watched(hosts, &token, {
+        let options = options.clone();
+        move || trained(run, &options, text, devices, store)
+    }) {
         Ok(written) => {
             println!("finished: {} steps on {} hosts\n{written}", options.steps, hosts.len());
-            Ok(())
+            return Ok(());
         }
-        Err(error) => Err(ended(&chain(error.as_ref()), hosts, &token, &sets)),
-    }
+        Err(ended) => ended,
+    };
+    let kept = latest_good(sets).ok().flatten().map(|latest| latest.set.step());
+    Err(run_error(match kept {
+        Some(step) => format!(
+            "{ended}; the last good checkpoint is that of step {step}, --resume goes on from there"
+        ),
+        None => format!("{ended}; there is no checkpoint yet"),
+    }))
 }
 
-type Any = Box<dyn Error>;
+type Any = Box<dyn Error + Send + Sync>;
 
 /// What a checkpoint holds.
 struct Run {
@@ -188,35 +192,8 @@ fn fit(
     }
 }
 
-/// Why a run ended, which hosts are lost, and what is left.
-fn ended(error: &str, hosts: &[Host], token: &Token, sets: &Path) -> Failure {
-    let answers: Vec<bool> = std::thread::scope(|scope| {
-        let asked: Vec<_> = hosts.iter().map(|h| scope.spawn(|| h.answers(token))).collect();
-        asked.into_iter().map(|answer| answer.join().unwrap_or(false)).collect()
-    });
-    let lost = hosts.iter().zip(answers).filter(|(_, answers)| !answers);
-    let lost: Vec<String> = lost.map(|(host, _)| host.to_string()).collect();
-    let why = match lost.as_slice() {
-        [] => error.to_owned(),
-        lost => format!("lost {}: {error}", lost.join(" and ")),
-    };
-    let kept = latest_good(sets).ok().flatten().map(|latest| latest.set.step());
-    run_error(match kept {
-        Some(step) => format!(
-            "{why}; the last good checkpoint is that of step {step}, --resume goes on from there"
-        ),
-        None => format!("{why}; there is no checkpoint yet"),
-    })
-}
-
-fn burn_panic(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    text.unwrap_or_else(|| "a panic without a message".to_owned())
-}
-
 /// An error and its causes in one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| (*error).source());
     let text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
     text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
