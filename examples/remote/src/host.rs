@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use apollo_examples::{Failure, run_error, usage};
 use burn::remote::{ConnectError, EndpointId, IrohHost, IrohRelays, RemoteHost};
-use burn::server::TokenAuthorizer;
+use burn::server::{AuthorizationRequest, PeerAuthorizer, TokenAuthorizer};
 use burn::tensor::Device;
 
 /// What a host asks for.
@@ -28,8 +28,12 @@ impl Token {
         }
     }
 
-    pub(crate) fn authorizer(&self) -> TokenAuthorizer {
-        TokenAuthorizer::new(self.0.as_str()).expect("not empty")
+    /// Lets in who presents the token, and says who is refused.
+    pub(crate) fn authorizer(&self) -> impl PeerAuthorizer {
+        let token = TokenAuthorizer::new(self.0.as_str()).expect("not empty");
+        move |request: AuthorizationRequest<'_>| {
+            token.authorize(request).inspect_err(|why| eprintln!("refused: {why}"))
+        }
     }
 }
 

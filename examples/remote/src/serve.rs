@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use apollo_examples::{Failure, device, run_error, usage};
 use burn::remote::IrohIdentity;
-use burn::server::{BURN_REMOTE_ALPN, RemoteServer, ServerLogging, WebSocketTransport};
+use burn::server::{BURN_REMOTE_ALPN, RemoteServer, WebSocketTransport};
 use iroh::endpoint::{QuicTransportConfig, presets};
 use iroh::protocol::Router;
 use iroh::{Endpoint, RelayMode, SecretKey};
@@ -33,7 +33,6 @@ fn over_websocket(server: &RemoteServer, options: &ServeOptions) -> Result<(), F
     let address = listener.local_addr().map_err(|e| not_bound(options.listen, &e))?;
     let runtime = Runtime::new().map_err(run_error)?;
     let broken = session_panics();
-    ServerLogging::install();
     say(options, &Host::WebSocket(format!("ws://{address}")));
     runtime.block_on(async {
         loop {
@@ -68,7 +67,6 @@ fn over_iroh(server: RemoteServer, options: &ServeOptions) -> Result<(), Failure
         None => IrohIdentity::random(),
     };
     let runtime = Runtime::new().map_err(run_error)?;
-    ServerLogging::install();
     runtime.block_on(async {
         let endpoint = bind(&key, options.listen).await?;
         let address = endpoint.bound_sockets().into_iter().next().unwrap_or(options.listen);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::spawn;
 
-use apollo_examples::models::gpt::GptConfig;
+use apollo_examples::models::gpt::{Gpt, GptConfig};
 use apollo_examples::text::corpus::Corpus;
 use apollo_examples_testing::SHAKESPEARE;
 use burn::data::dataloader::DataLoader;
@@ -29,7 +29,8 @@ use remote::{Host, Share, StepBatches, Token};
 
 const LAYERS: usize = 12;
 const SEQ: usize = 64;
-const BATCH: usize = 16;
+/// One window for each host: what is counted hardly depends on it.
+const BATCH: usize = 2;
 
 /// Bytes in both directions.
 #[derive(Default)]
@@ -61,6 +62,8 @@ fn counted(address: String, moved: Arc<Moved>) -> String {
 }
 
 fn forward(mut client: TcpStream, mut host: TcpStream, moved: Arc<Moved>) {
+    client.set_nodelay(true).unwrap();
+    host.set_nodelay(true).unwrap();
     let (back, to) = (host.try_clone().unwrap(), client.try_clone().unwrap());
     // The request's first line says what the connection is for.
     let mut first = [0; 5];
@@ -87,6 +90,22 @@ fn copy(mut from: TcpStream, mut to: TcpStream, moved: &Moved, tensors: bool) {
     let _ = to.shutdown(Shutdown::Write);
 }
 
+fn gpt() -> Gpt {
+    let (vocabulary, width, heads, dropout) = (256, 64, 4, 0.0);
+    let (embedding_std, linear_std, positions, layers) = (0.1, 0.07, SEQ, LAYERS);
+    let config = GptConfig {
+        vocabulary,
+        positions,
+        width,
+        heads,
+        layers,
+        embedding_std,
+        linear_std,
+        dropout,
+    };
+    config.init(&Device::flex().autodiff())
+}
+
 struct Measured {
     params: usize,
     sessions: f64,
@@ -96,6 +115,8 @@ struct Measured {
 /// What a step moves with so many unique layers, each run once: the difference of a longer and a shorter run.
 fn measure(layers: usize, optim: MultiDeviceOptim, devices: &[Device], moved: &Moved) -> Measured {
     let text = Arc::new(Corpus::read(SHAKESPEARE.as_ref(), SEQ).unwrap());
+    // The same ids in both runs: by them the sharded optimizer chooses a parameter's device.
+    let model = Share { gpt: gpt(), devices: devices.len() };
     let mut params = 0;
     let mut run = |steps: u64| {
         let before = moved.now();
@@ -105,20 +126,7 @@ fn measure(layers: usize, optim: MultiDeviceOptim, devices: &[Device], moved: &M
             _ => vec![stage(layers, Some(Until::Step(99))), stage(LAYERS, None)],
         };
         let plan = Plan::new(100).with_schedule(Schedule { stages }).with_sampler(ConstantLow);
-        let (vocabulary, width) = (256, 64);
-        let (embedding_std, linear_std) = (0.1, 0.07);
-        let config = GptConfig {
-            vocabulary,
-            positions: SEQ,
-            width,
-            heads: 4,
-            layers: LAYERS,
-            embedding_std,
-            linear_std,
-            dropout: 0.0,
-        };
-        let gpt = config.init(&Device::flex().autodiff());
-        let apollo = Apollo::new(Share { gpt, devices: devices.len() }, plan).unwrap();
+        let apollo = Apollo::new(model.clone(), plan).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let batches = |rows, steps| StepBatches::new(text.clone(), 1, SEQ, rows, steps, 0);
         let valid = batches(1, 1).to_device(&devices[0]);
@@ -159,7 +167,7 @@ fn fewer_unique_layers_move_fewer_bytes() {
             "{optim:?}: unique layers | parameters | MB between hosts | MB to and from the training"
         );
         let mut last = 0.0;
-        for layers in [1, 3, 6, LAYERS] {
+        for layers in [1, 3, 6, 9, LAYERS] {
             let Measured { params, sessions, tensors } = measure(layers, optim, &devices, &moved);
             println!("| {layers} | {params} | {:.3} | {:.3} |", tensors / 1e6, sessions / 1e6);
             // The parameters one way, the gradients the other: four bytes each, and little else.

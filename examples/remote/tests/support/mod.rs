@@ -18,7 +18,7 @@ impl Server {
     /// Starts it and waits for the line that says where it is.
     pub fn start(token: &Path, more: &[&str]) -> Self {
         let mut command = Command::new(PROGRAM);
-        command.args(["serve", "--token-file"]).arg(token).args(more).env("RUST_LOG", "error");
+        command.args(["serve", "--token-file"]).arg(token).args(more);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
