@@ -22,8 +22,8 @@ pub fn watched<T: Send + 'static>(
     training: impl FnOnce() -> Result<T, Box<dyn Error + Send + Sync>> + Send + 'static,
 ) -> Result<T, String> {
     let (tell, told) = channel();
-    for host in hosts.iter().cloned() {
-        let (tell, token) = (tell.clone(), token.clone());
+    for host in hosts {
+        let (host, tell, token) = (host.clone(), tell.clone(), token.clone());
         spawn(move || watch(&host, &token, &tell));
     }
     // burn-train and Burn's remote devices panic where a host is lost; the message goes into the one line.
