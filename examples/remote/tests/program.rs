@@ -189,7 +189,7 @@ fn a_lost_host(transport: &[&str], key: bool) {
     assert!(!line.contains(&first.host), "{line}");
     assert!(line.contains("the last good checkpoint is that of step "), "{line}");
 
-    let listen = ["--listen", &second.address().to_owned()];
+    let listen = ["--listen", second.address()];
     let again = Server::start(&token, &[&more[..], &listen].concat());
     assert_eq!(again.host, second.host);
     let said = trained(&[&first, &again], &token, &parts, &["--resume"]);
