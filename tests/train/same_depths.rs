@@ -78,3 +78,23 @@ fn on_wgpu() {
     let device = Device::wgpu(kind);
     assert_eq!(depths(1, &device, ExecutionStrategy::single(device.clone())), DEPTHS);
 }
+
+/// Burn 0.22.1 has collectives of its own for CUDA alone.
+#[test]
+fn under_distributed_data_parallel() {
+    #[cfg(feature = "cuda")]
+    {
+        use burn::tensor::DeviceType;
+        use burn::tensor::distributed::{DistributedConfig, ReduceOperation};
+
+        let found = std::panic::catch_unwind(|| Device::enumerate(DeviceType::Cuda).into_vec());
+        if let Some(devices) = found.ok().filter(|devices| !devices.is_empty()) {
+            let (count, first) = (devices.len(), devices[0].clone());
+            let config = DistributedConfig { all_reduce_op: ReduceOperation::Mean };
+            let devices = devices.into_iter().map(Device::autodiff).collect();
+            assert_eq!(depths(count, &first, ExecutionStrategy::ddp(devices, config)), DEPTHS);
+            return;
+        }
+    }
+    println!("skipped: no device that can");
+}
