@@ -10,16 +10,20 @@ use clap::{ArgMatches, Parser};
 use crate::preset::Published;
 
 /// What options are that are not given.
-pub const DEFAULTS: [(&str, &str); 9] = [
+pub const DEFAULTS: [(&str, &str); 13] = [
     ("data", concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/shakespeare.txt")),
     ("out", "runs/bert"),
-    ("layers", "4"),
-    ("width", "64"),
+    ("width", "32"),
+    ("heads", "2"),
     ("seq", "32"),
-    ("batch", "32"),
-    ("steps", "2400"),
-    ("lr", "0.003"),
-    ("checkpoint_every", "200"),
+    ("recipe", "gradual"),
+    ("optimizer", "muon"),
+    ("steps", "4400"),
+    ("batch", "16"),
+    ("accumulate", "2"),
+    ("lr", "0.0025"),
+    ("clip", "1"),
+    ("checkpoint_every", "400"),
 ];
 
 /// Trains a BERT by progressive depth to fill in masked bytes or sub-words, 15 % of a text.

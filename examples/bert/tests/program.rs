@@ -15,7 +15,7 @@ fn a_run_writes_its_results_and_fills_masks() {
     assert!(shown.contains("nats per masked byte") && shown.contains("filled: "), "{shown}");
     let (names, rows) = table(dir.path(), "steps.csv");
     assert_eq!(names, "step,stage,unique_layers,virtual_depth,lr,train_loss,items");
-    assert!(rows.len() == 30 && rows.iter().all(|row| row[5].is_finite() && row[6] == 32.0));
+    assert!(rows.len() == 30 && rows.iter().all(|row| row[5].is_finite() && row[6] == 64.0));
     let summary = summary(dir.path());
     let growths = serde_json::json!([
         {"step": 3, "from": 1, "to": 2}, {"step": 8, "from": 2, "to": 4}

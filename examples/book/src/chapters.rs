@@ -15,6 +15,7 @@ macro_rules! chapters {
 }
 
 chapters! {
+    readme: "../README.md",
     introduction: "introduction.md",
     tutorial: "tutorial.md",
     depth: "depth.md",

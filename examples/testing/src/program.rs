@@ -104,10 +104,10 @@ impl Program {
 /// The option that a line of a help text is about, with its value.
 fn option(line: &str) -> Option<&str> {
     let line = line.trim_start();
-    let long = line
-        .strip_prefix('-')
-        .and_then(|rest| rest.split_once(", "))
-        .map_or(line, |(_, long)| long);
+    let long = match line.get(2..4) {
+        Some(", ") => &line[4..],
+        _ => line,
+    };
     long.starts_with("--").then(|| long.split("  ").next().unwrap_or(long).trim_end())
 }
 

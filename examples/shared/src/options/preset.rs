@@ -43,6 +43,7 @@ impl Preset {
             ("epochs", "40".to_owned()),
             ("lr", "0.0001".to_owned()),
             ("recipe", "apollo".to_owned()),
+            ("optimizer", "adamw".to_owned()),
             ("clip", "1".to_owned()),
             ("min_lr", "0".to_owned()),
             ("weight_decay", "0.01".to_owned()),
