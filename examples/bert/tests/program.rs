@@ -2,7 +2,7 @@
 
 use apollo_examples_testing::{Program, ok, summary, table};
 
-/// 30 steps with two growths.
+/// 30 steps with three growths.
 const BERT: Program = Program {
     path: env!("CARGO_BIN_EXE_bert"),
     tiny: "--layers 4 --width 16 --heads 2 --steps 30 --batch 2 --seq 16 --dropout 0.1 --checkpoint-every 7",
@@ -18,7 +18,7 @@ fn a_run_writes_its_results_and_fills_masks() {
     assert!(rows.len() == 30 && rows.iter().all(|row| row[5].is_finite() && row[6] == 64.0));
     let summary = summary(dir.path());
     let growths = serde_json::json!([
-        {"step": 3, "from": 1, "to": 2}, {"step": 8, "from": 2, "to": 4}
+        {"step": 6, "from": 1, "to": 2}, {"step": 12, "from": 2, "to": 3}, {"step": 18, "from": 3, "to": 4}
     ]);
     assert_eq!(summary["growths"], growths);
     assert!(summary["val_loss"].as_f64().unwrap() > 0.0);
