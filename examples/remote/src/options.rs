@@ -82,8 +82,10 @@ pub struct TrainOptions {
     /// Layers of the full model
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub layers: u32,
+    /// Width of the residual stream
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub width: u32,
+    /// Attention heads; must divide the width
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub heads: u32,
     /// Highest learning rate

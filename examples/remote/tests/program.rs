@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use apollo_examples_testing::{model, ok, refused, text};
+use apollo_examples_testing::{Program, model, ok, refused, text};
 use support::{PROGRAM, Server, token};
 
 const IROH: &[&str] = &[];
@@ -215,4 +215,11 @@ fn over_iroh_a_run_goes_on_when_a_lost_host_is_back() {
 #[test]
 fn over_websocket_a_run_goes_on_when_a_lost_host_is_back() {
     a_lost_host(WEBSOCKET, false);
+}
+
+#[test]
+fn the_options_are_those_of_the_lists() {
+    let program = Program { path: PROGRAM, tiny: TINY };
+    program.has_options(&["serve"], include_str!("data/serve-options.txt"));
+    program.has_options(&["train"], include_str!("data/train-options.txt"));
 }
