@@ -20,21 +20,28 @@ pub(super) const SUMMED: [&str; 4] = [MODEL, OPTIM, SCHEDULER, MANIFEST];
 /// More than any list of four checksums needs.
 const SUMS_LIMIT: u64 = 4096;
 
-/// Writes a new file and waits until it is on the disk; gives its checksum, which is taken in the meantime.
-pub(super) fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<[u8; 32], CheckpointError> {
+/// Writes a new file and waits until it is on the disk.
+pub(super) fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
     let path = dir.join(name);
-    let write = || {
-        let mut file = File::create_new(&path)?;
+    let written = File::create_new(&path).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()
-    };
-    let (written, sum) = thread::scope(|scope| {
-        // Where there is no thread to be had, one after the other.
-        let other = thread::Builder::new().spawn_scoped(scope, || checksum(bytes)).ok();
-        let written = write();
-        (written, other.and_then(|sum| sum.join().ok()))
     });
-    written.map_err(CheckpointError::io("written", &path))?;
+    written.map_err(CheckpointError::io("written", &path))
+}
+
+/// Writes a new file, and gives its checksum, which is taken while the disk is waited for.
+pub(super) fn write_summed(
+    dir: &Path,
+    name: &str,
+    bytes: &[u8],
+) -> Result<[u8; 32], CheckpointError> {
+    let (written, sum) = thread::scope(|scope| {
+        let sum = thread::Builder::new().spawn_scoped(scope, || checksum(bytes)).ok();
+        (write(dir, name, bytes), sum.and_then(|sum| sum.join().ok()))
+    });
+    written?;
+    // Where there was no thread to be had.
     Ok(sum.unwrap_or_else(|| checksum(bytes)))
 }
 
@@ -102,10 +109,7 @@ pub(super) fn check(
     expected: u64,
 ) -> Result<(), CheckpointError> {
     let damaged = |damage| Err(CheckpointError::damaged(dir, name, damage));
-    let (file, length) = open(dir, name)?;
-    if length != expected {
-        return damaged(Damage::Length { found: length, expected });
-    }
+    let file = open_of_length(dir, name, expected)?;
     let (sum, found) = checksum_of(file).map_err(|e| unreadable(dir, name, &e))?;
     match (sums.get(name), found == expected) {
         (Some(should), true) if *should == sum => Ok(()),
@@ -116,12 +120,7 @@ pub(super) fn check(
 
 /// Checks that a file of a set holds these bytes.
 pub(super) fn check_same(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
-    let (mut file, length) = open(dir, name)?;
-    let expected = bytes.len() as u64;
-    if length != expected {
-        let damage = Damage::Length { found: length, expected };
-        return Err(CheckpointError::damaged(dir, name, damage));
-    }
+    let mut file = open_of_length(dir, name, bytes.len() as u64)?;
     let mut buffer = vec![0; 1 << 16];
     for part in bytes.chunks(buffer.len()) {
         let read = &mut buffer[..part.len()];
@@ -147,6 +146,14 @@ fn read(dir: &Path, name: &str, limit: u64) -> Result<Vec<u8>, CheckpointError> 
     bytes.try_reserve_exact(length as usize).map_err(no_room)?;
     file.take(limit).read_to_end(&mut bytes).map_err(|e| unreadable(dir, name, &e))?;
     Ok(bytes)
+}
+
+/// Opens a regular file that should have this length.
+fn open_of_length(dir: &Path, name: &str, expected: u64) -> Result<File, CheckpointError> {
+    match open(dir, name)? {
+        (file, length) if length == expected => Ok(file),
+        (_, found) => Err(CheckpointError::damaged(dir, name, Damage::Length { found, expected })),
+    }
 }
 
 /// Opens a regular file; links are not followed.

@@ -276,7 +276,7 @@ fn write_set(dir: &Path, snapshot: Snapshot) -> Result<Written, CheckpointError>
     fs::create_dir(dir).map_err(CheckpointError::io("made", dir))?;
     let (mut sums, mut lengths) = (Vec::new(), BTreeMap::new());
     for (name, bytes) in &files {
-        sums.push(((*name).to_owned(), files::write(dir, name, bytes)?));
+        sums.push(((*name).to_owned(), files::write_summed(dir, name, bytes)?));
         lengths.insert((*name).to_owned(), bytes.len() as u64);
     }
     let manifest = Manifest {
@@ -294,7 +294,7 @@ fn write_set(dir: &Path, snapshot: Snapshot) -> Result<Written, CheckpointError>
         ..Manifest::default()
     };
     let text = manifest.to_json()?;
-    sums.push((MANIFEST.to_owned(), files::write(dir, MANIFEST, &text)?));
+    sums.push((MANIFEST.to_owned(), files::write_summed(dir, MANIFEST, &text)?));
     let sums = Sums::new(sums).to_string().into_bytes();
     files::write(dir, SUMS, &sums)?;
     files::sync_dir(dir)?;

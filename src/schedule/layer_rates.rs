@@ -1,6 +1,5 @@
 use serde::{Deserialize, Serialize};
 
-use super::lr_shape::steps_of;
 use super::{ScheduleError, Until};
 
 /// The learning rate of each layer of a stack, by the layer's age: a factor on the rate that the scheduler gives it.
@@ -56,14 +55,8 @@ impl LayerRates {
     pub fn factor(&self, age: usize, step: u64, steps: u64) -> f64 {
         let factors = match self {
             Self::Equal => return 1.0,
-            Self::ByAge(factors) => factors,
-            Self::ByAgeUntil { until: Until::Step(end), .. } if step >= *end => return 1.0,
-            Self::ByAgeUntil { until: Until::Fraction(end), .. }
-                if step >= steps_of(*end, steps) =>
-            {
-                return 1.0;
-            }
-            Self::ByAgeUntil { factors, .. } => factors,
+            Self::ByAgeUntil { until, .. } if step >= until.step(steps) => return 1.0,
+            Self::ByAge(factors) | Self::ByAgeUntil { factors, .. } => factors,
         };
         factors.get(age).or(factors.last()).copied().unwrap_or(1.0)
     }
@@ -118,5 +111,13 @@ mod tests {
             let (factors, until) = (vec![1.0, 0.0], Until::Fraction(end));
             assert_eq!(LayerRates::ByAgeUntil { factors, until }.check().is_ok(), is_ok, "{end}");
         }
+    }
+
+    /// As a stage of the same fraction does.
+    #[test]
+    fn a_fraction_ends_at_the_nearest_step() {
+        let (factors, until) = (vec![1.0, 0.0], Until::Fraction(0.3));
+        let rates = LayerRates::ByAgeUntil { factors, until };
+        assert_eq!([0, 1, 2].map(|step| rates.factor(1, step, 5)), [0.0, 0.0, 1.0]);
     }
 }

@@ -57,6 +57,16 @@ pub enum Until {
     Fraction(f64),
 }
 
+impl Until {
+    /// The step in a run of so many.
+    pub(super) fn step(self, steps: u64) -> u64 {
+        match self {
+            Self::Step(step) => step,
+            Self::Fraction(fraction) => (fraction * steps as f64).round() as u64,
+        }
+    }
+}
+
 impl Schedule {
     /// The paper's schedule, for any target depths: 1/12, 1/4, 1/2 and all of the layers (at least one,
     /// halves rounded up) until 5 %, 10 %, 25 % and 100 % of the run. Stages that would hold the same

@@ -104,9 +104,9 @@ fn stage_ends(stages: &[Stage], steps: u64) -> Result<Vec<u64>, ScheduleError> {
                     before: last_fraction,
                 });
             }
-            Some(Until::Fraction(f)) => {
+            Some(until @ Until::Fraction(f)) => {
                 last_fraction = f;
-                ((f * steps as f64).round() as u64).max(before + 1)
+                until.step(steps).max(before + 1)
             }
         };
         if end <= before {

@@ -24,8 +24,8 @@ use burn_apollo::depth::ConstantLow;
 use burn_apollo::schedule::{Schedule, Stage, Until};
 use burn_apollo::train::Trainable;
 use burn_apollo::{Apollo, Plan};
-use hosts::{Server, token};
-use remote::{Host, Share, StepBatches, Token};
+use hosts::{Server, connected, token};
+use remote::{Share, StepBatches, Token};
 
 const LAYERS: usize = 12;
 const SEQ: usize = 64;
@@ -156,11 +156,9 @@ fn fewer_unique_layers_move_fewer_bytes() {
     let servers = [(); 2].map(|()| Server::start(&token, &["--websocket"]));
     let token = Token::read(&token).unwrap();
     let moved = Arc::new(Moved::default());
-    let devices: Vec<Device> = servers
-        .iter()
-        .map(|server| counted(server.address().to_owned(), moved.clone()).parse::<Host>().unwrap())
-        .map(|host| host.connect(&token).unwrap().autodiff())
-        .collect();
+    let devices = servers
+        .each_ref()
+        .map(|server| connected(&counted(server.address().to_owned(), moved.clone()), &token));
 
     for optim in [MultiDeviceOptim::OptimMainDevice, MultiDeviceOptim::OptimSharded] {
         println!(

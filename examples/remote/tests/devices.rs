@@ -23,9 +23,9 @@ use burn::train::{
 use burn_apollo::checkpoint::{CheckpointStore, Retention};
 use burn_apollo::train::SetCheckpointers;
 use burn_apollo::{Apollo, Plan};
-use remote::{Host, Token};
+use remote::Token;
 
-use hosts::{Server, token};
+use hosts::{Server, connected, token};
 use support::burn_train::{Growths, Rows, model, trained};
 use support::{Net, parameters, stages};
 
@@ -119,10 +119,7 @@ fn two_remote_devices_train_the_model_of_one() {
     let token = token(scratch.path(), "token");
     let servers = [(); 2].map(|()| Server::start(&token, &["--websocket"]));
     let token = Token::read(&token).unwrap();
-    let devices: Vec<Device> = servers
-        .iter()
-        .map(|s| s.host.parse::<Host>().unwrap().connect(&token).unwrap().autodiff())
-        .collect();
+    let devices = servers.each_ref().map(|server| connected(&server.host, &token));
     // Ids are drawn once, so that those of the copies can be compared.
     let net = Net::new(6, &Device::flex().autodiff());
     let dir = |name: &str| scratch.path().join(name);
@@ -134,7 +131,7 @@ fn two_remote_devices_train_the_model_of_one() {
 
     for optim in [MultiDeviceOptim::OptimMainDevice, MultiDeviceOptim::OptimSharded] {
         let name = format!("{optim:?}");
-        let both = || ExecutionStrategy::multi(devices.clone(), optim);
+        let both = || ExecutionStrategy::multi(devices.to_vec(), optim);
         let (whole, found) = train(&net, &dir(&name), both(), 2, 4);
         assert_eq!(found, depths, "{name}: depths");
         assert_eq!((whole.step_count(), whole.unique_layers()), (20, 6), "{name}");

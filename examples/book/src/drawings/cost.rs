@@ -5,7 +5,7 @@ use burn_apollo::recipe::{Recipe, Setting};
 use kuva::prelude::*;
 
 use super::Result;
-use super::look::{COLORS, entry, line, panel};
+use super::look::{COLORS, alone, entry, line, panel};
 
 const STEPS: u64 = 1000;
 const TARGET: usize = 12;
@@ -34,13 +34,9 @@ pub fn draw() -> Result<String> {
     }
     let labels = ("optimizer steps", "FLOPs, % of training from scratch");
     let layout = panel(&plots, "", labels)
-        .with_width(760.0)
-        .with_height(380.0)
         .with_x_axis_min(0.0)
         .with_x_axis_max(STEPS as f64)
         .with_y_axis_min(0.0)
-        .with_y_axis_max(100.0)
-        .with_legend_box(false)
-        .with_legend_entries(legend);
-    Ok(SvgBackend.render_scene(&render_multiple(plots, layout)))
+        .with_y_axis_max(100.0);
+    Ok(alone(plots, layout, legend, 380.0))
 }

@@ -27,6 +27,16 @@ pub fn panel(plots: &[Plot], title: &str, (x, y): (&str, &str)) -> Layout {
         .with_label_size(13)
 }
 
+/// A picture of one panel, with its legend beside it.
+pub fn alone(plots: Vec<Plot>, panel: Layout, legend: Vec<LegendEntry>, height: f64) -> String {
+    let layout = panel
+        .with_width(760.0)
+        .with_height(height)
+        .with_legend_box(false)
+        .with_legend_entries(legend);
+    SvgBackend.render_scene(&render_multiple(plots, layout))
+}
+
 /// Panels side by side, with the legend below.
 pub fn figure(
     columns: usize,

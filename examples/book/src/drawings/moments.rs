@@ -4,7 +4,7 @@ use burn_apollo::optim::MomentOrders;
 use kuva::prelude::*;
 
 use super::Result;
-use super::look::{COLORS, entry, line, panel};
+use super::look::{COLORS, alone, entry, line, panel};
 
 const STEPS: u32 = 3000;
 const EVERY: u32 = 10;
@@ -28,16 +28,12 @@ pub fn draw() -> Result<String> {
     let plots: Vec<Plot> = plots.collect();
     let legend = cases.iter().map(|(name, _, color)| entry(name, color, LegendShape::Line));
     let layout = panel(&plots, "", ("optimizer steps after the growth", "size of a step"))
-        .with_width(760.0)
-        .with_height(330.0)
         .with_x_axis_min(0.0)
         .with_x_axis_max(f64::from(STEPS))
         .with_y_axis_min(0.0)
         .with_y_axis_max(1.1)
-        .with_y_tick_step(0.2)
-        .with_legend_box(false)
-        .with_legend_entries(legend.collect());
-    Ok(SvgBackend.render_scene(&render_multiple(plots, layout)))
+        .with_y_tick_step(0.2);
+    Ok(alone(plots, layout, legend.collect(), 330.0))
 }
 
 /// Adam's steps, of its learning rate, with these moments and a gradient of 1 from now on.

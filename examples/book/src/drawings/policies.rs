@@ -5,7 +5,7 @@ use kuva::plot::annotations::ReferenceLine;
 use kuva::prelude::*;
 
 use super::Result;
-use super::look::{COLORS, entry, line, panel};
+use super::look::{COLORS, alone, entry, line, panel};
 
 const STEPS: u64 = 1000;
 /// Ends of the stages by the schedule; the last is the run's.
@@ -38,24 +38,21 @@ pub fn draw() -> Result<String> {
     }
     let plots = vec![Plot::Line(line(losses, "#222222"))];
     let mut layout = panel(&plots, "", ("optimizer steps", "loss, made up"))
-        .with_width(760.0)
-        .with_height(330.0)
         .with_x_axis_min(0.0)
         .with_x_axis_max(STEPS as f64)
         .with_y_axis_min(1.5)
-        .with_y_axis_max(4.0)
-        .with_legend_box(false)
-        .with_legend_entries(vec![
-            entry("loss_plateau grows", COLORS[1], LegendShape::Line),
-            entry("fixed grows", "#999999", LegendShape::Line),
-        ]);
+        .with_y_axis_max(4.0);
     for end in &ENDS[..3] {
         layout = layout.with_reference_line(at(*end as f64, "#999999"));
     }
     for growth in growths {
         layout = layout.with_reference_line(at(growth, COLORS[1]).with_dasharray(""));
     }
-    Ok(SvgBackend.render_scene(&render_multiple(plots, layout)))
+    let legend = vec![
+        entry("loss_plateau grows", COLORS[1], LegendShape::Line),
+        entry("fixed grows", "#999999", LegendShape::Line),
+    ];
+    Ok(alone(plots, layout, legend, 330.0))
 }
 
 fn at(step: f64, color: &str) -> ReferenceLine {

@@ -5,6 +5,9 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use burn::tensor::Device;
+use remote::{Host, Token};
+
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_remote");
 
 /// A process that lends a CPU device, until it is dropped.
@@ -46,6 +49,11 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The device of a host, for training.
+pub fn connected(host: &str, token: &Token) -> Device {
+    host.parse::<Host>().unwrap().connect(token).unwrap().autodiff()
 }
 
 /// A file with a token.

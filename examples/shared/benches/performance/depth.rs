@@ -3,10 +3,9 @@
 use burn::tensor::Device;
 use burn_apollo::Plan;
 use burn_apollo::depth::ConstantHigh;
-use burn_apollo::schedule::Schedule;
 use kuva::prelude::*;
 
-use super::model::{Size, adamw, median, timed};
+use super::model::{Size, adamw, median, stages, timed};
 
 const DEPTHS: [usize; 6] = [1, 2, 4, 6, 9, 12];
 /// Unique layers where the depth is virtual.
@@ -22,17 +21,9 @@ struct Series {
 pub fn report(device: &Device, picture: Option<&str>) {
     let mut all = Vec::new();
     for (name, size) in [("tiny", Size::TINY), ("middle", Size::MIDDLE)] {
-        let own = series(format!("{name}, unique layers"), size, device, |depth| {
-            (depth, Schedule::from_scratch(&[depth]))
-        });
-        let virtual_depth =
-            series(format!("{name}, {SHARED} shared layers"), size, device, |depth| {
-                let first = SHARED.min(depth);
-                match first == depth {
-                    true => (depth, Schedule::from_scratch(&[depth])),
-                    false => (depth, Schedule::one_hop(&[first], &[depth], 0.9)),
-                }
-            });
+        let own = series(format!("{name}, unique layers"), size, device, |depth| depth);
+        let shared = |depth: usize| depth.min(SHARED);
+        let virtual_depth = series(format!("{name}, {SHARED} shared layers"), size, device, shared);
         all.extend([own, virtual_depth]);
     }
     if let Some(file) = picture {
@@ -40,17 +31,12 @@ pub fn report(device: &Device, picture: Option<&str>) {
     }
 }
 
-/// Steps at all depths take turns.
-fn series(
-    name: String,
-    size: Size,
-    device: &Device,
-    at: impl Fn(usize) -> (usize, Schedule),
-) -> Series {
+/// Steps at all depths take turns, each with as many unique layers as `unique` says.
+fn series(name: String, size: Size, device: &Device, unique: impl Fn(usize) -> usize) -> Series {
     let run = |depth: usize| {
-        let (layers, schedule) = at(depth);
+        let schedule = stages(unique(depth), depth);
         let plan = Plan::new(10_000).with_schedule(schedule).with_sampler(ConstantHigh);
-        (size.with_layers(layers).apollo(plan, device), adamw(), Vec::new())
+        (size.with_layers(depth).apollo(plan, device), adamw(), Vec::new())
     };
     let mut runs: Vec<_> = DEPTHS.map(run).into();
     for round in 0..ROUNDS + 2 {

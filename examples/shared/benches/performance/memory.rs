@@ -7,10 +7,9 @@ use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use burn_apollo::Plan;
 use burn_apollo::depth::{ConstantHigh, ConstantLow};
-use burn_apollo::schedule::Schedule;
 use serde::{Deserialize, Serialize};
 
-use super::model::{Size, adamw};
+use super::model::{Size, adamw, stages};
 
 const VARIABLE: &str = "BURN_APOLLO_MEMORY";
 /// Weights that outweigh everything else.
@@ -56,11 +55,7 @@ impl Work {
             device = device.gradient_checkpointing();
         }
         let size = if self.weights { WEIGHTS } else { ACTIVATIONS }.with_layers(self.layers);
-        let schedule = match self.first == self.layers {
-            true => Schedule::from_scratch(&[self.layers]),
-            false => Schedule::one_hop(&[self.first], &[self.layers], 0.5),
-        };
-        let plan = Plan::new(100).with_schedule(schedule);
+        let plan = Plan::new(100).with_schedule(stages(self.first, self.layers));
         let plan = match self.depth_is_full {
             true => plan.with_sampler(ConstantHigh),
             false => plan.with_sampler(ConstantLow),

@@ -6,6 +6,7 @@ use apollo_examples::models::gpt::{Gpt, GptConfig};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_apollo::cost::ModelCost;
+use burn_apollo::schedule::Schedule;
 use burn_apollo::{Apollo, Plan, StepReport};
 
 const VOCABULARY: usize = 256;
@@ -74,6 +75,14 @@ impl Size {
         let loss = apollo.model().loss(inputs, targets);
         let grads = GradientsParams::from_grads(loss.backward(), apollo.model());
         apollo.update(optim, 1e-4, grads).expect("the step has memory")
+    }
+}
+
+/// Stages of which the first, with so many layers, outlasts what is measured.
+pub fn stages(first: usize, layers: usize) -> Schedule {
+    match first == layers {
+        true => Schedule::from_scratch(&[layers]),
+        false => Schedule::one_hop(&[first], &[layers], 0.9),
     }
 }
 

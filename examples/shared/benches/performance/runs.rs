@@ -1,5 +1,6 @@
 //! Whether saved operations are saved time, over whole runs. Goal: at least 0.98 of them.
 
+use apollo_examples::models::gpt::OUTPUT_PROJECTIONS;
 use burn::tensor::Device;
 use burn_apollo::cost::Meter;
 use burn_apollo::recipe::{Recipe, Setting};
@@ -16,8 +17,7 @@ pub fn report(device: &Device) {
 
 /// The runs go on together, a step of each in turn. Growths and the steps after them count.
 fn ratios(name: &str, size: Size, steps: u64, device: &Device) {
-    let setting =
-        Setting::new(steps, &[size.layers]).with_output_projections(["attn.c_proj", "mlp.c_proj"]);
+    let setting = Setting::new(steps, &[size.layers]).with_output_projections(OUTPUT_PROJECTIONS);
     let run = |name: &str| {
         let recipe = Recipe::by_name(name).expect("a recipe's name");
         let plan = recipe.plan(&setting).expect("the setting names the output projections");
