@@ -1,5 +1,4 @@
 //! Hosts on this machine.
-#![allow(dead_code)] // every test binary uses a part of it
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

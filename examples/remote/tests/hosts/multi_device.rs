@@ -1,11 +1,6 @@
 //! burn-train's `MultiDevice` over the CPU devices of two hosts, in both optimizer modes: one depth per step on both, the same
 //! new ids, and in the end the model of one device with batches of twice the size.
 
-#[path = "support/mod.rs"]
-mod hosts;
-#[path = "../../../tests/support/mod.rs"]
-mod support;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,9 +20,9 @@ use burn_apollo::train::SetCheckpointers;
 use burn_apollo::{Apollo, Plan};
 use remote::Token;
 
-use hosts::{Server, connected, token};
-use support::burn_train::{Growths, Rows, model, trained};
-use support::{Net, parameters, stages};
+use crate::server::{Server, connected, token};
+use crate::support::burn_train::{Growths, Rows, model, trained};
+use crate::support::{Net, parameters, stages};
 
 /// Of an epoch; there are four, with growths in the middle of the second and of the third.
 const STEPS: usize = 5;

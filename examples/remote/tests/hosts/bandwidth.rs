@@ -1,8 +1,5 @@
 //! What a step moves over the network, by stage: counted on the sockets of two hosts.
 
-#[path = "support/mod.rs"]
-mod hosts;
-
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -24,8 +21,9 @@ use burn_apollo::depth::ConstantLow;
 use burn_apollo::schedule::{Schedule, Stage, Until};
 use burn_apollo::train::Trainable;
 use burn_apollo::{Apollo, Plan};
-use hosts::{Server, connected, token};
 use remote::{Share, StepBatches, Token};
+
+use crate::server::{Server, connected, token};
 
 const LAYERS: usize = 12;
 const SEQ: usize = 64;

@@ -1,14 +1,13 @@
 //! The program as its user runs it: two hosts on this machine, and a training over both.
 
-mod support;
-
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
 use apollo_examples_testing::{Program, model, ok, refused, text};
-use support::{PROGRAM, Server, token};
+
+use crate::server::{PROGRAM, Server, token};
 
 const IROH: &[&str] = &[];
 const WEBSOCKET: &[&str] = &["--websocket"];
@@ -220,6 +219,6 @@ fn over_websocket_a_run_goes_on_when_a_lost_host_is_back() {
 #[test]
 fn the_options_are_those_of_the_lists() {
     let program = Program { path: PROGRAM, tiny: TINY };
-    program.has_options(&["serve"], include_str!("data/serve-options.txt"));
-    program.has_options(&["train"], include_str!("data/train-options.txt"));
+    program.has_options(&["serve"], include_str!("../data/serve-options.txt"));
+    program.has_options(&["train"], include_str!("../data/train-options.txt"));
 }

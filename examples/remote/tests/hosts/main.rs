@@ -1,0 +1,9 @@
+//! Trainings over several hosts on this machine.
+
+mod bandwidth;
+mod host;
+mod multi_device;
+mod program;
+mod server;
+#[path = "../../../../tests/support/mod.rs"]
+mod support;
