@@ -223,10 +223,10 @@ pub(crate) fn remove_dir(path: &Path) -> std::io::Result<()> {
 /// # Errors
 ///
 /// What the system says.
-pub fn write_file(path: &Path, content: &str) -> Result<(), burn_pack::Error> {
+pub fn write_file(path: &Path, content: impl AsRef<[u8]>) -> Result<(), burn_pack::Error> {
     let (scratch, mut file) = AtomicFile::create(path)?;
     let failed = |e| burn_pack::Error::IoError(format!("cannot write '{}': {e}", path.display()));
-    file.write_all(content.as_bytes()).map_err(failed)?;
+    file.write_all(content.as_ref()).map_err(failed)?;
     scratch.commit()
 }
 

@@ -125,6 +125,8 @@ fn the_report_has_its_pictures_and_says_how_it_was_fair() {
         ["saving", "loss-flops", "loss-steps", "loss-time", "course", "crossover", "depths"];
     for name in pictures {
         assert!(read(&format!("{name}.svg")).contains("</svg>"), "{name}");
+        let png = fs::read(dir.path().join(format!("{name}.png"))).unwrap();
+        assert!(png.starts_with(b"\x89PNG") && png.len() > 10_000, "{name}: {} bytes", png.len());
         assert!(markdown.contains(&format!("]({name}.svg)")), "{name}");
     }
     assert_eq!(html.matches("<svg ").count(), pictures.len());

@@ -25,6 +25,7 @@ chapters! {
     checkpoints: "checkpoints.md",
     cost: "cost.md",
     troubleshooting: "troubleshooting.md",
+    pytorch: "pytorch.md",
 }
 
 /// Pages whose Rust blocks are not tested here, and why not.

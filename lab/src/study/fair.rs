@@ -23,7 +23,8 @@ pub(super) fn sentences(comparison: &Comparison) -> Vec<String> {
     ));
     sentences.push(
         "A saving is read between two lengths, in proportion to the logarithm of their costs, and never beyond them: ≥ where \
-         the shortest length reaches the loss already, `not reached` where the longest does not."
+         the shortest length reaches the loss already (`unknown` where that bound is below zero), `not reached` where the longest \
+         does not."
             .to_owned(),
     );
     sentences.push(clock(config.clock).to_owned());

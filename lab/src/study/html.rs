@@ -20,7 +20,7 @@ pub(super) fn page(parts: &[Part]) -> String {
                 body += &format!(
                     "<figure><h3>{}</h3>{}<figcaption>{words}</figcaption></figure>\n",
                     picture.title,
-                    with_view_box(&picture.svg)
+                    with_view_box(&picture.svg())
                 );
             }
         }

@@ -1,6 +1,7 @@
 //! How the pictures look: the same recipe has the same colour in all of them.
 
 use kuva::prelude::*;
+use kuva::render::render::Scene;
 
 use super::comparison::{Comparison, Entry};
 
@@ -115,7 +116,7 @@ impl Axis {
 }
 
 /// A chart with its legend beside it.
-pub(super) fn chart(plots: Vec<Plot>, looks: &[Look], labels: (&str, &str)) -> String {
+pub(super) fn chart(plots: Vec<Plot>, looks: &[Look], labels: (&str, &str)) -> Scene {
     cut_chart(plots, looks, labels, None)
 }
 
@@ -125,7 +126,7 @@ pub(super) fn cut_chart(
     looks: &[Look],
     (x, y): (&str, &str),
     top: Option<f64>,
-) -> String {
+) -> Scene {
     let height = (LINE_HEIGHT * (looks.len() as f64 + 2.0)).max(480.0);
     let layout = Layout::auto_from_plots(&plots)
         .with_width(WIDTH)
@@ -138,5 +139,5 @@ pub(super) fn cut_chart(
         Some(top) => layout.with_y_axis_max(top),
         None => layout,
     };
-    SvgBackend.render_scene(&render_multiple(plots, layout))
+    render_multiple(plots, layout)
 }

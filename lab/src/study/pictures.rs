@@ -1,6 +1,8 @@
 //! Pictures of a comparison.
 
+use kuva::backend::raster::RasterBackend;
 use kuva::prelude::*;
+use kuva::render::render::Scene;
 
 use super::Clock;
 use super::comparison::{Comparison, Entry, Length};
@@ -14,7 +16,20 @@ pub(super) struct Picture {
     pub title: &'static str,
     /// What is to be seen.
     pub words: String,
-    pub svg: String,
+    scene: Scene,
+}
+
+impl Picture {
+    pub(super) fn svg(&self) -> String {
+        // Several in one page.
+        let own = format!("{}-clip-", self.name);
+        SvgBackend.render_scene(&self.scene).replace("kuva-clip-", &own)
+    }
+
+    /// Of twice the size, for where SVG is not shown.
+    pub(super) fn png(&self) -> std::result::Result<Vec<u8>, String> {
+        RasterBackend::new().with_scale(2.0).render_scene(&self.scene)
+    }
 }
 
 /// All pictures that the comparison has numbers for.
@@ -31,13 +46,7 @@ pub(super) fn all(comparison: &Comparison) -> Vec<Picture> {
         crossover(comparison),
         depths(comparison),
     ];
-    let mut pictures: Vec<Picture> = pictures.into_iter().flatten().collect();
-    for picture in &mut pictures {
-        // Several in one page.
-        let own = format!("{}-clip-", picture.name);
-        picture.svg = picture.svg.replace("kuva-clip-", &own);
-    }
-    pictures
+    pictures.into_iter().flatten().collect()
 }
 
 fn looks(comparison: &Comparison) -> Vec<Look> {
@@ -71,8 +80,8 @@ fn loss(
         "{words} Each mark is a training with a schedule of its own that ended there: the final loss of the full model, \
          mean over the seeds, with the standard deviation as whiskers."
     );
-    let svg = chart(plots, &looks, (&axis.label, &loss_label(comparison)));
-    Picture { name, title, words, svg }
+    let scene = chart(plots, &looks, (&axis.label, &loss_label(comparison)));
+    Picture { name, title, words, scene }
 }
 
 fn most(comparison: &Comparison, x: fn(&Length) -> f64) -> f64 {
@@ -127,8 +136,8 @@ fn course(comparison: &Comparison) -> Option<Picture> {
     let highest = of_scratch.reduce(f64::max);
     let all = comparison.entries.iter().flat_map(losses).reduce(f64::max);
     let top = highest.filter(|highest| all > Some(1.1 * highest)).map(|highest| 1.1 * highest);
-    let svg = cut_chart(plots, &looks, (&axis.label, &loss_label(comparison)), top);
-    Some(Picture { name: "course", title: "The longest trainings on their way", words, svg })
+    let scene = cut_chart(plots, &looks, (&axis.label, &loss_label(comparison)), top);
+    Some(Picture { name: "course", title: "The longest trainings on their way", words, scene })
 }
 
 fn saving(comparison: &Comparison) -> Option<Picture> {
@@ -177,8 +186,8 @@ fn saving(comparison: &Comparison) -> Option<Picture> {
         not_reached.reverse();
         words += &format!(" Not reached with every seed by {}.", list(not_reached));
     }
-    let svg = SvgBackend.render_scene(&render_multiple(plots, layout));
-    Some(Picture { name: "saving", title: "What each recipe saves", words, svg })
+    let scene = render_multiple(plots, layout);
+    Some(Picture { name: "saving", title: "What each recipe saves", words, scene })
 }
 
 /// Saving over items per parameter; none where the study has one length only, or no recipe that reached a loss.
@@ -220,9 +229,9 @@ fn crossover(comparison: &Comparison) -> Option<Picture> {
                  out."
         .to_owned();
     let x = format!("{items} per parameter that training from scratch sees");
-    let svg = chart(plots, &looks, (&x, "FLOPs saved, %"));
+    let scene = chart(plots, &looks, (&x, "FLOPs saved, %"));
     let title = "Saving against length";
-    Some(Picture { name: "crossover", title, words, svg })
+    Some(Picture { name: "crossover", title, words, scene })
 }
 
 /// Unique layers and expected depth, a panel for each recipe.
@@ -276,6 +285,6 @@ fn depths(comparison: &Comparison) -> Option<Picture> {
         .with_cell_size(250.0, 200.0);
     let words = "Each recipe's longest training: unique layers (solid) and the expected virtual depth (dashed) over its steps."
         .to_owned();
-    let svg = SvgBackend.render_scene(&figure.render());
-    Some(Picture { name: "depths", title: "Unique layers and depth", words, svg })
+    let scene = figure.render();
+    Some(Picture { name: "depths", title: "Unique layers and depth", words, scene })
 }

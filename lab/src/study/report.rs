@@ -78,23 +78,25 @@ impl Comparison {
         row
     }
 
-    /// Writes `report.md`, `report.html` with its pictures in it, and each picture as a file of its own.
+    /// Writes `report.md`, `report.html` with its pictures in it, and each picture as SVG and as PNG.
     ///
     /// # Errors
     ///
     /// Files that cannot be written.
     pub fn write_report(&self, folder: &Path) -> Result<()> {
         let parts = self.parts();
-        let mut files = vec![("report.md".to_owned(), markdown(&parts))];
-        files.push(("report.html".to_owned(), html::page(&parts)));
+        let write = |name: String, content: std::result::Result<Vec<u8>, String>| {
+            content
+                .and_then(|c| write_file(&folder.join(&name), c).map_err(|e| e.to_string()))
+                .map_err(|e| LabError::Write { name, cause: e.into() })
+        };
+        write("report.md".to_owned(), Ok(markdown(&parts).into()))?;
+        write("report.html".to_owned(), Ok(html::page(&parts).into()))?;
         for part in &parts {
             if let Part::Picture(picture) = part {
-                files.push((file(picture), picture.svg.clone()));
+                write(file(picture), Ok(picture.svg().into()))?;
+                write(format!("{}.png", picture.name), picture.png())?;
             }
-        }
-        for (name, content) in files {
-            write_file(&folder.join(&name), &content)
-                .map_err(|e| LabError::Write { name, cause: e.to_string().into() })?;
         }
         Ok(())
     }

@@ -30,6 +30,8 @@ pub(super) fn saved(saving: &Saving, spread: Option<Spread>) -> String {
     match (spread, saving.not_reached) {
         (None, 0) => "-".to_owned(),
         (None, _) => "not reached".to_owned(),
+        // At least less than nothing: no length of the study is short enough to tell.
+        (Some(saved), 0) if saving.at_least > 0 && saved.mean < -0.0005 => "unknown".to_owned(),
         (Some(saved), 0) => {
             let percent = |share: f64| format!("{:.1}", 100.0 * share);
             // No minus before a zero.
@@ -72,6 +74,9 @@ mod tests {
         assert_eq!(saved(&saving(0, 1), spread), "≥ 50.0 ± 1.0 %");
         let zero = Some(Spread { mean: -0.0001, deviation: 0.0, count: 1 });
         assert_eq!(saved(&saving(0, 0), zero), "0.0 %");
+        let less = Some(Spread { mean: -0.2, deviation: 0.0, count: 1 });
+        assert_eq!(saved(&saving(0, 0), less), "-20.0 %");
+        assert_eq!(saved(&saving(0, 1), less), "unknown");
         assert_eq!(saved(&saving(1, 0), spread), "reached by 2 of 3");
         assert_eq!(saved(&saving(3, 0), None), "not reached");
     }
