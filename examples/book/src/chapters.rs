@@ -15,7 +15,6 @@ macro_rules! chapters {
 }
 
 chapters! {
-    readme: "../README.md",
     introduction: "introduction.md",
     tutorial: "tutorial.md",
     depth: "depth.md",
