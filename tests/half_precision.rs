@@ -15,7 +15,7 @@ use burn_apollo::expand::Stacking;
 use burn_apollo::optim::{MomentPolicy, OptimError};
 use burn_apollo::{Apollo, ApolloError, GrowthRequest, Plan};
 use burn_pack::Reader;
-use kind::{Kind, Model, contract, step_of, turn};
+use kind::{Kind, Model, contract, optimizers_train, step_of, turn};
 use support::{WIDTH, adamw, chain, device, load_record, parameters, record, stages};
 
 /// Optimizer state is loaded in the default device's precision, so a run in half precision sets it.
@@ -48,6 +48,12 @@ fn half_precision_as_the_device_has_it() {
     contract::<Half>();
     let model = Model::<Half>::new(1, &device());
     assert_eq!(model.blocks.layers()[0].linear.weight.val().dtype(), DType::F16);
+}
+
+#[test]
+fn every_optimizer_in_half_precision() {
+    in_half_precision();
+    optimizers_train::<Half>();
 }
 
 /// A layer in a precision of its own.

@@ -3,6 +3,7 @@
 
 pub mod burn_train;
 pub mod measured;
+pub mod roster;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
