@@ -1,4 +1,4 @@
-//! A test kit for samplers, expanders and policies of your own: the contract that the crate's own keep.
+//! A test kit for samplers, expanders and policies of your own, and for the names of zeroed parameters.
 //!
 //! Call a check in a unit test; it looks for a violation in all small cases and says which it found.
 //!
@@ -22,12 +22,16 @@
 //! # Ok::<(), contract::Violation>(())
 //! ```
 
+use burn::optim::SgdConfig;
 use thiserror::Error;
 
+use crate::apollo::{Apollo, GrowthRequest, InferenceDepth};
 use crate::depth::{DepthPmf, DepthSampler};
 use crate::expand::Expander;
+use crate::optim::MomentPolicy;
 use crate::panic::caught;
 use crate::policy::{Decision, GrowthPolicy, Measurement, Observation};
+use crate::stack::Growable;
 
 /// What part of a contract is broken, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -133,6 +137,85 @@ pub fn policy<P: GrowthPolicy + Clone>(
             return Err(broken("a restored policy decides otherwise".to_owned()));
         }
         run.decide(step, steps, stages, &measure)?;
+    }
+    Ok(())
+}
+
+/// The share of a number by which the order of operations may change it.
+const ROUNDING: f64 = 1e-5;
+
+/// Checks that the growths of a plan change nothing at the unique layers: that the names given to
+/// [`NewLayers::zeroed`](crate::expand::NewLayers::zeroed) are those of all that a layer adds to its input, and no others.
+/// Grows a copy of `apollo` to the end of its schedule and asks for `output`, a loss for example, of the model without
+/// autodiff before and after each growth. On the model as it was made or later, but it draws nothing and trains nothing.
+///
+/// ```
+/// use burn::module::Module;
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::tensor::{Device, Tensor};
+/// use burn_apollo::expand::NewLayers;
+/// use burn_apollo::stack::LayerStack;
+/// use burn_apollo::{Apollo, Plan, contract, growable};
+///
+/// #[derive(Module, Debug)]
+/// struct Block {
+///     gate: Linear,
+///     value: Linear,
+/// }
+///
+/// #[derive(Module, Debug)]
+/// struct Net {
+///     blocks: LayerStack<Block>,
+/// }
+///
+/// growable!(Net { blocks });
+///
+/// let device = Device::default().autodiff();
+/// let linear = || LinearConfig::new(4, 4).with_bias(false).init(&device);
+/// let net = Net { blocks: (0..4).map(|_| Block { gate: linear(), value: linear() }).collect() };
+/// let begun = |zeroed: &str| {
+///     let plan = Plan::new(100).with_new_layers(NewLayers::zeroed([zeroed]));
+///     Apollo::new(net.clone(), plan)
+/// };
+/// // x + sigmoid(gate x) · value x: a gate of zeros lets a half through.
+/// let output = |net: &Net| {
+///     let x = Tensor::<2>::ones([2, 4], &device.clone().inner());
+///     let add = |x: Tensor<2>, block: &Block| {
+///         let gate = burn::tensor::activation::sigmoid(block.gate.forward(x.clone()));
+///         x.clone() + gate * block.value.forward(x)
+///     };
+///     net.blocks.iter().fold(x, add).sum().into_scalar::<f32>().into()
+/// };
+/// contract::identity(&begun("value")?, output)?;
+/// assert!(contract::identity(&begun("gate")?, output).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// The first [`Violation`].
+pub fn identity<M: Growable>(
+    apollo: &Apollo<M>,
+    output: impl Fn(&M) -> f64,
+) -> Result<(), Violation> {
+    let mut apollo = apollo.clone();
+    // What has no state has none to inherit.
+    let mut optim = SgdConfig::new().init();
+    let request = GrowthRequest::next().with_moments(MomentPolicy::Reset);
+    while apollo.stage() + 1 < apollo.timeline().stages() {
+        let stage = apollo.stage() + 1;
+        let broken = |what: String| Violation { case: format!("growth to stage {stage}"), what };
+        let asked = |apollo: &Apollo<M>| {
+            let model =
+                apollo.at_depth(InferenceDepth::Unique).map_err(|e| broken(e.to_string()))?;
+            answer(|| Ok::<_, String>(output(&model))).map_err(broken)
+        };
+        let before = asked(&apollo)?;
+        apollo.grow(&mut optim, &request).map_err(|e| broken(e.to_string()))?;
+        let after = asked(&apollo)?;
+        if (after - before).abs() > ROUNDING * before.abs() {
+            return Err(broken(format!("{before} before it, {after} after it")));
+        }
     }
     Ok(())
 }

@@ -43,7 +43,7 @@
     feature = "train",
     doc = "| [`train`] | burn-train: [`Trainable`](train::Trainable), metrics, checkpoints as sets |"
 )]
-//! | [`contract`] | a test kit for samplers, expanders and policies of your own |
+//! | [`contract`] | a test kit for samplers, expanders, policies and zeroed layers of your own |
 //!
 //! Rooms further down use those above them. The first seven know no tensor.
 //!

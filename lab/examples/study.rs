@@ -28,7 +28,11 @@ struct Net {
 
 growable!(Net { blocks });
 
-struct Waves;
+struct Waves {
+    /// Of the run: each has points of its own.
+    seed: u64,
+    points: usize,
+}
 
 impl Waves {
     /// The mean squared error of what the network makes of points, whose true values are waves.
@@ -52,11 +56,12 @@ impl Task for Waves {
         Ok(Net { blocks: LayerStack::from_fn(LAYERS, layer) })
     }
 
-    /// A function of the number alone: all trainings see the same data.
+    /// A function of the number, beside the run's seed: all trainings with a seed see the same data.
     fn batch(&self, number: u64, device: &Device) -> Result<Tensor<2>> {
-        let value = |i: usize| (12.9898 * (i as f64 + 512.0 * number as f64)).sin() * 43758.5453;
-        let values: Vec<f64> = (0..32 * WIDTH).map(|i| 2.0 * value(i).fract()).collect();
-        Ok(Tensor::<1>::from_floats(values.as_slice(), device).reshape([32, WIDTH]))
+        let first = (self.seed << 40) as f64 + (self.points * WIDTH) as f64 * number as f64;
+        let value = |i: usize| (12.9898 * (i as f64 + first)).sin() * 43758.5453;
+        let values: Vec<f64> = (0..self.points * WIDTH).map(|i| 2.0 * value(i).fract()).collect();
+        Ok(Tensor::<1>::from_floats(values.as_slice(), device).reshape([self.points, WIDTH]))
     }
 
     fn items(&self, batch: &Tensor<2>) -> u64 {
@@ -81,8 +86,11 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
     study.shares = vec![0.5, 1.0];
     // What is zero in new layers that begin as the identity.
     study.output_projections = vec!["output".to_owned()];
+    // What all trainings have in common; recipes and lengths bring their own plans.
     let base = RunConfig::new((), Plan::new(steps));
-    let study = Study::new("runs/study", study, base, Device::flex(), |_| Ok(Waves));
+    let study = Study::new("runs/study", study, base, Device::flex(), |config| {
+        Ok(Waves { seed: config.plan.seed, points: config.batch })
+    });
     if let Outcome::Finished(comparison) = study.run()? {
         print!("{}", comparison.table());
         println!("written: runs/study/report.html");

@@ -5,7 +5,9 @@ use std::error::Error;
 
 use burn::module::Module;
 use burn_apollo::checkpoint::{CheckpointError, CheckpointSet, Snapshot};
+use burn_apollo::contract;
 use burn_apollo::cost::{ModelCost, PlanCost};
+use burn_apollo::expand::NewLayers;
 use burn_apollo::policy::Measurement;
 use burn_apollo::{ApolloError, InferenceDepth};
 use serde::Serialize;
@@ -96,6 +98,9 @@ impl<T: Task, C: Serialize> Cycle<T, C> {
         for caution in self.run.apollo.plan().cautions() {
             outputs.progress.line(&format!("note: {caution}"));
         }
+        if let Some(note) = self.not_identities()? {
+            outputs.progress.line(&note);
+        }
         while self.run.left() > 0 {
             let before = self.run.apollo.step_count();
             if options.stop_after.is_some_and(|step| step <= before) {
@@ -141,6 +146,27 @@ impl<T: Task, C: Serialize> Cycle<T, C> {
         let items_per_second = outputs.progress.items_per_second();
         finish(self.run, dir, items_per_second, options)?;
         Ok(End::Finished)
+    }
+
+    /// What to say at the beginning of a run whose new layers are to begin as the identity, and do not.
+    fn not_identities(&self) -> Result<Option<String>> {
+        let (apollo, shared) = (&self.run.apollo, &self.run.shared);
+        if apollo.step_count() > 0 || apollo.plan().new_layers == NewLayers::Copies {
+            return Ok(None);
+        }
+        // Any batch will do; it is asked for once more as the run's first.
+        shared.task.batch(0, &shared.device)?;
+        let loss = |model: &T::Model| {
+            let batch = shared.task.batch(0, &shared.device).ok();
+            let loss = batch.map(|batch| shared.task.loss(model, batch).into_scalar::<f32>());
+            loss.map_or(f64::NAN, f64::from)
+        };
+        Ok(contract::identity(apollo, loss).err().map(|violation| {
+            format!(
+                "note: `new_layers` are to begin as the identity, but the loss of a batch changes with a growth, by stage and \
+                 loss: {violation}; do the names hold all that a layer adds to its input?"
+            )
+        }))
     }
 
     /// What becomes of a run that failed: back to the last good checkpoint if numbers went bad in `bad_step`, or an end.
@@ -269,7 +295,10 @@ impl<T: Task, C: Serialize> Cycle<T, C> {
         let (mut shown, mut scores) = (Vec::new(), Vec::new());
         for inference in [InferenceDepth::Unique, InferenceDepth::Full] {
             let (score, depth) = self.run.score(inference)?;
-            shown.push(format!("{:.4} at depth {depth}", score.loss));
+            shown.push(match shown.is_empty() {
+                true => format!("{:.4} at depth {depth}", score.loss),
+                false => format!("{:.4} with layers repeated to depth {depth}", score.loss),
+            });
             let row = ValidationRow {
                 step: self.run.apollo.step_count(),
                 stage: self.run.apollo.stage(),

@@ -40,14 +40,16 @@ pub trait Task: Sync {
     /// A model that cannot be made.
     fn model(&self, device: &Device) -> Result<Self::Model>;
 
-    /// The micro-batch of a number. A function of the number alone: on that depends that a resumed run is the same.
+    /// The micro-batch of a number. A function of the number and of what the task was made with, such as the run's seed: on that
+    /// depends that a resumed run is the same.
     ///
     /// # Errors
     ///
     /// Data that cannot be read.
     fn batch(&self, number: u64, device: &Device) -> Result<Self::Batch>;
 
-    /// How many items a batch has.
+    /// How many items a batch has: of a sequence model its tokens or time steps, so that operations, counted for each, and the
+    /// items that each parameter sees mean what they mean elsewhere.
     fn items(&self, batch: &Self::Batch) -> u64;
 
     /// The mean loss on a batch, `[1]`.

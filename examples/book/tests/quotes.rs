@@ -89,11 +89,12 @@ fn readme(
     // …
     // In the training function: a plan for the optimizer steps of the run and the layers of the full model.
     let plan = Recipe::by_name("gradual")?.plan(&Setting::new(steps, &[12]))?;
+    let mut scheduler = plan.lr.scheduler(lr, plan.steps)?; // the recipe's shape of the learning rate, below its peak
     let mut apollo = Apollo::new(net, plan)?;
     for batch in batches {
         let loss = apollo.model().loss(batch);
         let grads = GradientsParams::from_grads(loss.backward(), apollo.model());
-        let report = apollo.update(&mut optim, lr, grads)?; // was net = optim.step(lr, net, grads)
+        let report = apollo.update(&mut optim, scheduler.step(), grads)?; // was net = optim.step(lr, net, grads)
         if let Some(growth) = report.growth {
             println!("{growth}"); // stage 1 from step 200: layers 3 → 6 …
         }

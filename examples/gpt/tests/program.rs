@@ -298,6 +298,10 @@ fn new_layers_may_begin_as_the_identity() {
     let low = [&zeroed[..], &["--sampler", "constant-low", "--overwrite"]].concat();
     let shown = ok(&tiny(dir.path(), &low));
     assert!(shown.contains("parameters zero") && !shown.contains("note:"), "{shown}");
+    // Half of what a layer adds is not all of it.
+    let half = ["--zeroed", "attn.c_proj", "--sampler", "constant-low", "--overwrite"];
+    let shown = ok(&tiny(dir.path(), &half));
+    assert!(shown.contains("note: ") && shown.contains("growth to stage 1: "), "{shown}");
     let registry: serde_json::Value =
         serde_json::from_str(&read(dir.path(), "registry.json")).unwrap();
     assert_eq!(registry["stacks"][0]["layers"].as_array().unwrap().len(), 4);

@@ -13,8 +13,8 @@ pub(super) fn sentences(comparison: &Comparison) -> Vec<String> {
     sentences.extend(missing(comparison));
     sentences.push(lengths(config));
     sentences.push(
-        "Data, their order and the first weights follow from the seed, and are the same for all recipes with that seed; \
-         differences are taken seed by seed."
+        "The first weights follow from the seed, and so does the order of the data where the task takes it from there; both are \
+         the same for all recipes with that seed, and differences are taken seed by seed."
             .to_owned(),
     );
     sentences.push(format!(

@@ -124,11 +124,10 @@ where
             let missing: Vec<Cell> =
                 cells.into_iter().filter(|cell| !found.has(&cell.name)).collect();
             let queue = self.queue(phase, missing.clone(), &found, &shape);
-            workers::run(&missing, queue, self.config.workers, signals, |cell, failure| {
-                match failure {
-                    Some(why) => found.fail(cell, why),
-                    None => found.add(cell, &self.runs().join(&cell.name)),
-                }
+            let (name, count) = (phase.name(), self.config.workers);
+            workers::run(name, &missing, queue, count, signals, |cell, failure| match failure {
+                Some(why) => found.fail(cell, why),
+                None => found.add(cell, &self.runs().join(&cell.name)),
             })?;
             if let Some(signal) = signals.caught() {
                 return Ok(Outcome::Signal(signal));
@@ -280,6 +279,15 @@ where
 enum Phase {
     Rates,
     Lengths,
+}
+
+impl Phase {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rates => "1 of 2, learning rates",
+            Self::Lengths => "2 of 2, lengths and seeds",
+        }
+    }
 }
 
 /// How a study ended.

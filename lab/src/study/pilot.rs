@@ -213,9 +213,18 @@ impl Comparison {
         let reached: Vec<&str> = reached.map(|entry| entry.recipe.as_str()).collect();
         let mut said = vec![match (best, reached.as_slice()) {
             (Some((best, saved)), _) => recommended(best, saved),
-            (None, []) => format!(
-                "With {with}, none of the recipes compared surely saves FLOPs: train from scratch."
-            ),
+            (None, []) => {
+                let losing = |entry: &Entry| {
+                    entry.same.operations.is_none_or(|saved| saved.mean < -saved.deviation)
+                };
+                let what = match grown().all(losing) {
+                    true => "none of the recipes compared saves FLOPs",
+                    false => "this study cannot tell whether a recipe saves FLOPs",
+                };
+                format!(
+                    "With {with}, {what}: train from scratch, or ask again with more seeds, rates and lengths."
+                )
+            }
             (None, reached) => format!(
                 "With {with}, the loss of training from scratch is reached with the same FLOPs by {}; how much that saves, only \
                  shorter lengths would tell.",
@@ -293,11 +302,12 @@ fn in_words(mixing: &Mixing) -> String {
     let LongestRun { steps: all, growth, .. } = run;
     match (steps, not_within, mixing.latest_growth()) {
         (_, Some(within), _) => format!(
-            "With {with}, a model grown by {recipe} had not caught up with training from scratch {within} steps after its growth."
+            "With {with}, a model grown by {recipe} had not caught up with training from scratch {within} steps after its growth \
+             (training loss at equal steps, before the rate falls, in the run that shows it longest)."
         ),
         (Some(steps), None, Some(latest)) => format!(
-            "With {with}, a model grown by {recipe} had caught up with training from scratch {:.0} ± {:.0} steps after its growth (to \
-             {block} steps), so in a run of {all} steps growth must come before step {latest}; here it comes before {growth}.",
+            "With {with}, a model grown by {recipe} had caught up with training from scratch {:.0} ± {:.0} steps after its growth (training \
+             loss at equal steps, to {block} steps), so in a run of {all} steps growth must come before step {latest}; here it comes before {growth}.",
             steps.mean, steps.deviation
         ),
         _ => format!(

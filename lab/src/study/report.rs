@@ -35,6 +35,9 @@ impl Comparison {
             text += line.trim_end();
             text.push('\n');
         }
+        if self.entries.iter().any(|entry| entry.lr_at_end) {
+            text += "* at an end of the grid of learning rates: a better one may lie beyond it\n";
+        }
         text
     }
 

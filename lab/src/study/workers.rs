@@ -14,16 +14,17 @@ use crate::error::{LabError, Result};
 /// How often processes are looked at.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Trains the cells of the queue, `workers` at a time, and shows each at its end, with what it said if it failed. Stops where a signal
+/// Trains the cells of the queue, those of a phase, `workers` at a time, and shows each at its end, with what it said if it failed. Stops where a signal
 /// comes: the cells end at once, and go on from their checkpoints when the study does.
 pub(super) fn run(
+    phase: &str,
     cells: &[Cell],
     mut queue: Queue,
     workers: usize,
     signals: &Signals,
     mut ended: impl FnMut(&Cell, Option<String>) -> Result<()>,
 ) -> Result<()> {
-    let progress = Progress::new(cells);
+    let progress = Progress::new(phase, cells);
     let mut running: Vec<(&Cell, Child)> = Vec::new();
     loop {
         while running.len() < workers.max(1)
@@ -92,18 +93,21 @@ pub(super) fn end_with_parent() {
 
 /// The grid, with the time that is left.
 struct Progress {
+    /// Which cells.
+    phase: String,
     bar: ProgressBar,
     began: Instant,
     cells: usize,
 }
 
 impl Progress {
-    fn new(cells: &[Cell]) -> Self {
-        let style = ProgressStyle::with_template("{bar:24} {pos}/{len} cells, {msg}")
+    fn new(phase: &str, cells: &[Cell]) -> Self {
+        let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} cells, {msg}")
             .expect("the template is well formed");
         let bar = ProgressBar::new(cells.len() as u64).with_style(style);
+        bar.set_prefix(phase.to_owned());
         bar.enable_steady_tick(Duration::from_secs(1));
-        Self { bar, began: Instant::now(), cells: cells.len() }
+        Self { phase: phase.to_owned(), bar, began: Instant::now(), cells: cells.len() }
     }
 
     fn ended(&self, cell: &Cell, failure: Option<&str>) {
@@ -114,7 +118,10 @@ impl Progress {
         self.bar.set_message(format!("{left:.0} s left"));
         let line = match failure {
             Some(why) => format!("{}: failed: {why}", cell.name),
-            None => format!("{}: done, {done}/{} cells, {left:.0} s left", cell.name, self.cells),
+            None => format!(
+                "{}: {}: done, {done}/{} cells, {left:.0} s left",
+                self.phase, cell.name, self.cells
+            ),
         };
         match self.bar.is_hidden() {
             true => println!("{line}"),

@@ -1,10 +1,6 @@
 //! What a step moves over the network, by stage: counted on the sockets of two hosts.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::spawn;
 
 use apollo_examples::models::gpt::{Gpt, GptConfig};
 use apollo_examples::text::corpus::Corpus;
@@ -23,70 +19,13 @@ use burn_apollo::train::Trainable;
 use burn_apollo::{Apollo, Plan};
 use remote::{Share, StepBatches, Token};
 
+use crate::proxy::{Moved, counted};
 use crate::server::{Server, connected, token};
 
 const LAYERS: usize = 12;
 const SEQ: usize = 64;
 /// One window for each host: what is counted hardly depends on it.
 const BATCH: usize = 2;
-
-/// Bytes in both directions.
-#[derive(Default)]
-struct Moved {
-    /// Between the training and the hosts: operations, data, losses.
-    sessions: AtomicU64,
-    /// From host to host: parameters and gradients.
-    tensors: AtomicU64,
-}
-
-impl Moved {
-    fn now(&self) -> [u64; 2] {
-        [self.sessions.load(Ordering::SeqCst), self.tensors.load(Ordering::SeqCst)]
-    }
-}
-
-/// A way to a host's WebSocket that counts what goes over it; gives its URL.
-fn counted(address: String, moved: Arc<Moved>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("ws://{}", listener.local_addr().unwrap());
-    spawn(move || {
-        for client in listener.incoming() {
-            let (client, host) = (client.unwrap(), TcpStream::connect(&address).unwrap());
-            let moved = moved.clone();
-            spawn(move || forward(client, host, moved));
-        }
-    });
-    url
-}
-
-fn forward(mut client: TcpStream, mut host: TcpStream, moved: Arc<Moved>) {
-    client.set_nodelay(true).unwrap();
-    host.set_nodelay(true).unwrap();
-    let (back, to) = (host.try_clone().unwrap(), client.try_clone().unwrap());
-    // The request's first line says what the connection is for.
-    let mut first = [0; 5];
-    client.read_exact(&mut first).unwrap();
-    assert_eq!(&first, b"GET /");
-    let mut kind = [0; 4];
-    client.read_exact(&mut kind).unwrap();
-    let tensors = &kind == b"data";
-    host.write_all(&[&first[..], &kind[..]].concat()).unwrap();
-    let other = moved.clone();
-    spawn(move || copy(back, to, &other, tensors));
-    copy(client, host, &moved, tensors);
-}
-
-fn copy(mut from: TcpStream, mut to: TcpStream, moved: &Moved, tensors: bool) {
-    let mut buffer = vec![0; 1 << 16];
-    let count = if tensors { &moved.tensors } else { &moved.sessions };
-    while let Ok(n @ 1..) = from.read(&mut buffer) {
-        count.fetch_add(n as u64, Ordering::SeqCst);
-        if to.write_all(&buffer[..n]).is_err() {
-            break;
-        }
-    }
-    let _ = to.shutdown(Shutdown::Write);
-}
 
 fn gpt() -> Gpt {
     let (vocabulary, width, heads, dropout) = (256, 64, 4, 0.0);

@@ -4,6 +4,8 @@ mod bandwidth;
 mod host;
 mod multi_device;
 mod program;
+mod proxy;
+mod reads;
 mod server;
 #[path = "../../../../tests/support/mod.rs"]
 mod support;
