@@ -10,7 +10,7 @@ const COLORS: [&str; 9] = [
     "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f3c8d", "#8c6d31",
     "#808080",
 ];
-/// A next round of the colours has another mark.
+/// A next round of the colours has the next mark, the second optimizer the one after it.
 const MARKS: [MarkerShape; 4] =
     [MarkerShape::Circle, MarkerShape::Triangle, MarkerShape::Square, MarkerShape::Diamond];
 const WIDTH: f64 = 900.0;
@@ -23,7 +23,6 @@ pub(super) struct Look {
     pub color: &'static str,
     mark: MarkerShape,
     line: LineStyle,
-    only_optimizer: bool,
 }
 
 impl Look {
@@ -31,30 +30,22 @@ impl Look {
         let config = &comparison.config;
         let place = config.recipes.iter().position(|recipe| *recipe == entry.recipe).unwrap_or(0);
         let optimizer = config.optimizers.iter().position(|of| *of == entry.optimizer).unwrap_or(0);
-        let only_optimizer = config.optimizers.len() == 1;
-        let name = match only_optimizer {
-            true => entry.recipe.clone(),
-            false => format!("{}, {}", entry.recipe, entry.optimizer.name()),
+        let name = match config.optimizers.len() {
+            1 => entry.recipe.clone(),
+            _ => format!("{}, {}", entry.recipe, entry.optimizer.name()),
         };
+        let mark = |round: usize| MARKS[(round + 2 * optimizer) % MARKS.len()];
         let (color, mark) = match place.checked_sub(1) {
-            None => ("#000000", MarkerShape::Circle),
-            Some(i) => (COLORS[i % COLORS.len()], MARKS[i / COLORS.len() % MARKS.len()]),
+            None => ("#000000", mark(0)),
+            Some(i) => (COLORS[i % COLORS.len()], mark(i / COLORS.len())),
         };
         let line = [LineStyle::Solid, LineStyle::Custom("5 3".to_owned())][optimizer % 2].clone();
-        Self { name, color, mark, line, only_optimizer }
+        Self { name, color, mark, line }
     }
 
     fn legend(&self) -> LegendEntry {
         let (label, color) = (self.name.clone(), self.color.to_owned());
-        match self.only_optimizer {
-            true => {
-                LegendEntry { label, color, shape: LegendShape::Marker(self.mark), dasharray: None }
-            }
-            false => {
-                let dasharray = self.line.dasharray();
-                LegendEntry { label, color, shape: LegendShape::Line, dasharray }
-            }
-        }
+        LegendEntry { label, color, shape: LegendShape::Marker(self.mark), dasharray: None }
     }
 
     /// A line.
