@@ -2,12 +2,15 @@
 
 #[path = "support/kind.rs"]
 mod kind;
+#[path = "support/sixteen_bits.rs"]
+mod sixteen_bits;
 mod support;
 
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, FloatDType, Tensor};
-use kind::{Kind, contract, optimizers_train};
+use kind::{Kind, contract};
+use sixteen_bits::optimizers_train;
 use support::WIDTH;
 
 /// A layer in the device's precision.

@@ -2,6 +2,8 @@
 
 #[path = "support/kind.rs"]
 mod kind;
+#[path = "support/sixteen_bits.rs"]
+mod sixteen_bits;
 mod support;
 
 use std::collections::BTreeMap;
@@ -15,7 +17,8 @@ use burn_apollo::expand::Stacking;
 use burn_apollo::optim::{MomentPolicy, OptimError};
 use burn_apollo::{Apollo, ApolloError, GrowthRequest, Plan};
 use burn_pack::Reader;
-use kind::{Kind, Model, contract, optimizers_train, step_of, turn};
+use kind::{Kind, Model, contract, step_of, turn};
+use sixteen_bits::optimizers_train;
 use support::{WIDTH, adamw, chain, device, load_record, parameters, record, stages};
 
 /// Optimizer state is loaded in the default device's precision, so a run in half precision sets it.

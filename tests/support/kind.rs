@@ -16,9 +16,8 @@ use burn_apollo::train::Trainable;
 use burn_apollo::{Apollo, GrowthReport, InferenceDepth, Plan};
 use burn_pack::Reader;
 
-use crate::support::roster::roster;
 use crate::support::{
-    WIDTH, adamw, batch, chain, device, grads_of, load_record, record, record_bytes, stages,
+    WIDTH, adamw, batch, device, grads_of, load_record, record, record_bytes, stages,
 };
 
 /// A kind of layer.
@@ -59,7 +58,7 @@ impl<L: Kind> Model<L> {
         self.head.forward(x.cast(self.head.weight.val().dtype()))
     }
 
-    fn loss(&self, x: Tensor<2>) -> Tensor<1> {
+    pub fn loss(&self, x: Tensor<2>) -> Tensor<1> {
         let target = x.clone().flip([1]);
         (self.forward(x) - target).powi_scalar(2).mean()
     }
@@ -122,38 +121,6 @@ pub fn contract<L: Kind>() {
     let inner = apollo.into_inner().unwrap();
     let plain = Model::<L>::new(LAYERS, &device()).load_record(inner.clone().into_record());
     assert_eq!(held(&plain), held(&inner), "the plain model's record");
-}
-
-/// Every optimizer of Burn trains the kind, in the device's 16 bits, through two growths. Adafactor is refused at the first:
-/// it keeps state in 32 bits, which Burn would load in 16.
-pub fn optimizers_train<L: Kind>() {
-    for (name, optim) in roster() {
-        match (name, trains_with::<L>(optim)) {
-            ("Adafactor", Err(said)) => {
-                assert!(said.contains("is F32, but Burn loads optimizer state as"), "{said}");
-            }
-            (_, found) => assert_eq!(found, Ok(()), "{name}"),
-        }
-    }
-}
-
-/// What went wrong: an error, or the first parameter that is not finite any more.
-fn trains_with<L: Kind>(mut optim: ModuleOptimizer) -> Result<(), String> {
-    let _turn = turn();
-    device().seed(1);
-    let mut apollo = Apollo::new(Model::<L>::new(LAYERS, &device()), plan()).unwrap();
-    for step in 0..12 {
-        let loss = apollo.model().loss(batch(step, &device()));
-        let grads = grads_of(&loss, &apollo);
-        apollo.update(&mut optim, 0.01, grads).map_err(|e| chain(&e))?;
-        for (path, (_, bits)) in held(apollo.model()) {
-            if !bits.iter().all(|bits| f32::from_bits(*bits).is_finite()) {
-                return Err(format!("{path} is not finite after step {step}"));
-            }
-        }
-    }
-    assert_eq!(apollo.unique_layers(), LAYERS);
-    Ok(())
 }
 
 /// A step, which must succeed; gives the growth that followed.

@@ -191,7 +191,7 @@ impl Found {
             name: COMPARE.to_owned(),
             cause: e.to_string().into(),
         };
-        write_file(&self.file, &to_json(&self.content)).map_err(failed)
+        write_file(&self.file, to_json(&self.content)).map_err(failed)
     }
 }
 

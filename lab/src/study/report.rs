@@ -13,7 +13,7 @@ use crate::folder::write_file;
 pub(super) enum Part {
     /// In Markdown.
     Text(String),
-    Picture(Picture),
+    Picture(Box<Picture>),
 }
 
 impl Comparison {
@@ -111,7 +111,7 @@ impl Comparison {
                 std::mem::take(&mut pictures).into_iter().partition(|p| names.contains(&p.name));
             pictures = rest;
             let these: Vec<Picture> = these;
-            these.into_iter().map(Part::Picture).collect()
+            these.into_iter().map(|picture| Part::Picture(Box::new(picture))).collect()
         };
         let mut parts = vec![Part::Text(self.summary())];
         parts.extend(picture(&["saving"]));

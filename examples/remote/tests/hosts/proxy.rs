@@ -66,7 +66,9 @@ fn forward(mut client: TcpStream, mut host: TcpStream, moved: Arc<Moved>) {
 fn copy(mut from: TcpStream, mut to: TcpStream, counts: &[&AtomicU64]) {
     let mut buffer = vec![0; 1 << 16];
     while let Ok(n @ 1..) = from.read(&mut buffer) {
-        counts.iter().for_each(|count| drop(count.fetch_add(n as u64, Ordering::SeqCst)));
+        for count in counts {
+            count.fetch_add(n as u64, Ordering::SeqCst);
+        }
         if to.write_all(&buffer[..n]).is_err() {
             break;
         }
