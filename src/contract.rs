@@ -202,20 +202,21 @@ pub fn identity<M: Growable>(
     // What has no state has none to inherit.
     let mut optim = SgdConfig::new().init();
     let request = GrowthRequest::next().with_moments(MomentPolicy::Reset);
+    let asked = |apollo: &Apollo<M>| {
+        let model = apollo.at_depth(InferenceDepth::Unique).map_err(|e| e.to_string())?;
+        answer(|| Ok::<_, String>(output(&model)))
+    };
+    let broken =
+        |stage: usize, what: String| Violation { case: format!("growth to stage {stage}"), what };
+    let mut before = asked(&apollo).map_err(|what| broken(apollo.stage() + 1, what))?;
     while apollo.stage() + 1 < apollo.timeline().stages() {
         let stage = apollo.stage() + 1;
-        let broken = |what: String| Violation { case: format!("growth to stage {stage}"), what };
-        let asked = |apollo: &Apollo<M>| {
-            let model =
-                apollo.at_depth(InferenceDepth::Unique).map_err(|e| broken(e.to_string()))?;
-            answer(|| Ok::<_, String>(output(&model))).map_err(broken)
-        };
-        let before = asked(&apollo)?;
-        apollo.grow(&mut optim, &request).map_err(|e| broken(e.to_string()))?;
-        let after = asked(&apollo)?;
+        apollo.grow(&mut optim, &request).map_err(|e| broken(stage, e.to_string()))?;
+        let after = asked(&apollo).map_err(|what| broken(stage, what))?;
         if (after - before).abs() > ROUNDING * before.abs() {
-            return Err(broken(format!("{before} before it, {after} after it")));
+            return Err(broken(stage, format!("{before} before it, {after} after it")));
         }
+        before = after;
     }
     Ok(())
 }

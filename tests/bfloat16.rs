@@ -6,30 +6,11 @@ mod kind;
 mod sixteen_bits;
 mod support;
 
-use burn::module::Module;
-use burn::nn::{Linear, LinearConfig};
-use burn::tensor::{Device, FloatDType, Tensor};
-use kind::{Kind, contract};
-use sixteen_bits::optimizers_train;
-use support::WIDTH;
+use burn::tensor::{Device, FloatDType};
+use kind::contract;
+use sixteen_bits::{native_layer, optimizers_train};
 
-/// A layer in the device's precision.
-#[derive(Module, Debug)]
-struct Brain {
-    linear: Linear,
-}
-
-impl Kind for Brain {
-    const PRECISION: FloatDType = FloatDType::BF16;
-
-    fn new(_index: usize, device: &Device) -> Self {
-        Self { linear: LinearConfig::new(WIDTH, WIDTH).init(device) }
-    }
-
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        x.clone() + self.linear.forward(x).tanh()
-    }
-}
+native_layer!(Brain, FloatDType::BF16);
 
 #[test]
 fn every_optimizer_trains_through_growths() {

@@ -18,7 +18,7 @@ use burn_apollo::optim::{MomentPolicy, OptimError};
 use burn_apollo::{Apollo, ApolloError, GrowthRequest, Plan};
 use burn_pack::Reader;
 use kind::{Kind, Model, contract, step_of, turn};
-use sixteen_bits::optimizers_train;
+use sixteen_bits::{native_layer, optimizers_train};
 use support::{WIDTH, adamw, chain, device, load_record, parameters, record, stages};
 
 /// Optimizer state is loaded in the default device's precision, so a run in half precision sets it.
@@ -27,23 +27,7 @@ fn in_half_precision() {
     ONCE.call_once(|| Device::default().configure(FloatDType::F16).unwrap());
 }
 
-/// A layer in the device's precision.
-#[derive(Module, Debug)]
-struct Half {
-    linear: Linear,
-}
-
-impl Kind for Half {
-    const PRECISION: FloatDType = FloatDType::F16;
-
-    fn new(_index: usize, device: &Device) -> Self {
-        Self { linear: LinearConfig::new(WIDTH, WIDTH).init(device) }
-    }
-
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        x.clone() + self.linear.forward(x).tanh()
-    }
-}
+native_layer!(Half, FloatDType::F16);
 
 #[test]
 fn half_precision_as_the_device_has_it() {

@@ -11,6 +11,30 @@ use crate::support::{batch, chain, device, grads_of, parameters, stages};
 
 const LAYERS: usize = 6;
 
+/// A kind of layer in the device's precision.
+macro_rules! native_layer {
+    ($name:ident, $precision:expr) => {
+        #[derive(burn::module::Module, Debug)]
+        struct $name {
+            linear: burn::nn::Linear,
+        }
+
+        impl crate::kind::Kind for $name {
+            const PRECISION: burn::tensor::FloatDType = $precision;
+
+            fn new(_index: usize, device: &burn::tensor::Device) -> Self {
+                let width = crate::support::WIDTH;
+                Self { linear: burn::nn::LinearConfig::new(width, width).init(device) }
+            }
+
+            fn forward(&self, x: burn::tensor::Tensor<2>) -> burn::tensor::Tensor<2> {
+                x.clone() + self.linear.forward(x).tanh()
+            }
+        }
+    };
+}
+pub(crate) use native_layer;
+
 /// Every optimizer of Burn trains the kind through two growths. Adafactor is refused at the first: it keeps state in 32 bits,
 /// which Burn would load in 16.
 pub fn optimizers_train<L: Kind>() {
