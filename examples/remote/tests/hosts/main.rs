@@ -1,7 +1,6 @@
 //! Trainings over several hosts on this machine.
 
 mod bandwidth;
-mod host;
 mod multi_device;
 mod program;
 mod proxy;
