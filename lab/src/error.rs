@@ -56,6 +56,14 @@ pub enum LabError {
         /// The folder.
         folder: PathBuf,
     },
+    /// A recipe of one's own has another plan than the trainings in a study's folder.
+    #[error("{}: {recipe} has trainings there by another plan; give this one another name", folder.display())]
+    OtherPlan {
+        /// The folder.
+        folder: PathBuf,
+        /// The recipe's name.
+        recipe: String,
+    },
     /// A study is under way in a folder, in another process.
     #[error("{}: a study is under way there, in another process", folder.display())]
     StudyInUse {
@@ -205,6 +213,7 @@ impl LabError {
             | Self::NoRun { .. }
             | Self::OtherRun { .. }
             | Self::OtherStudy { .. }
+            | Self::OtherPlan { .. }
             | Self::StudyInUse { .. }
             | Self::OtherSet { .. }
             | Self::Remains { .. }

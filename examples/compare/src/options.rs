@@ -1,8 +1,10 @@
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use apollo_examples::models::transformer::Shape;
 use apollo_examples::models::{gpt, transformer};
 use apollo_examples::options::optimizer::{Optimizer, norm};
+use apollo_examples::options::plan::read;
 use apollo_examples::options::run::positive_up_to_one;
 use apollo_examples::options::text::{TextConfig, TextOptions};
 use apollo_examples::{Defaults, Failure, usage};
@@ -32,7 +34,8 @@ pub struct Options {
     pub task: Kind,
     #[command(flatten)]
     pub text: TextOptions,
-    /// Recipes to compare with training from scratch, separated by commas; a wrong name lists them
+    /// Recipes to compare with training from scratch, separated by commas: names of published ones, of which a wrong name shows the
+    /// list, and TOML or JSON files with plans of your own, whose stages end at fractions
     #[arg(long, value_delimiter = ',', value_parser = recipe)]
     pub recipes: Vec<String>,
     /// Optimizers, each with all recipes
@@ -194,7 +197,21 @@ impl Options {
                 "--recipes {name}: BERT's layers normalize their output, so none begins as the identity"
             )));
         }
-        let config = StudyConfig::new(self.recipes.iter().cloned(), self.steps);
+        let (mut names, mut plans) = (Vec::new(), BTreeMap::new());
+        for recipe in &self.recipes {
+            let name = match is_file(recipe) {
+                false => recipe.clone(),
+                true => {
+                    let (name, plan) = own(Path::new(recipe))?;
+                    if plans.insert(name.clone(), plan).is_some() {
+                        return Err(usage(format!("--recipes: two files are named {name}")));
+                    }
+                    name
+                }
+            };
+            names.push(name);
+        }
+        let config = StudyConfig { plans, ..StudyConfig::new(names, self.steps) };
         let output_projections = match self.task {
             Kind::Gpt => gpt::OUTPUT_PROJECTIONS.map(str::to_owned).to_vec(),
             Kind::Bert => Vec::new(),
@@ -218,7 +235,20 @@ impl Options {
     }
 }
 
+/// A plan of one's own, under the name of its file.
+fn own(file: &Path) -> Result<(String, Plan), Failure> {
+    let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    Ok((name, read("--recipes", file)?))
+}
+
+fn is_file(recipe: &str) -> bool {
+    recipe.ends_with(".toml") || recipe.ends_with(".json")
+}
+
 fn recipe(name: &str) -> Result<String, String> {
+    if is_file(name) {
+        return Ok(name.to_owned());
+    }
     match Recipe::by_name(name) {
         Ok(recipe) => Ok(recipe.name().to_owned()),
         Err(unknown) => Err(unknown.to_string()),

@@ -1,6 +1,6 @@
 //! `--plan`: what each recipe would cost, and what a budget would buy.
 
-use apollo_examples::{Failure, usage};
+use apollo_examples::Failure;
 use burn::tensor::Device;
 use burn_apollo::Plan;
 use burn_apollo::cost::{Hop, ModelCost, PlanCost};
@@ -25,8 +25,11 @@ pub fn show<T: Task>(
     let targets: Vec<usize> = model.stacks().iter().map(|stack| stack.target_depth()).collect();
     let model = task.cost(&model);
     for name in &study.recipes {
-        let recipe = Recipe::by_name(name).map_err(usage)?;
-        let plan = recipe.plan(&study.setting(study.steps, &targets)).map_err(usage)?;
+        let plan = study.plan(name, study.steps, &targets)?;
+        let about = match Recipe::by_name(name) {
+            Ok(recipe) => format!("{} ({})", recipe.summary(), recipe.source()),
+            Err(_) => "a plan of your own".to_owned(),
+        };
         for kind in &study.optimizers {
             let with = match study.optimizers.len() {
                 1 => String::new(),
@@ -34,7 +37,7 @@ pub fn show<T: Task>(
             };
             let optimizer = OptimConfig { kind: *kind, ..OptimConfig::default() };
             let cost = forecast(task, &optimizer, &plan, items, device)?;
-            println!("{name}: {} ({}){with}\n{cost}", recipe.summary(), recipe.source());
+            println!("{name}: {about}{with}\n{cost}");
             if let Some(budget) = options.budget {
                 let found = measured.iter().flat_map(|comparison| &comparison.mixing);
                 let mut found = found.filter(|m| m.optimizer == *kind && m.recipe == *name);

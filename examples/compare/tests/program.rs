@@ -105,6 +105,63 @@ fn a_study_says_what_each_recipe_costs_and_is_not_done_twice() {
     assert_eq!(read(dir.path(), "compare.json"), before);
 }
 
+/// Two layers until so much of the run.
+fn own_plan(folder: &Path, until: &str, more: &str) -> String {
+    let file = folder.join("mine.toml");
+    let text = format!(
+        "steps = 1\nsampler = \"constant_low\"\n{more}\n[[schedule.stages]]\nlayers = 2\n\
+         until = {{ {until} }}\n[[schedule.stages]]\nlayers = 4\n"
+    );
+    fs::write(&file, text).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn plans_of_ones_own_are_compared_by_the_names_of_their_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("study");
+    let with =
+        |file: &str| STUDY.tiny(&out, &["--lrs", "0.01", "--recipes", &format!("g_stack,{file}")]);
+    let shown = ok(&with(&own_plan(dir.path(), "fraction = 0.5", "")));
+    assert!(shown.lines().any(|line| line.contains("mine") && line.contains(" ± ")), "{shown}");
+    let content = found(&out);
+    // Two layers of four for half of the run and half of the FLOPs of the layers: longer than from scratch.
+    let plan = &content["cells"]["mine-adamw-lr0.01-x1-s2"]["cell"]["plan"];
+    let steps = plan["steps"].as_u64().unwrap();
+    assert!((22..=27).contains(&steps), "{steps} steps");
+    assert_eq!((&plan["seed"], &plan["sampler"]), (&2.into(), &"constant_low".into()));
+    let before = read(&out, "compare.json");
+    // From the file alone, which has the plan.
+    ok(&STUDY.run(&["--report", out.to_str().unwrap()]));
+
+    let line = refused(&with(&own_plan(dir.path(), "fraction = 0.6", "")));
+    assert!(line.contains("mine has trainings there by another plan"), "{line}");
+    let line = refused(&with(&own_plan(dir.path(), "step = 10", "")));
+    assert!(line.contains("`plans`") && line.contains("fractions"), "{line}");
+    let line = refused(&with("/no/such/plan.toml"));
+    assert!(line.contains("/no/such/plan.toml"), "{line}");
+    let published = dir.path().join("midas.toml");
+    fs::copy(dir.path().join("mine.toml"), &published).unwrap();
+    let line = refused(&with(published.to_str().unwrap()));
+    assert!(line.contains("no published recipe"), "{line}");
+    let line = refused(&with(&own_plan(dir.path(), "fraction = 0.5", "samplr = 1")));
+    assert!(line.contains("mine.toml") && line.contains("samplr"), "{line}");
+    assert_eq!(read(&out, "compare.json"), before);
+
+    let plan = own_plan(dir.path(), "fraction = 0.5", "");
+    let shown = ok(&STUDY.tiny(&dir.path().join("none"), &["--plan", "--recipes", &plan]));
+    assert!(shown.contains("mine: a plan of your own"), "{shown}");
+
+    let at_plateau =
+        own_plan(dir.path(), "fraction = 0.5", "policy = { loss_plateau = { patience = 2 } }");
+    let out = dir.path().join("plateau");
+    let more = "--steps 60 --seeds 1 --lrs 0.01 --shares 1 --tuning-share 1 --recipes";
+    let more: Vec<&str> = more.split(' ').chain([at_plateau.as_str()]).collect();
+    ok(&STUDY.tiny(&out, &more));
+    let report = read(&out, "report.md");
+    assert!(report.contains("What a training by mine costs is known at its end alone"), "{report}");
+}
+
 /// What the trainings have in common is done once: lengths until the decay of the shorter, two recipes until they grow.
 const SHARED: [&str; 6] =
     ["--warm-up", "2", "--recipes", "late_hop,late_hop_zeroed", "--shares", "0.5,0.7,1"];

@@ -1,10 +1,10 @@
 use burn_apollo::Plan;
 use burn_apollo::cost::PlanCost;
-use burn_apollo::recipe::Recipe;
 use serde::{Deserialize, Serialize};
 
 use super::pilot::{PILOT, early};
 use super::{Shape, StudyConfig};
+use crate::error::Result;
 use crate::optimizer::OptimizerKind;
 
 /// One training of a study.
@@ -12,7 +12,7 @@ use crate::optimizer::OptimizerKind;
 pub struct Cell {
     /// Its name, made of all that follows but the plan.
     pub name: String,
-    /// The recipe's name.
+    /// The recipe's name, as the study has it.
     pub recipe: String,
     /// The optimizer.
     pub optimizer: OptimizerKind,
@@ -38,13 +38,13 @@ impl Cell {
         lr: f64,
         share: f64,
         seed: u64,
-    ) -> Self {
+    ) -> Result<Self> {
         let name = format!("{recipe}-{}-lr{lr}-x{share}-s{seed}", optimizer.name());
-        let plan = plan(config, shape, recipe, share).with_seed(seed);
+        let plan = plan(config, shape, recipe, share)?.with_seed(seed);
         // Cells whose beginnings are alike are validated alike.
         let steps = if config.warm_up.is_some() { config.steps } else { plan.steps };
         let every = (steps / config.validations.max(1)).max(1);
-        Self { name, recipe: recipe.to_owned(), optimizer, lr, share, seed, plan, every }
+        Ok(Self { name, recipe: recipe.to_owned(), optimizer, lr, share, seed, plan, every })
     }
 
     /// The cell of a name.
@@ -57,28 +57,20 @@ impl Cell {
         let optimizer = [OptimizerKind::AdamW, OptimizerKind::Muon]
             .into_iter()
             .find(|optimizer| optimizer.name() == kind)?;
-        let known =
-            |recipe: &&str| Recipe::by_name(recipe.strip_suffix(PILOT).unwrap_or(recipe)).is_ok();
-        let recipe = parts.next().filter(known)?;
-        Some(Self::new(config, shape, recipe, optimizer, lr, share, seed))
+        Self::new(config, shape, parts.next()?, optimizer, lr, share, seed).ok()
     }
 }
 
 /// The recipe's plan, as long as it takes to cost the share of the operations; a pilot's as long as that from scratch.
-fn plan(config: &StudyConfig, shape: &Shape, recipe: &str, share: f64) -> Plan {
-    let of = |recipe: &str, steps: u64| {
-        let recipe = Recipe::by_name(recipe).expect("the study's names were checked");
-        recipe
-            .plan(&config.setting(steps, &shape.targets))
-            .expect("the study's recipes were checked")
-    };
+fn plan(config: &StudyConfig, shape: &Shape, recipe: &str, share: f64) -> Result<Plan> {
+    let of = |recipe: &str, steps: u64| config.plan(recipe, steps, &shape.targets);
     let as_long = |cost: f64| ((share * config.steps as f64 / cost).round() as u64).max(10);
     if let Some(recipe) = recipe.strip_suffix(PILOT) {
-        let plan = of(recipe, as_long(1.0));
-        return early(plan.clone(), &shape.targets).unwrap_or(plan);
+        let plan = of(recipe, as_long(1.0))?;
+        return Ok(early(plan.clone(), &shape.targets).unwrap_or(plan));
     }
     // Stages are fractions of a run, so its cost rises in proportion to its steps.
-    let plan = of(recipe, config.steps);
+    let plan = of(recipe, config.steps)?;
     let cost = PlanCost::of(&plan, &shape.targets, &shape.cost, 1).map_or(1.0, |cost| cost.share());
     of(recipe, as_long(cost))
 }

@@ -1,8 +1,12 @@
+use std::collections::BTreeMap;
+
+use burn_apollo::Plan;
 use burn_apollo::recipe::{Recipe, Setting};
-use burn_apollo::schedule::WarmUp;
+use burn_apollo::schedule::{Until, WarmUp};
 use serde::{Deserialize, Serialize};
 
 use super::SCRATCH;
+use super::pilot::PILOT;
 use crate::error::{LabError, Result};
 use crate::optimizer::OptimizerKind;
 
@@ -10,8 +14,11 @@ use crate::optimizer::OptimizerKind;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StudyConfig {
-    /// Names of [`Recipe`]s; `scratch`, which the others are compared with, is always among them.
+    /// Names of [`Recipe`]s and of `plans`; `scratch`, which the others are compared with, is always among them.
     pub recipes: Vec<String>,
+    /// Recipes of one's own: plans by the names that `recipes` has for them ([`with_plan`](Self::with_plan)).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub plans: BTreeMap<String, Plan>,
     /// Optimizers, each with all recipes.
     pub optimizers: Vec<OptimizerKind>,
     /// The grid of peak learning rates.
@@ -80,6 +87,7 @@ impl StudyConfig {
         }
         Self {
             recipes: names,
+            plans: BTreeMap::new(),
             optimizers: vec![OptimizerKind::AdamW],
             learning_rates: vec![1e-3, 3e-3, 1e-2],
             seeds: vec![1, 2, 3],
@@ -96,15 +104,34 @@ impl StudyConfig {
         }
     }
 
-    pub(super) fn check(&self) -> Result<()> {
-        let wrong = |field, value: String, right| Err(LabError::Setting { field, value, right });
-        for name in &self.recipes {
-            let recipe = Recipe::by_name(name).map_err(LabError::usage)?;
-            if recipe.is_zeroed() && self.output_projections.is_empty() {
-                let right = "the names of those that the recipe sets to zero";
-                return wrong("output_projections", format!("none for {name}"), right);
-            }
+    /// Adds a recipe of one's own. Every training has the plan with its own number of steps and its own seed, so the plan's are
+    /// not read; its stages end at fractions of the run.
+    ///
+    /// What a growth policy that is not fixed costs is known after the training alone: its trainings are as long as if it
+    /// grew where the stages end, and savings are read from what they cost in the end.
+    ///
+    /// ```
+    /// use burn_apollo::Plan;
+    /// use burn_apollo::schedule::Schedule;
+    /// use burn_apollo_lab::study::StudyConfig;
+    ///
+    /// let steps = 1000;
+    /// let late = Plan::new(steps).with_schedule(Schedule::one_hop(&[2], &[8], 0.7));
+    /// let study = StudyConfig::new(["g_stack"], steps).with_plan("late", late);
+    /// assert_eq!(study.recipes, ["scratch", "g_stack", "late"]);
+    /// ```
+    pub fn with_plan(mut self, name: impl Into<String>, plan: Plan) -> Self {
+        let name = name.into();
+        if !self.recipes.contains(&name) {
+            self.recipes.push(name.clone());
         }
+        self.plans.insert(name, plan);
+        self
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        self.check_recipes()?;
+        let wrong = |field, value: String, right| Err(LabError::Setting { field, value, right });
         if self.recipes.first().map(String::as_str) != Some(SCRATCH) {
             return wrong(
                 "recipes",
@@ -140,13 +167,64 @@ impl StudyConfig {
         }
     }
 
+    fn check_recipes(&self) -> Result<()> {
+        let wrong = |field, value: String, right| Err(LabError::Setting { field, value, right });
+        for (name, plan) in &self.plans {
+            let is_file_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+            if name.is_empty() || !name.chars().all(is_file_name) || name.ends_with(PILOT) {
+                let right = "letters, digits, _ and -, and no end in -pilot: names of a plan and of its folders";
+                return wrong("plans", format!("{name:?}"), right);
+            }
+            if Recipe::by_name(name).is_ok() {
+                return wrong("plans", format!("{name:?}"), "a name that no published recipe has");
+            }
+            let mut ends = plan.schedule.iter().flat_map(|schedule| &schedule.stages);
+            if ends.any(|stage| matches!(stage.until, Some(Until::Step(_)))) {
+                let right =
+                    "stages that end at fractions of the run, as trainings have several lengths";
+                return wrong("plans", format!("a stage of {name} that ends at a step"), right);
+            }
+        }
+        for name in self.recipes.iter().filter(|name| !self.plans.contains_key(*name)) {
+            let recipe = Recipe::by_name(name).map_err(LabError::usage)?;
+            if recipe.is_zeroed() && self.output_projections.is_empty() {
+                let right = "the names of those that the recipe sets to zero";
+                return wrong("output_projections", format!("none for {name}"), right);
+            }
+        }
+        Ok(())
+    }
+
+    /// The plan of a recipe for a training of so many steps of a model with stacks of these target depths.
+    ///
+    /// # Errors
+    ///
+    /// A name that is no recipe's; a recipe that sets output projections to zero, where none is named; a plan that does not
+    /// fit the model.
+    pub fn plan(&self, recipe: &str, steps: u64, targets: &[usize]) -> Result<Plan> {
+        let plan = match self.plans.get(recipe) {
+            None => {
+                let recipe = Recipe::by_name(recipe).map_err(LabError::usage)?;
+                recipe.plan(&self.setting(steps, targets)).map_err(LabError::usage)?
+            }
+            Some(own) => {
+                let lr =
+                    self.warm_up.map_or(own.lr, |steps| own.lr.with_warm_up(WarmUp::Steps(steps)));
+                let schedule = own.schedule_for(targets);
+                Plan { steps, ..own.clone() }.with_lr(lr).with_schedule(schedule)
+            }
+        };
+        plan.check(targets)?;
+        Ok(plan)
+    }
+
     /// The longest of the lengths.
     pub(super) fn longest(&self) -> f64 {
         self.shares.iter().copied().fold(0.0, f64::max)
     }
 
-    /// What a recipe is applied to, for a training of so many steps of a model with stacks of these target depths.
-    pub fn setting(&self, steps: u64, targets: &[usize]) -> Setting {
+    /// What a published recipe is applied to.
+    fn setting(&self, steps: u64, targets: &[usize]) -> Setting {
         let setting = Setting::new(steps, targets)
             .with_output_projections(self.output_projections.iter().cloned());
         match self.warm_up {

@@ -4,6 +4,7 @@ use super::comparison::{Comparison, Entry};
 use super::look::Look;
 use super::words::list;
 use super::{Clock, StudyConfig};
+use burn_apollo::policy::Policy;
 
 pub(super) fn sentences(comparison: &Comparison) -> Vec<String> {
     let config = &comparison.config;
@@ -12,6 +13,7 @@ pub(super) fn sentences(comparison: &Comparison) -> Vec<String> {
     sentences.push(seeds(config));
     sentences.extend(missing(comparison));
     sentences.push(lengths(config));
+    sentences.extend(policies(config));
     sentences.push(
         "The first weights follow from the seed, and so does the order of the data where the task takes it from there; both are \
          the same for all recipes with that seed, and differences are taken seed by seed."
@@ -87,6 +89,21 @@ fn seeds(config: &StudyConfig) -> String {
             list(seeds)
         ),
     }
+}
+
+/// Whose trainings' cost was not known before.
+fn policies(config: &StudyConfig) -> Option<String> {
+    let by_policy =
+        |name: &&String| config.plans.get(*name).is_some_and(|p| p.policy != Policy::Fixed);
+    let names: Vec<&String> = config.recipes.iter().filter(by_policy).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "What a training by {} costs is known at its end alone, as a policy says when it grows: its lengths are those of \
+             growth where the stages end, so that losses at a length are not at equal FLOPs; savings are read from the FLOPs \
+             that were spent.",
+            list(names)
+        )
+    })
 }
 
 /// Whose trainings are not all there.

@@ -93,10 +93,26 @@ impl Found {
         if found.content.study != *study {
             return Err(LabError::OtherStudy { folder: folder.to_owned() });
         }
+        if let Some(recipe) = found.other_plan(&asked) {
+            return Err(LabError::OtherPlan { folder: folder.to_owned(), recipe });
+        }
         found.content.failed.clear();
         found.block = pilot::block(&asked.config);
         found.content.asked = Some(asked);
         Ok(found)
+    }
+
+    /// A recipe of one's own whose trainings had another plan than it is asked for with.
+    fn other_plan(&self, asked: &Asked) -> Option<String> {
+        let Asked { config, shape, .. } = asked;
+        let own = self.results().map(|result| &result.cell).filter(|cell| {
+            let recipe = cell.recipe.strip_suffix(pilot::PILOT).unwrap_or(&cell.recipe);
+            config.plans.contains_key(recipe)
+        });
+        let is_other = |cell: &&Cell| {
+            Cell::by_name(&cell.name, config, shape).is_none_or(|now| now.plan != cell.plan)
+        };
+        own.into_iter().find(is_other).map(|cell| cell.recipe.clone())
     }
 
     /// What the folder's file holds.

@@ -9,6 +9,8 @@
 //! with the same bits as alone: two recipes that differ from a growth on, say. Lengths of one recipe begin alike where
 //! the warm-up takes as many steps in each ([`StudyConfig::warm_up`]) and the rate then stays at its peak.
 //!
+//! A recipe is a published one by its name, or a plan of one's own ([`StudyConfig::with_plan`]).
+//!
 //! # How it is fair
 //!
 //! - The learning rate of every recipe, and of training from scratch, is the best of the same grid.
@@ -120,10 +122,10 @@ where
         found.write()?;
         let signals = Signals::catch()?;
         for phase in [Phase::Rates, Phase::Lengths] {
-            let cells = self.cells(phase, &found, &shape);
+            let cells = self.cells(phase, &found, &shape)?;
             let missing: Vec<Cell> =
                 cells.into_iter().filter(|cell| !found.has(&cell.name)).collect();
-            let queue = self.queue(phase, missing.clone(), &found, &shape);
+            let queue = self.queue(phase, missing.clone(), &found, &shape)?;
             let (name, count) = (phase.name(), self.config.workers);
             workers::run(name, &missing, queue, count, signals, |cell, failure| match failure {
                 Some(why) => found.fail(cell, why),
@@ -161,7 +163,7 @@ where
     }
 
     /// The cells of a phase, of which the second depends on what the first found.
-    fn cells(&self, phase: Phase, found: &Found, shape: &Shape) -> Vec<Cell> {
+    fn cells(&self, phase: Phase, found: &Found, shape: &Shape) -> Result<Vec<Cell>> {
         let mut cells = Vec::new();
         for optimizer in &self.config.optimizers {
             for recipe in &self.config.recipes {
@@ -171,40 +173,48 @@ where
                 let (share, seed) = (self.config.tuning_share, self.config.seeds[0]);
                 let rates = self.config.learning_rates.iter().map(|lr| of(*lr, share, seed));
                 match phase {
-                    Phase::Rates => cells.extend(rates),
+                    Phase::Rates => cells.extend(rates.collect::<Result<Vec<_>>>()?),
                     Phase::Lengths => {
                         let best = found.best_rate(&self.config, recipe, *optimizer);
                         let Some(lr) = best else { continue };
                         for seed in &self.config.seeds {
                             let lengths = self.config.shares.iter();
-                            cells.extend(lengths.map(|share| of(lr, *share, *seed)));
+                            let lengths = lengths.map(|share| of(lr, *share, *seed));
+                            cells.extend(lengths.collect::<Result<Vec<_>>>()?);
                         }
                         if self.config.pilot && recipe != SCRATCH {
                             let (shape, name) = (shape, format!("{recipe}{}", pilot::PILOT));
                             let of =
                                 Cell::new(&self.config, shape, &name, *optimizer, lr, share, seed);
-                            cells.push(of);
+                            cells.push(of?);
                         }
                     }
                 }
             }
         }
-        cells
+        Ok(cells)
     }
 
     /// The missing cells of a phase, with what they may share.
-    fn queue(&self, phase: Phase, missing: Vec<Cell>, found: &Found, shape: &Shape) -> Queue {
+    fn queue(
+        &self,
+        phase: Phase,
+        missing: Vec<Cell>,
+        found: &Found,
+        shape: &Shape,
+    ) -> Result<Queue> {
         let mut all = match self.config.share_beginnings {
-            true => self.cells(phase, found, shape),
+            true => self.cells(phase, found, shape)?,
             false => Vec::new(),
         };
         if phase == Phase::Rates && self.config.share_beginnings {
             // Whichever rate is the best, its lengths begin as the training that found it.
             for cell in &missing {
-                all.extend(self.config.shares.iter().map(|share| {
+                let lengths = self.config.shares.iter().map(|share| {
                     let Cell { recipe, optimizer, lr, seed, .. } = cell;
                     Cell::new(&self.config, shape, recipe, *optimizer, *lr, *share, *seed)
-                }));
+                });
+                all.extend(lengths.collect::<Result<Vec<_>>>()?);
             }
         }
         let mut names = BTreeSet::new();
@@ -216,7 +226,7 @@ where
                 (cell, missing)
             })
             .collect();
-        Queue::new(self.runs(), missing, &all, shape)
+        Ok(Queue::new(self.runs(), missing, &all, shape))
     }
 
     /// Trains the cell of a job.
@@ -224,8 +234,15 @@ where
         let wrong = |why: String| LabError::usage(format!("{CELL}: {why}"));
         let Job { cell, keep_at, prefix } =
             serde_json::from_str(job).map_err(|e| wrong(e.to_string()))?;
-        let cell = Cell::by_name(&cell, &self.config, shape)
-            .ok_or_else(|| wrong(format!("{cell:?} is no cell of this study")))?;
+        let own = Cell::by_name(&cell.name, &self.config, shape)
+            .ok_or_else(|| wrong(format!("{:?} is no cell of this study", cell.name)))?;
+        if own.plan != cell.plan {
+            let recipe = cell.recipe;
+            return Err(LabError::usage(format!(
+                "the plan of {recipe} is another than at the study's begin"
+            )));
+        }
+        let cell = own;
         workers::end_with_parent();
         let mut config = self.base.clone();
         (config.lr, config.optimizer.kind) = (cell.lr, cell.optimizer);
@@ -254,6 +271,9 @@ where
         let shape = Shape { targets: targets(&model), cost: task.cost(&model), items };
         // How the cells are trained is no part of what was asked.
         let config = StudyConfig { workers: 1, share_beginnings: true, ..self.config.clone() };
+        for recipe in &config.recipes {
+            config.plan(recipe, config.steps, &shape.targets)?;
+        }
         Ok(Asked { config, shape, items: T::ITEMS.to_owned(), unit: task.unit() })
     }
 

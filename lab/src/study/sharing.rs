@@ -16,11 +16,11 @@ use crate::folder::{CHECKPOINTS, remove_dir};
 use crate::prefix::{KEPT, is_kept};
 
 /// A cell to train, for the process that does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Job {
-    /// The cell's name.
-    pub cell: String,
+    /// The cell.
+    pub cell: Cell,
     /// Steps after which it keeps a checkpoint for others.
     pub keep_at: Vec<u64>,
     /// The cell as which it begins, and the steps that it takes over.
@@ -52,7 +52,7 @@ struct Beginning {
 }
 
 /// What of the queue comes next.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(super) enum Next {
     /// A cell to start.
     Start(Job),
@@ -102,7 +102,7 @@ impl Queue {
         let done = prefix.as_ref().map_or(*done, |(_, steps)| *steps);
         let keep_at = forks.iter().copied().filter(|step| *step > done).collect();
         self.running.insert(cell.name.clone(), done);
-        Next::Start(Job { cell: cell.name, keep_at, prefix })
+        Next::Start(Job { cell, keep_at, prefix })
     }
 
     /// A cell is trained no more.

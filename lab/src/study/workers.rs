@@ -30,7 +30,7 @@ pub(super) fn run(
         while running.len() < workers.max(1)
             && signals.caught().is_none()
             && let Next::Start(job) = queue.next()
-            && let Some(cell) = cells.iter().find(|cell| cell.name == job.cell)
+            && let Some(cell) = cells.iter().find(|cell| cell.name == job.cell.name)
         {
             running.push((cell, start(&job)?));
         }

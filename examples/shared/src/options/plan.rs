@@ -138,8 +138,8 @@ where
     PossibleValuesParser::new(names).try_map(part)
 }
 
-/// Data from a TOML or JSON file.
-fn read<T: DeserializeOwned>(option: &str, file: &Path) -> Result<T, Failure> {
+/// Data from a TOML or JSON file that an option names.
+pub fn read<T: DeserializeOwned>(option: &str, file: &Path) -> Result<T, Failure> {
     let error = |e: &dyn std::fmt::Display| {
         let message = e.to_string();
         let line = message.split('\n').map(str::trim).collect::<Vec<_>>().join(" ");
