@@ -15,7 +15,7 @@ use rand::{RngExt, SeedableRng};
 /// A run with all that must be resumed exactly: dropout, gradient accumulation, a loss-driven policy, two growths.
 const GPT: Program = Program {
     path: env!("CARGO_BIN_EXE_faulty-gpt"),
-    tiny: "--recipe apollo --layers 4 --width 16 --heads 2 --steps 40 --batch 2 --accumulate 2 --seq 8 \
+    tiny: "--recipe apollo --optimizer adamw --layers 4 --width 16 --heads 2 --steps 40 --batch 2 --accumulate 2 --seq 8 \
            --checkpoint-every 1 --dropout 0.1 --policy plateau --resume",
 };
 

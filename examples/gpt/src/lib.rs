@@ -1,4 +1,4 @@
-//! Grows a GPT on text: 3 → 6 → 9 → 12 layers, on the CPU in a few minutes.
+//! Grows a GPT on text: 3 → 12 layers, on the CPU in a minute.
 //!
 //! ```text
 //! cargo run -p gpt

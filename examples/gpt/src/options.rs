@@ -11,16 +11,17 @@ use clap::{ArgMatches, Parser};
 use crate::preset::Published;
 
 /// What options are that are not given.
-pub const DEFAULTS: [(&str, &str); 11] = [
+pub const DEFAULTS: [(&str, &str); 12] = [
     ("data", concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/shakespeare.txt")),
     ("out", "runs/gpt"),
     ("width", "32"),
     ("heads", "2"),
-    ("recipe", "gradual"),
-    ("steps", "4000"),
+    ("recipe", "quarter_zeroed"),
+    ("optimizer", "muon"),
+    ("steps", "2000"),
     ("batch", "8"),
     ("accumulate", "2"),
-    ("lr", "0.005"),
+    ("lr", "0.01"),
     ("clip", "1"),
     ("checkpoint_every", "500"),
 ];

@@ -7,7 +7,7 @@ use apollo_examples_testing::{Program, ok, summary, table};
 
 const GPT: Program = Program {
     path: env!("CARGO_BIN_EXE_gpt"),
-    tiny: "--recipe apollo --lr 0.002 --clip inf --layers 4 --width 32 --heads 2 --steps 30 --accumulate 1 --batch 4 --seq 16 --resume",
+    tiny: "--recipe apollo --optimizer adamw --lr 0.002 --clip inf --layers 4 --width 32 --heads 2 --steps 30 --accumulate 1 --batch 4 --seq 16 --resume",
 };
 
 fn gpt(dir: &Path, device: &str, more: &[&str]) {

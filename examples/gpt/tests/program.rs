@@ -8,7 +8,7 @@ use apollo_examples_testing::{Program, SHAKESPEARE, ok, read, refused, summary, 
 /// 30 steps with two growths.
 const GPT: Program = Program {
     path: env!("CARGO_BIN_EXE_gpt"),
-    tiny: "--recipe apollo --lr 0.002 --clip inf --layers 4 --width 16 --heads 2 --steps 30 --accumulate 1 --batch 2 --seq 8 --checkpoint-every 7",
+    tiny: "--recipe apollo --optimizer adamw --lr 0.002 --clip inf --layers 4 --width 16 --heads 2 --steps 30 --accumulate 1 --batch 2 --seq 8 --checkpoint-every 7",
 };
 
 fn gpt(args: &[&str]) -> Output {
@@ -180,15 +180,26 @@ fn an_existing_run_is_never_lost_by_accident() {
 
 /// The main job, as the README starts it.
 #[test]
-#[ignore = "trains the default model for some minutes"]
-fn the_default_run_beats_every_bigram_model() {
+#[ignore = "trains the default model, half a minute and more"]
+fn the_default_run_beats_the_bigram_model_and_training_from_scratch_at_equal_flops() {
     let dir = tempfile::tempdir().unwrap();
     let shown = ok(&gpt(&["--out", dir.path().to_str().unwrap()]));
     println!("{shown}");
     let summary = summary(dir.path());
     let number = |key: &str| summary[key].as_f64().unwrap();
     assert!(number("val_loss") < 0.9 * summary["baseline"]["value"].as_f64().unwrap(), "{summary}");
-    assert_eq!(summary["growths"].as_array().unwrap().len(), 3);
+    assert_eq!(summary["growths"].as_array().unwrap().len(), 1);
+
+    let steps = 2000.0 * number("operations") / number("operations_from_scratch");
+    let steps = (steps.ceil() as u64).to_string();
+    let scratch = tempfile::tempdir().unwrap();
+    ok(&gpt(&["--from-scratch", "--steps", &steps, "--out", scratch.path().to_str().unwrap()]));
+    let scratch = self::summary(scratch.path());
+    assert!(number("operations") <= scratch["operations"].as_f64().unwrap());
+    assert!(
+        number("val_loss") < scratch["val_loss"].as_f64().unwrap() - 0.05,
+        "{summary} {scratch}"
+    );
 }
 
 #[test]

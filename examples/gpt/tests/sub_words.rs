@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 /// 30 steps with two growths.
 const GPT: Program = Program {
     path: env!("CARGO_BIN_EXE_gpt"),
-    tiny: "--recipe apollo --lr 0.002 --clip inf --layers 4 --width 16 --heads 2 --steps 30 --accumulate 1 --batch 2 --seq 8 --checkpoint-every 7",
+    tiny: "--recipe apollo --optimizer adamw --lr 0.002 --clip inf --layers 4 --width 16 --heads 2 --steps 30 --accumulate 1 --batch 2 --seq 8 --checkpoint-every 7",
 };
 
 #[test]
