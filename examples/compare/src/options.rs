@@ -34,8 +34,8 @@ pub struct Options {
     pub task: Kind,
     #[command(flatten)]
     pub text: TextOptions,
-    /// Recipes to compare with training from scratch, separated by commas: names of published ones, of which a wrong name shows the
-    /// list, and TOML or JSON files with plans of your own, whose stages end at fractions
+    /// Recipes to compare with training from scratch, separated by commas: names of published ones, of which gpt --help has
+    /// the list, and TOML or JSON files with plans of your own, whose stages end at fractions
     #[arg(long, value_delimiter = ',', value_parser = recipe)]
     pub recipes: Vec<String>,
     /// Optimizers, each with all recipes
@@ -114,11 +114,11 @@ pub fn derived(matches: &ArgMatches) -> Result<Defaults, Failure> {
     // A line that cannot be read to its end has no value for it.
     let full = matches.get_one::<bool>("full").copied().unwrap_or(false);
     let recipes = match (matches.get_one("task"), full) {
-        (Some(Kind::Bert), false) => "apollo,stackbert",
-        (Some(Kind::Bert), true) => "apollo_wsd,stackbert,g_stack,midas,late_hop",
-        (_, false) => "apollo,half_zeroed",
+        (Some(Kind::Bert), false) => "apollo,gradual",
+        (Some(Kind::Bert), true) => "apollo_wsd,stackbert,g_stack,midas,gradual",
+        (_, false) => "apollo,quarter_zeroed",
         (_, true) => {
-            "apollo_wsd,g_stack,late_hop,late_hop_zeroed,quarter_zeroed,half_zeroed,two_hops_zeroed"
+            "apollo_wsd,g_stack,gradual,late_hop_zeroed,quarter_zeroed,half_zeroed,two_hops_zeroed"
         }
     };
     let images = matches.get_one("task") == Some(&Kind::Vision);

@@ -344,7 +344,7 @@ fn a_report_needs_a_study() {
 fn bert_is_compared_too() {
     let dir = tempfile::tempdir().unwrap();
     let shown = ok(&BERT.tiny(dir.path(), &[]));
-    assert!(shown.contains("stackbert"), "{shown}");
+    assert!(shown.contains("gradual"), "{shown}");
 }
 
 #[test]
@@ -352,7 +352,7 @@ fn images_are_compared_too() {
     let dir = tempfile::tempdir().unwrap();
     let tiny = "--task vision --layers 4 --width 16 --heads 2 --steps 20 --lrs 0.003 --shares 1 --tuning-share 1";
     let shown = ok(&Program { tiny, ..STUDY }.tiny(dir.path(), &[]));
-    assert!(shown.contains("half_zeroed"), "{shown}");
+    assert!(shown.contains("quarter_zeroed"), "{shown}");
     let content = found(dir.path());
     assert_eq!(content["study"]["task"]["data"], "digits.csv");
     assert_eq!(content["asked"]["items"], "images");

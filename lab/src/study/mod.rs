@@ -76,7 +76,8 @@ const COMPARE: &str = "compare.json";
 /// A comparison of recipes on a task.
 ///
 /// A program with a study does nothing before [`run`](Self::run) that it should not do twice: the study starts the program
-/// again, with the same arguments, for every cell. `examples/study.rs` of this crate is such a program, with a task of its own.
+/// again, with the same arguments, for every cell. `examples/compare/examples/study.rs` of the repository is such a program, with a
+/// task of its own.
 pub struct Study<C, F> {
     folder: PathBuf,
     config: StudyConfig,

@@ -193,7 +193,7 @@ fn saving(comparison: &Comparison) -> Option<Picture> {
 /// Saving over items per parameter; none where the study has one length only, or no recipe that reached a loss.
 fn crossover(comparison: &Comparison) -> Option<Picture> {
     let mut plots = Vec::new();
-    let mut looks = Vec::new();
+    let (mut looks, mut most) = (Vec::new(), 0);
     for entry in comparison.entries.iter().filter(|entry| !entry.is_scratch()) {
         let points = |at_least: bool| -> (Vec<_>, Vec<_>) {
             let goals = entry.goals.iter().filter(|goal| {
@@ -208,6 +208,7 @@ fn crossover(comparison: &Comparison) -> Option<Picture> {
         let ((read, deviations), (mut least, _)) = (points(false), points(true));
         // A bound below zero says nothing.
         least.retain(|(_, saved)| *saved > 0.0);
+        most = most.max(read.len() + least.len());
         let look = Look::of(comparison, entry);
         if !read.is_empty() {
             plots.extend([look.line(&read), look.marks(&read, deviations)]);
@@ -219,7 +220,8 @@ fn crossover(comparison: &Comparison) -> Option<Picture> {
             looks.push(look);
         }
     }
-    if plots.is_empty() {
+    // One goal alone is in the table already.
+    if most < 2 {
         return None;
     }
     let items = &comparison.items;

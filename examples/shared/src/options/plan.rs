@@ -7,9 +7,9 @@ use burn_apollo::depth::{DrawPer, Sampler};
 use burn_apollo::expand::{Expansion, NewLayers};
 use burn_apollo::optim::MomentPolicy;
 use burn_apollo::policy::LossPlateau;
-use burn_apollo::recipe::{Recipe, RecipeError, Setting};
+use burn_apollo::recipe::{Recipe, Setting};
 use burn_apollo::schedule::Schedule;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use serde::de::DeserializeOwned;
 
@@ -19,11 +19,10 @@ use crate::{Failure, usage};
 /// How a run grows.
 #[derive(Args, Debug, Clone)]
 pub struct PlanOptions {
-    /// A published method by its name, its learning-rate shape included; a wrong name lists them. The options below change
-    /// one part of it each
-    #[arg(long, value_name = "NAME", default_value = "apollo", value_parser = recipe)]
+    /// A published method by its name, its learning-rate shape included. The options below change one part of it each
+    #[arg(long, value_name = "NAME", default_value = "apollo", value_parser = recipes())]
     pub recipe: Recipe,
-    /// When to grow: at the schedule's ends, or at a plateau of the training loss and there at the latest
+    /// When to grow
     #[arg(long, value_enum, default_value_t)]
     pub policy: When,
     /// Distribution of the virtual depth
@@ -59,8 +58,10 @@ pub struct PlanOptions {
 /// When to grow.
 #[derive(ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum When {
+    /// At the ends of the stages
     #[default]
     Fixed,
+    /// At a plateau, and at the ends of the stages at the latest; in a file with a plan it is `loss_plateau`
     Plateau,
 }
 
@@ -124,9 +125,11 @@ impl PlanOptions {
     }
 }
 
-/// A recipe by its name.
-fn recipe(name: &str) -> Result<Recipe, RecipeError> {
-    Recipe::by_name(name).copied()
+/// A recipe by its name; the long help says what each does.
+fn recipes() -> impl TypedValueParser<Value = Recipe> {
+    let all = Recipe::all().iter();
+    let names = all.map(|recipe| PossibleValue::new(recipe.name()).help(recipe.summary()));
+    PossibleValuesParser::new(names).try_map(|name| Recipe::by_name(&name).copied())
 }
 
 /// A part of a plan by one of `names`.

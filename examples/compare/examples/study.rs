@@ -1,13 +1,16 @@
-//! What growth saves on a model of your own: `cargo run -p burn-apollo-lab --example study`, some seconds.
+//! What growth saves on a model of your own: `cargo run -p compare --example study`, some seconds.
 //!
-//! A residual network of eight layers learns waves. The study trains it from scratch and by two recipes, each with the best
-//! of two learning rates, at two lengths with two seeds, and shows what each recipe takes to the loss of training from scratch.
+//! A residual network of eight layers learns waves. The study trains it from scratch, by two published recipes and by a plan of its own,
+//! each with the best of two learning rates, at two lengths with two seeds, and shows what each takes to the loss of training from scratch.
 
 use std::error::Error;
 
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
+use burn_apollo::depth::ConstantLow;
+use burn_apollo::policy::LossPlateau;
+use burn_apollo::schedule::Schedule;
 use burn_apollo::{Plan, growable, stack::LayerStack};
 use burn_apollo_lab::study::{Outcome, Study, StudyConfig};
 use burn_apollo_lab::{Result, RunConfig, Score, Task};
@@ -80,7 +83,13 @@ impl Task for Waves {
 
 fn main() -> std::result::Result<(), Box<dyn Error>> {
     let steps = 1000;
-    let mut study = StudyConfig::new(["g_stack", "half_zeroed"], steps);
+    // Half of the layers until the loss no longer falls, or 60 % of the run at the latest.
+    let at_plateau = Plan::new(steps)
+        .with_schedule(Schedule::one_hop(&[LAYERS / 2], &[LAYERS], 0.6))
+        .with_sampler(ConstantLow)
+        .with_policy(LossPlateau::new(50)?);
+    let recipes = ["g_stack", "half_zeroed"];
+    let mut study = StudyConfig::new(recipes, steps).with_plan("at_plateau", at_plateau);
     study.learning_rates = vec![0.003, 0.01];
     study.seeds = vec![1, 2];
     study.shares = vec![0.5, 1.0];
