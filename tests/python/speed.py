@@ -71,7 +71,7 @@ def torch_speed(threads, width):
 def gpt_speed(program, threads, width):
     with tempfile.TemporaryDirectory() as out:
         command = [
-            program, "--recipe", "scratch", "--steps", str(STEPS), "--width", str(width), "--heads", str(HEADS),
+            program, "--recipe", "scratch", "--optimizer", "adamw", "--steps", str(STEPS), "--width", str(width), "--heads", str(HEADS),
             "--layers", str(LAYERS), "--seq", str(SEQ), "--batch", str(BATCH // threads), "--accumulate", str(threads),
             "--workers", str(threads), "--lr", "0.001", "--checkpoint-every", "1000", "--out", os.path.join(out, "run"),
         ]

@@ -166,7 +166,7 @@ fn bad_input_is_one_line_and_exit_code_2_before_any_training() {
         (&["--preset", "gpt2", "--heads", "3"], "--heads 3 must divide"),
         (&["--preset", "gpt2", "--epochs", "1"], "--epochs"),
         (&["--epochs", "0"], "--epochs"),
-        (&["--min-lr", "0.01"], "--min-lr 0.01 is above --lr 0.005"),
+        (&["--min-lr", "0.02"], "--min-lr 0.02 is above --lr 0.01"),
         (&["--min-lr", "-1"], "-1"),
         (&["--init-std", "0"], "--init-std"),
         (&["--beta2", "1"], "--beta2"),

@@ -9,7 +9,7 @@ use burn_apollo::optim::MomentPolicy;
 use burn_apollo::policy::LossPlateau;
 use burn_apollo::recipe::{Recipe, Setting};
 use burn_apollo::schedule::Schedule;
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use serde::de::DeserializeOwned;
 
@@ -22,7 +22,8 @@ pub struct PlanOptions {
     /// A published method by its name, its learning-rate shape included. The options below change one part of it each
     #[arg(long, value_name = "NAME", default_value = "apollo", value_parser = recipes())]
     pub recipe: Recipe,
-    /// When to grow
+    /// When to grow: at the schedule's ends, or at a plateau of the training loss (`loss_plateau` in a file with a plan) and there at
+    /// the latest
     #[arg(long, value_enum, default_value_t)]
     pub policy: When,
     /// Distribution of the virtual depth
@@ -58,10 +59,8 @@ pub struct PlanOptions {
 /// When to grow.
 #[derive(ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum When {
-    /// At the ends of the stages
     #[default]
     Fixed,
-    /// At a plateau, and at the ends of the stages at the latest; in a file with a plan it is `loss_plateau`
     Plateau,
 }
 
@@ -125,10 +124,9 @@ impl PlanOptions {
     }
 }
 
-/// A recipe by its name; the long help says what each does.
+/// A recipe by its name.
 fn recipes() -> impl TypedValueParser<Value = Recipe> {
-    let all = Recipe::all().iter();
-    let names = all.map(|recipe| PossibleValue::new(recipe.name()).help(recipe.summary()));
+    let names = Recipe::all().iter().map(Recipe::name);
     PossibleValuesParser::new(names).try_map(|name| Recipe::by_name(&name).copied())
 }
 
