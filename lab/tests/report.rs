@@ -121,6 +121,13 @@ fn the_report_has_its_pictures_and_says_how_it_was_fair() {
     Comparison::from_folder(dir.path()).unwrap().write_report(dir.path()).unwrap();
     let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
     let (html, markdown) = (read("report.html"), read("report.md"));
+    for row in [
+        "| recipe | with | 5.0 | 10.0 | 20.0 |",
+        "| half_zeroed | adamw | ≥ 0.0 ± 0.0 % | 50.0 ± 0.0 % | 50.0 ± 0.0 % |",
+        "| apollo | adamw | -100.0 ± 0.0 % | -100.0 ± 0.0 % | not reached |",
+    ] {
+        assert!(markdown.lines().any(|line| line == row), "{row}: {markdown}");
+    }
     let pictures =
         ["saving", "loss-flops", "loss-steps", "loss-time", "course", "crossover", "depths"];
     for name in pictures {

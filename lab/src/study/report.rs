@@ -121,7 +121,9 @@ impl Comparison {
         parts.push(Part::Text(self.time()));
         parts.extend(picture(&["loss-time"]));
         parts.push(Part::Text("## On the way\n".to_owned()));
-        parts.extend(picture(&["course", "crossover", "depths"]));
+        parts.extend(picture(&["course", "depths"]));
+        parts.extend(self.by_length().map(Part::Text));
+        parts.extend(picture(&["crossover"]));
         parts.push(Part::Text(self.setting()));
         parts
     }
@@ -235,6 +237,37 @@ impl Comparison {
             );
         }
         text
+    }
+
+    /// What is saved on the way to the loss of each length of training from scratch; none where there is one length.
+    fn by_length(&self) -> Option<String> {
+        let grown = || self.entries.iter().filter(|entry| !entry.is_scratch());
+        let mut lengths: Vec<f64> =
+            grown().flat_map(|entry| &entry.goals).map(|goal| goal.items_per_parameter).collect();
+        lengths.sort_by(f64::total_cmp);
+        lengths.dedup();
+        if lengths.len() < 2 {
+            return None;
+        }
+        let mut head = vec!["recipe".to_owned(), "with".to_owned()];
+        head.extend(lengths.iter().map(|items| format!("{items:.1}")));
+        let rows = grown().map(|entry| {
+            let at = |items: &f64| {
+                let goal = entry.goals.iter().find(|goal| goal.items_per_parameter == *items);
+                goal.map_or("-".to_owned(), |goal| {
+                    words::saved(&goal.saving, goal.saving.operations)
+                })
+            };
+            let mut row = vec![entry.recipe.clone(), entry.optimizer.name().to_owned()];
+            row.extend(lengths.iter().map(at));
+            row
+        });
+        let table = table(&head, rows);
+        Some(format!(
+            "## By length\n\nFLOPs saved on the way to the loss of each length of training from scratch with the same optimizer, by \
+             the {} that it sees for each parameter.\n\n{table}",
+            self.items
+        ))
     }
 
     /// What all trainings share, and what failed.
