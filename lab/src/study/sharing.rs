@@ -55,7 +55,7 @@ struct Beginning {
 #[derive(Debug, PartialEq)]
 pub(super) enum Next {
     /// A cell to start.
-    Start(Job),
+    Start(Box<Job>),
     /// All cells that are left begin with what is being trained.
     Wait,
     /// None is left.
@@ -102,7 +102,7 @@ impl Queue {
         let done = prefix.as_ref().map_or(*done, |(_, steps)| *steps);
         let keep_at = forks.iter().copied().filter(|step| *step > done).collect();
         self.running.insert(cell.name.clone(), done);
-        Next::Start(Job { cell, keep_at, prefix })
+        Next::Start(Box::new(Job { cell, keep_at, prefix }))
     }
 
     /// A cell is trained no more.
@@ -170,7 +170,7 @@ mod tests {
         let cost = ModelCost::of_layer(1.0, 1.0);
         let shape = Shape { targets: vec![12], cost, items: 1 };
         let of = |recipe: &str, share| {
-            Cell::new(&config, &shape, recipe, OptimizerKind::AdamW, 0.01, share, 1)
+            Cell::new(&config, &shape, recipe, OptimizerKind::AdamW, 0.01, share, 1).unwrap()
         };
         let cells = config.recipes.iter().flat_map(|recipe| {
             [0.5, 0.7, 1.0].into_iter().map(|share| of(recipe, share)).collect::<Vec<_>>()
@@ -190,7 +190,7 @@ mod tests {
             match queue.next() {
                 Next::Start(job) => {
                     running.push_back(job.clone());
-                    jobs.push(job);
+                    jobs.push(*job);
                     if running.len() < workers {
                         continue;
                     }
@@ -199,10 +199,10 @@ mod tests {
             }
             let Some(job) = running.pop_front() else { return jobs };
             for step in job.keep_at.iter().filter(|_| keeps) {
-                let kept = folder_of(queue, &job.cell, *step);
+                let kept = folder_of(queue, &job.cell.name, *step);
                 fs::create_dir_all(kept.join(format!("000001-step-{step}"))).unwrap();
             }
-            queue.ended(&job.cell);
+            queue.ended(&job.cell.name);
         }
     }
 
