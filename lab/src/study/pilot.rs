@@ -201,6 +201,9 @@ impl Comparison {
         let grown = || {
             self.entries.iter().filter(|entry| entry.optimizer == optimizer && !entry.is_scratch())
         };
+        if grown().next().is_none() {
+            return Vec::new();
+        }
         let sure = grown().filter(|entry| self.has_shorter(entry)).filter_map(|entry| {
             let saved = entry.same.operations?;
             let is_sure = entry.same.not_reached == 0 && saved.mean > saved.deviation.max(LEAST);
