@@ -67,7 +67,7 @@ fn a_recipe_is_a_whole_plan_by_its_name() {
     assert_eq!(found["config"]["plan"]["new_layers"], zeroed);
 
     VISION.refuses(&[
-        (&["--recipe", "lottery"], "there are scratch, "),
+        (&["--recipe", "lottery"], "possible values: scratch, "),
         (&["--recipe", "apollo", "--plan", "plan.toml"], "--plan"),
     ]);
 }
