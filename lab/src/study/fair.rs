@@ -1,10 +1,11 @@
 //! How the comparison is fair and how it is not, in sentences that are true of this very study.
 
+use burn_apollo::policy::Policy;
+
 use super::comparison::{Comparison, Entry};
 use super::look::Look;
 use super::words::list;
 use super::{Clock, StudyConfig};
-use burn_apollo::policy::Policy;
 
 pub(super) fn sentences(comparison: &Comparison) -> Vec<String> {
     let config = &comparison.config;

@@ -105,14 +105,15 @@ impl Found {
     /// A recipe of one's own whose trainings had another plan than it is asked for with.
     fn other_plan(&self, asked: &Asked) -> Option<String> {
         let Asked { config, shape, .. } = asked;
-        let own = self.results().map(|result| &result.cell).filter(|cell| {
+        let is_own = |cell: &Cell| {
             let recipe = cell.recipe.strip_suffix(pilot::PILOT).unwrap_or(&cell.recipe);
             config.plans.contains_key(recipe)
-        });
-        let is_other = |cell: &&Cell| {
+        };
+        let is_other = |cell: &Cell| {
             Cell::by_name(&cell.name, config, shape).is_none_or(|now| now.plan != cell.plan)
         };
-        own.into_iter().find(is_other).map(|cell| cell.recipe.clone())
+        let mut cells = self.results().map(|result| &result.cell);
+        cells.find(|cell| is_own(cell) && is_other(cell)).map(|cell| cell.recipe.clone())
     }
 
     /// What the folder's file holds.

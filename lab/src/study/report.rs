@@ -165,16 +165,14 @@ impl Comparison {
                         standard deviation: at equal FLOPs, as shares of the longest training from scratch, and at as many \
                         steps as that has, read between two lengths; `-` where the lengths do not reach so far.\n\n"
             .to_owned();
-        let mut head = vec!["recipe".to_owned(), "with".to_owned()];
-        head.extend(shares.iter().map(|share| format!("FLOPs × {share}")));
+        let mut head = head_of(&shares, |share| format!("FLOPs × {share}"));
         head.push("equal steps".to_owned());
         let rows = self.entries.iter().filter(|entry| !entry.is_scratch()).map(|entry| {
             let at = |share: &f64| {
                 let length = entry.lengths.iter().find(|length| length.share == *share);
                 words::difference(length.and_then(|length| length.difference))
             };
-            let mut row = vec![entry.recipe.clone(), entry.optimizer.name().to_owned()];
-            row.extend(shares.iter().map(at));
+            let mut row = row_of(entry, &shares, at);
             row.push(words::difference(entry.at_equal_steps));
             row
         });
@@ -186,9 +184,7 @@ impl Comparison {
                 let length = entry.lengths.iter().find(|length| length.share == *share);
                 length.map_or("-".to_owned(), |length| words::loss(length.loss))
             };
-            let mut row = vec![entry.recipe.clone(), entry.optimizer.name().to_owned()];
-            row.extend(shares.iter().map(at));
-            row
+            row_of(entry, &shares, at)
         });
         text + &table(&head, rows)
     }
@@ -249,8 +245,7 @@ impl Comparison {
         if lengths.len() < 2 {
             return None;
         }
-        let mut head = vec!["recipe".to_owned(), "with".to_owned()];
-        head.extend(lengths.iter().map(|items| format!("{items:.1}")));
+        let head = head_of(&lengths, |items| format!("{items:.1}"));
         let rows = grown().map(|entry| {
             let at = |items: &f64| {
                 let goal = entry.goals.iter().find(|goal| goal.items_per_parameter == *items);
@@ -258,9 +253,7 @@ impl Comparison {
                     words::saved(&goal.saving, goal.saving.operations)
                 })
             };
-            let mut row = vec![entry.recipe.clone(), entry.optimizer.name().to_owned()];
-            row.extend(lengths.iter().map(at));
-            row
+            row_of(entry, &lengths, at)
         });
         let table = table(&head, rows);
         Some(format!(
@@ -296,6 +289,17 @@ fn flat(path: &str, value: &serde_json::Value, rows: &mut Vec<Vec<String>>) {
             rows.push(vec![path.to_owned(), format!("`{}`", text.replace(['`', '|'], "'"))]);
         }
     }
+}
+
+/// The head of a table with a column for each number, beside the recipe and its optimizer.
+fn head_of(numbers: &[f64], title: impl Fn(&f64) -> String) -> Vec<String> {
+    ["recipe", "with"].map(str::to_owned).into_iter().chain(numbers.iter().map(title)).collect()
+}
+
+/// A row of such a table.
+fn row_of(entry: &Entry, numbers: &[f64], at: impl Fn(&f64) -> String) -> Vec<String> {
+    let names = [entry.recipe.clone(), entry.optimizer.name().to_owned()];
+    names.into_iter().chain(numbers.iter().map(at)).collect()
 }
 
 fn table(head: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
