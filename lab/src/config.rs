@@ -1,6 +1,7 @@
 //! What a run is a function of.
 
 use burn_apollo::{NonFiniteGradients, Plan};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{LabError, Result};
@@ -8,7 +9,7 @@ use crate::optimizer::OptimConfig;
 
 /// What a run is a function of: its folder's `config.json`, and a part of every checkpoint.
 ///
-/// `T` is the task's own part, whose fields lie beside the others in the file.
+/// `T` is the task's own part, a struct, whose fields lie beside the others in the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunConfig<T> {
     /// The task's own part.
@@ -61,6 +62,21 @@ impl<T> RunConfig<T> {
                 wrong("optimizer.clip", clip, "finite and above 0")
             }
             _ => Ok(()),
+        }
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> RunConfig<T> {
+    /// Refuses a task's part whose fields cannot lie beside the others in a file.
+    pub(crate) fn check_task(&self) -> Result<()> {
+        let text = serde_json::to_string(self);
+        match text.and_then(|text| serde_json::from_str::<Self>(&text)) {
+            Ok(_) => Ok(()),
+            Err(cause) => {
+                let value = format!("nothing that can be written and read again ({cause})");
+                let right = "a struct whose fields have other names than those of `RunConfig`";
+                Err(LabError::Setting { field: "task", value, right })
+            }
         }
     }
 }

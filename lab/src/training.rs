@@ -73,6 +73,7 @@ where
         let Self { task, config, same_run, step, observer } = self;
         let workers = Workers::new(options.workers.filter(|_| task.is_deterministic()))?;
         let run = Run::new(task, config, options.device.clone(), observer, workers)?;
+        run.config().check_task()?;
         let (dir, resumed) = RunFolder::open(
             &options.folder,
             run.config(),

@@ -20,6 +20,7 @@ use burn_apollo_lab::{
     End, Existing, LabError, Observer, OnNotFinite, Options, Prefix, Progress, Result, RollBack,
     Run, RunConfig, Score, Task, Training,
 };
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 #[derive(Module, Debug)]
@@ -280,6 +281,29 @@ fn what_was_given_and_what_failed_are_told_apart() {
         panic!("{error}")
     };
     assert!(!error.is_usage() && error.to_string().contains("the checkpoint of step 3 is kept"));
+}
+
+/// A task's part that has a field of `RunConfig`'s own.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+struct Batched {
+    batch: usize,
+}
+
+#[test]
+fn a_configuration_that_no_file_can_hold_is_refused() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    fn refused<C: PartialEq + Serialize + DeserializeOwned>(task: C, folder: &Path) -> String {
+        let config = RunConfig::new(task, Plan::new(8));
+        let training = Training::new(Doubling { bad: Vec::new() }, config);
+        let error = training.run(&options(folder)).unwrap_err();
+        assert!(error.is_usage());
+        error.to_string()
+    }
+    let number = refused(4, dir.path());
+    assert!(number.contains("`task`") && number.contains("must be a struct"), "{number}");
+    let twice = refused(Batched { batch: 4 }, dir.path());
+    assert!(twice.contains("duplicate field `batch`"), "{twice}");
 }
 
 #[test]

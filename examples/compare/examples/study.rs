@@ -1,7 +1,7 @@
 //! What growth saves on a model of your own: `cargo run -p compare --example study`, some seconds.
 //!
-//! A residual network of eight layers learns waves. The study trains it from scratch, by two published recipes and by a plan of its own,
-//! each with the best of two learning rates, at two lengths with two seeds, and shows what each takes to the loss of training from scratch.
+//! A residual network of eight layers learns waves. The study trains it from scratch, by two published recipes and by a plan of its own, and
+//! one of four layers, each with the best of two learning rates, at two lengths with two seeds, and shows what each takes to the loss of training from scratch.
 
 use std::error::Error;
 
@@ -14,6 +14,7 @@ use burn_apollo::schedule::Schedule;
 use burn_apollo::{Plan, growable, stack::LayerStack};
 use burn_apollo_lab::study::{Outcome, Study, StudyConfig};
 use burn_apollo_lab::{Result, RunConfig, Score, Task};
+use serde::{Deserialize, Serialize};
 
 const WIDTH: usize = 16;
 const LAYERS: usize = 8;
@@ -31,7 +32,14 @@ struct Net {
 
 growable!(Net { blocks });
 
+/// What of the task a study may vary.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+struct Config {
+    layers: usize,
+}
+
 struct Waves {
+    layers: usize,
     /// Of the run: each has points of its own.
     seed: u64,
     points: usize,
@@ -56,7 +64,7 @@ impl Task for Waves {
         let device = device.clone();
         let linear = move || LinearConfig::new(WIDTH, WIDTH).init(&device);
         let layer = move |_| Block { hidden: linear(), output: linear() };
-        Ok(Net { blocks: LayerStack::from_fn(LAYERS, layer) })
+        Ok(Net { blocks: LayerStack::from_fn(self.layers, layer) })
     }
 
     /// A function of the number, beside the run's seed: all trainings with a seed see the same data.
@@ -93,15 +101,19 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
     study.learning_rates = vec![0.003, 0.01];
     study.seeds = vec![1, 2];
     study.shares = vec![0.5, 1.0];
+    // Would a shallower network do?
+    study.depths = vec![LAYERS / 2];
     // What is zero in new layers that begin as the identity.
     study.output_projections = vec!["output".to_owned()];
     // What all trainings have in common; recipes and lengths bring their own plans.
-    let base = RunConfig::new((), Plan::new(steps));
+    let base = RunConfig::new(Config { layers: LAYERS }, Plan::new(steps));
     let study = Study::new("runs/study", study, base, Device::flex(), |config| {
-        Ok(Waves { seed: config.plan.seed, points: config.batch })
-    });
+        Ok(Waves { layers: config.task.layers, seed: config.plan.seed, points: config.batch })
+    })
+    .with_depths(|config, layers| config.layers = layers);
     if let Outcome::Finished(comparison) = study.run()? {
         print!("{}", comparison.table());
+        comparison.advice().iter().for_each(|said| println!("{said}"));
         println!("written: runs/study/report.html");
     }
     Ok(())

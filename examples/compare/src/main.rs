@@ -26,7 +26,7 @@ use burn_apollo_lab::{LabError, Result, RunConfig, Task};
 use options::{Kind, Options};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use vision::{Digits, Images};
+use vision::{Digits, DigitsConfig, Images};
 
 fn main() -> ExitCode {
     start_with(&options::DEFAULTS, options::derived, run)
@@ -40,16 +40,25 @@ fn run(options: Options) -> std::result::Result<(), Failure> {
         return Ok(());
     }
     match options.task {
-        Kind::Gpt => compare(&options, options.text()?, |config| {
-            let sampling = Sampling { length: 0, temperature: 0.0, seed: 0 };
-            Ok(NextToken::new(config, text(&options, &config.task)?, sampling))
-        }),
-        Kind::Bert => compare(&options, options.text()?, |config| {
-            Ok(MaskedTokens::new(config, text(&options, &config.task)?))
-        }),
-        Kind::Vision => compare(&options, options.images()?, |config| {
-            Ok(Digits::new(config, Images::read(&options.text.data)?))
-        }),
+        Kind::Gpt => {
+            let make = |config: &RunConfig<TextConfig>| {
+                let sampling = Sampling { length: 0, temperature: 0.0, seed: 0 };
+                Ok(NextToken::new(config, text(&options, &config.task)?, sampling))
+            };
+            compare(&options, options.text()?, make, |task, layers| task.layers = layers)
+        }
+        Kind::Bert => {
+            let make = |config: &RunConfig<TextConfig>| {
+                Ok(MaskedTokens::new(config, text(&options, &config.task)?))
+            };
+            compare(&options, options.text()?, make, |task, layers| task.layers = layers)
+        }
+        Kind::Vision => {
+            let make = |config: &RunConfig<DigitsConfig>| {
+                Ok(Digits::new(config, Images::read(&options.text.data)?))
+            };
+            compare(&options, options.images()?, make, |task, layers| task.layers = layers)
+        }
     }
 }
 
@@ -61,17 +70,23 @@ fn compare<T: Task, C>(
     options: &Options,
     base: RunConfig<C>,
     make: impl Fn(&RunConfig<C>) -> Result<T>,
+    set_depth: fn(&mut C, usize),
 ) -> std::result::Result<(), Failure>
 where
     C: Clone + PartialEq + Serialize + DeserializeOwned,
 {
     let config = options.study()?;
     let device = device::by_name(&options.device)?;
-    let study = Study::new(&options.out, config.clone(), base.clone(), device.clone(), &make);
+    let study = Study::new(&options.out, config.clone(), base.clone(), device.clone(), &make)
+        .with_depths(set_depth);
     if options.plan {
+        let shallower = |depth: usize| {
+            let mut base = base.clone();
+            set_depth(&mut base.task, depth);
+            make(&base)
+        };
         let (measured, task) = (study.so_far()?, make(&base)?);
-        let items = task.items(&task.batch(0, &device)?);
-        return plan::show(options, &config, measured.as_ref(), &task, (items, &device));
+        return plan::show(options, &config, measured.as_ref(), (&task, shallower), &device);
     }
     match study.run()? {
         Outcome::Finished(comparison) => {

@@ -38,6 +38,10 @@ pub struct Options {
     /// the list, and TOML or JSON files with plans of your own, whose stages end at fractions
     #[arg(long, value_delimiter = ',', value_parser = recipe)]
     pub recipes: Vec<String>,
+    /// Layers of shallower models to train from scratch as well, for as many FLOPs: does the full depth pay? If neither these nor
+    /// recipes are given, a quarter of the layers, with --full a half as well
+    #[arg(long, value_name = "LAYERS", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    pub depths: Vec<u32>,
     /// Optimizers, each with all recipes
     #[arg(long, value_enum, value_delimiter = ',', default_value = "adamw")]
     pub optimizers: Vec<Optimizer>,
@@ -109,7 +113,7 @@ const FULL: [(&str, &str); 6] = [
     ("out", "runs/compare-full"),
 ];
 
-/// The defaults that `--task` and `--full` change.
+/// The defaults that other options change.
 pub fn derived(matches: &ArgMatches) -> Result<Defaults, Failure> {
     // A line that cannot be read to its end has no value for it.
     let full = matches.get_one::<bool>("full").copied().unwrap_or(false);
@@ -124,7 +128,19 @@ pub fn derived(matches: &ArgMatches) -> Result<Defaults, Failure> {
     let images = matches.get_one("task") == Some(&Kind::Vision);
     let of_images = [("data", vision::DATA), ("batch", "64")].into_iter().filter(|_| images);
     let all = FULL.into_iter().filter(|_| full).chain([("recipes", recipes)]).chain(of_images);
-    Ok(all.map(|(option, value)| (option, value.to_owned())).collect())
+    let mut all: Defaults = all.map(|(option, value)| (option, value.to_owned())).collect();
+    if !matches.contains_id("recipes") {
+        let layers = matches.get_one::<u32>("layers").copied().unwrap_or(0);
+        let parts = [4, 2].into_iter().take(if full { 2 } else { 1 });
+        let mut depths: Vec<u32> = parts.map(|part| layers.div_ceil(part)).collect();
+        depths.retain(|depth| (1..layers).contains(depth));
+        depths.dedup();
+        if !depths.is_empty() {
+            let depths: Vec<String> = depths.iter().map(u32::to_string).collect();
+            all.push(("depths", depths.join(",")));
+        }
+    }
+    Ok(all)
 }
 
 /// What is trained.
@@ -217,7 +233,12 @@ impl Options {
             Kind::Bert => Vec::new(),
             Kind::Vision => transformer::OUTPUT_PROJECTIONS.map(str::to_owned).to_vec(),
         };
+        let layers = self.text.layers;
+        if let Some(depth) = self.depths.iter().find(|depth| **depth >= layers) {
+            return Err(usage(format!("--depths {depth}: must be below the {layers} of --layers")));
+        }
         Ok(StudyConfig {
+            depths: self.depths.iter().map(|depth| *depth as usize).collect(),
             optimizers: self.optimizers.iter().map(|optimizer| (*optimizer).into()).collect(),
             learning_rates: self.lrs.clone(),
             seeds: self.seeds.clone(),

@@ -9,21 +9,20 @@ use burn_apollo::recipe::Recipe;
 use burn_apollo::schedule::LrShape;
 use burn_apollo::stack::Growable;
 use burn_apollo_lab::study::{Comparison, StudyConfig};
-use burn_apollo_lab::{OptimConfig, Task, forecast};
+use burn_apollo_lab::{LabError, OptimConfig, OptimizerKind, Task, forecast};
 
 use crate::options::Options;
 
-/// Prints what each recipe would cost, stage by stage.
+/// Prints what each recipe would cost, stage by stage, and each shallower model.
 pub fn show<T: Task>(
     options: &Options,
     study: &StudyConfig,
     measured: Option<&Comparison>,
-    task: &T,
-    (items, device): (u64, &Device),
+    (task, shallower): (&T, impl Fn(usize) -> Result<T, LabError>),
+    device: &Device,
 ) -> Result<(), Failure> {
-    let model = task.model(device)?;
-    let targets: Vec<usize> = model.stacks().iter().map(|stack| stack.target_depth()).collect();
-    let model = task.cost(&model);
+    let items = task.items(&task.batch(0, device)?);
+    let (targets, model) = shape(task, device)?;
     for name in &study.recipes {
         let plan = study.plan(name, study.steps, &targets)?;
         let about = match Recipe::by_name(name) {
@@ -31,13 +30,7 @@ pub fn show<T: Task>(
             Err(_) => "a plan of your own".to_owned(),
         };
         for kind in &study.optimizers {
-            let with = match study.optimizers.len() {
-                1 => String::new(),
-                _ => format!(", with {}", kind.name()),
-            };
-            let optimizer = OptimConfig { kind: *kind, ..OptimConfig::default() };
-            let cost = forecast(task, &optimizer, &plan, items, device)?;
-            println!("{name}: {about}{with}\n{cost}");
+            let cost = costs(study, *kind, (name, &about), task, &plan, (items, device))?;
             if let Some(budget) = options.budget {
                 let found = measured.iter().flat_map(|comparison| &comparison.mixing);
                 let mut found = found.filter(|m| m.optimizer == *kind && m.recipe == *name);
@@ -50,7 +43,48 @@ pub fn show<T: Task>(
             println!();
         }
     }
+    let step = model.training(&targets);
+    for (name, depth) in study.names().iter().filter_map(|n| Some((n, study.depth_of(n)?))) {
+        let task = shallower(depth)?;
+        let (targets, cost) = shape(&task, device)?;
+        let steps = (study.steps as f64 * step / cost.training(&targets)).round() as u64;
+        let plan = study.plan(name, steps, &targets)?;
+        let about = format!(
+            "{depth} layers alone, for as many FLOPs as {} steps of the full model",
+            study.steps
+        );
+        for kind in &study.optimizers {
+            costs(study, *kind, (name, &about), &task, &plan, (items, device))?;
+            println!();
+        }
+    }
     Ok(())
+}
+
+/// Target depths and cost of a task's model.
+fn shape<T: Task>(task: &T, device: &Device) -> Result<(Vec<usize>, ModelCost), Failure> {
+    let model = task.model(device)?;
+    let targets = model.stacks().iter().map(|stack| stack.target_depth()).collect();
+    Ok((targets, task.cost(&model)))
+}
+
+/// Prints what a plan would cost.
+fn costs<T: Task>(
+    study: &StudyConfig,
+    kind: OptimizerKind,
+    (name, about): (&str, &str),
+    task: &T,
+    plan: &Plan,
+    (items, device): (u64, &Device),
+) -> Result<PlanCost, Failure> {
+    let with = match study.optimizers.len() {
+        1 => String::new(),
+        _ => format!(", with {}", kind.name()),
+    };
+    let optimizer = OptimConfig { kind, ..OptimConfig::default() };
+    let cost = forecast(task, &optimizer, plan, items, device)?;
+    println!("{name}: {about}{with}\n{cost}");
+    Ok(cost)
 }
 
 /// What a budget buys: with one growth, the latest that leaves room for decay and mixing time, and else the recipe's stages.

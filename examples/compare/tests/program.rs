@@ -162,6 +162,44 @@ fn plans_of_ones_own_are_compared_by_the_names_of_their_files() {
     assert!(report.contains("What a training by mine costs is known at its end alone"), "{report}");
 }
 
+#[test]
+fn a_shallower_model_is_trained_as_it_would_be_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, alone) = (dir.path().join("out"), dir.path().join("alone"));
+    let more = ["--lrs", "0.01", "--shares", "1", "--tuning-share", "1"];
+    let shown = ok(&STUDY.tiny(&out, &[&more[..], &["--depths", "1,2"]].concat()));
+    assert!(shown.contains(" trained alone end"), "{shown}");
+    let content = found(&out);
+    let whole = &content["cells"]["scratch-adamw-lr0.01-x1-s1"];
+    let two = &content["cells"]["depth_2-adamw-lr0.01-x1-s1"];
+    let number = |cell: &Value, of: &str| cell[of].as_f64().unwrap();
+    assert!((number(two, "operations") / number(whole, "operations") - 1.0).abs() < 0.05);
+    assert!(number(two, "parameters") < number(whole, "parameters"));
+    let steps = two["cell"]["plan"]["steps"].to_string();
+    let own = ["--layers", "2", "--recipes", "scratch", "--steps", &steps];
+    ok(&STUDY.tiny(&alone, &[&more[..], &own].concat()));
+    let own = &found(&alone)["cells"]["scratch-adamw-lr0.01-x1-s1"];
+    for same in ["val_loss", "operations", "parameters", "curve"] {
+        assert_eq!(two[same], own[same], "{same}");
+    }
+
+    // Depths are added to what is there, and left out again.
+    let cells = count(&out);
+    ok(&STUDY.tiny(&out, &[&more[..], &["--depths", "3"]].concat()));
+    assert_eq!(count(&out), cells + 2, "with two seeds");
+    let report = read(&out, "report.md");
+    assert!(report.contains("depth_3") && !report.contains("depth_2"), "{report}");
+
+    let shown = ok(&STUDY.tiny(&dir.path().join("none"), &["--plan", "--depths", "2"]));
+    let sentence = "depth_2: 2 layers alone, for as many FLOPs as 20 steps of the full model";
+    assert!(shown.contains(sentence) && shown.contains(&format!("0..{steps} ")), "{shown}");
+    let plan = own_plan(dir.path(), "fraction = 0.5", "");
+    let named = dir.path().join("depth_2.toml");
+    fs::rename(plan, &named).unwrap();
+    let recipes = ["--depths", "2", "--recipes", named.to_str().unwrap()];
+    assert!(refused(&STUDY.tiny(&out, &recipes)).contains("no shallower model"));
+}
+
 /// What the trainings have in common is done once: lengths until the decay of the shorter, two recipes until they grow.
 const SHARED: [&str; 6] =
     ["--warm-up", "2", "--recipes", "late_hop,late_hop_zeroed", "--shares", "0.5,0.7,1"];
@@ -298,7 +336,7 @@ fn a_full_study_asks_for_more() {
         ok(&STUDY.run(&args))
     };
     let gpt = shown(&[]);
-    for word in ["two_hops_zeroed: ", "with muon", "0..6300"] {
+    for word in ["two_hops_zeroed: ", "with muon", "0..6300", "depth_1: ", "depth_2: "] {
         assert!(gpt.contains(word), "{word}: {gpt}");
     }
     let bert = shown(&["--task", "bert", "--steps", "500"]);
@@ -344,7 +382,10 @@ fn a_report_needs_a_study() {
 fn bert_is_compared_too() {
     let dir = tempfile::tempdir().unwrap();
     let shown = ok(&BERT.tiny(dir.path(), &[]));
-    assert!(shown.contains("gradual"), "{shown}");
+    // Beside the recipes a quarter of the layers, as none of both is given.
+    assert!(shown.contains("gradual") && shown.contains("depth_1"), "{shown}");
+    let shown = ok(&BERT.tiny(&dir.path().join("one"), &["--layers", "1", "--plan"]));
+    assert!(shown.contains("gradual") && !shown.contains("depth_"), "{shown}");
 }
 
 #[test]
@@ -371,6 +412,8 @@ fn wrong_options_are_refused() {
         (&["--budget", "1e9"], "--plan"),
         (&["--plan", "--budget", "0"], "above 0"),
         (&["--heads", "3"], "heads"),
+        (&["--depths", "2,4"], "below the 4 of --layers"),
+        (&["--depths", "0"], "0"),
         (&["--task", "bert"], "half_zeroed"),
         (&["--task", "vision", "--heads", "3"], "heads"),
         (&["--task", "vision", "--init-std", "0.1"], "--init-std"),

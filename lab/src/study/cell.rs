@@ -2,8 +2,8 @@ use burn_apollo::Plan;
 use burn_apollo::cost::PlanCost;
 use serde::{Deserialize, Serialize};
 
+use super::Asked;
 use super::pilot::{PILOT, early};
-use super::{Shape, StudyConfig};
 use crate::error::Result;
 use crate::optimizer::OptimizerKind;
 
@@ -31,8 +31,7 @@ pub struct Cell {
 
 impl Cell {
     pub(super) fn new(
-        config: &StudyConfig,
-        shape: &Shape,
+        asked: &Asked,
         recipe: &str,
         optimizer: OptimizerKind,
         lr: f64,
@@ -40,7 +39,8 @@ impl Cell {
         seed: u64,
     ) -> Result<Self> {
         let name = format!("{recipe}-{}-lr{lr}-x{share}-s{seed}", optimizer.name());
-        let plan = plan(config, shape, recipe, share)?.with_seed(seed);
+        let plan = plan(asked, recipe, share)?.with_seed(seed);
+        let config = &asked.config;
         // Cells whose beginnings are alike are validated alike.
         let steps = if config.warm_up.is_some() { config.steps } else { plan.steps };
         let every = (steps / config.validations.max(1)).max(1);
@@ -48,7 +48,7 @@ impl Cell {
     }
 
     /// The cell of a name.
-    pub(super) fn by_name(name: &str, config: &StudyConfig, shape: &Shape) -> Option<Self> {
+    pub(super) fn by_name(name: &str, asked: &Asked) -> Option<Self> {
         let mut parts = name.rsplitn(5, '-');
         let seed = parts.next()?.strip_prefix('s')?.parse().ok()?;
         let share = parts.next()?.strip_prefix('x')?.parse().ok()?;
@@ -57,12 +57,13 @@ impl Cell {
         let optimizer = [OptimizerKind::AdamW, OptimizerKind::Muon]
             .into_iter()
             .find(|optimizer| optimizer.name() == kind)?;
-        Self::new(config, shape, parts.next()?, optimizer, lr, share, seed).ok()
+        Self::new(asked, parts.next()?, optimizer, lr, share, seed).ok()
     }
 }
 
 /// The recipe's plan, as long as it takes to cost the share of the operations; a pilot's as long as that from scratch.
-fn plan(config: &StudyConfig, shape: &Shape, recipe: &str, share: f64) -> Result<Plan> {
+fn plan(asked: &Asked, recipe: &str, share: f64) -> Result<Plan> {
+    let (config, shape) = (&asked.config, asked.shape_of(recipe));
     let of = |recipe: &str, steps: u64| config.plan(recipe, steps, &shape.targets);
     let as_long = |cost: f64| ((share * config.steps as f64 / cost).round() as u64).max(10);
     if let Some(recipe) = recipe.strip_suffix(PILOT) {
@@ -71,6 +72,8 @@ fn plan(config: &StudyConfig, shape: &Shape, recipe: &str, share: f64) -> Result
     }
     // Stages are fractions of a run, so its cost rises in proportion to its steps.
     let plan = of(recipe, config.steps)?;
-    let cost = PlanCost::of(&plan, &shape.targets, &shape.cost, 1).map_or(1.0, |cost| cost.share());
-    of(recipe, as_long(cost))
+    let full = &asked.shape;
+    let scratch = full.cost.training(&full.targets) * config.steps as f64;
+    let cost = PlanCost::of(&plan, &shape.targets, &shape.cost, 1);
+    of(recipe, as_long(cost.map_or(1.0, |cost| cost.operations / scratch)))
 }

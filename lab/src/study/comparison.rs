@@ -47,8 +47,12 @@ pub struct Comparison {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Entry {
-    /// The recipe's name.
+    /// The recipe's name, or the shallower model's.
     pub recipe: String,
+    /// The layers of a shallower model, trained from scratch and alone ([`StudyConfig::depths`]); none for a recipe's, which
+    /// ends with the full model.
+    #[serde(default)]
+    pub depth: Option<usize>,
     /// The optimizer.
     pub optimizer: OptimizerKind,
     /// The best learning rate of the grid.
@@ -143,6 +147,11 @@ impl Entry {
     pub fn is_scratch(&self) -> bool {
         self.recipe == SCRATCH
     }
+
+    /// Whether a recipe that grows the model is compared here: neither training from scratch nor a shallower model.
+    pub fn is_grown(&self) -> bool {
+        !self.is_scratch() && self.depth.is_none()
+    }
 }
 
 /// The entry of training from scratch with an optimizer.
@@ -152,7 +161,7 @@ pub(super) fn scratch(entries: &[Entry], optimizer: OptimizerKind) -> Option<&En
 
 /// A recipe with an optimizer, its best rate and its trainings.
 struct Tuned<'a> {
-    recipe: &'a str,
+    recipe: String,
     optimizer: OptimizerKind,
     lr: f64,
     ladders: Ladders<'a>,
@@ -170,12 +179,12 @@ impl Comparison {
 
     pub(super) fn of(found: &Found) -> Result<Self> {
         let asked = found.asked()?;
-        let Asked { config, shape, items, unit } = asked;
+        let Asked { config, shape, items, unit, .. } = asked;
         let mut all = Vec::new();
         for optimizer in config.optimizers.iter().copied() {
-            for recipe in config.recipes.iter().map(String::as_str) {
-                if let Some(lr) = found.best_rate(config, recipe, optimizer) {
-                    let ladders = Ladders::of(config, found, (recipe, optimizer, lr));
+            for recipe in config.names() {
+                if let Some(lr) = found.best_rate(config, &recipe, optimizer) {
+                    let ladders = Ladders::of(config, found, (&recipe, optimizer, lr));
                     all.push(Tuned { recipe, optimizer, lr, ladders });
                 }
             }
@@ -241,7 +250,8 @@ impl Compared<'_> {
         };
         let longest = ladders.shares().last().copied().unwrap_or(self.longest);
         Entry {
-            recipe: (*recipe).to_owned(),
+            recipe: recipe.clone(),
+            depth: self.asked.config.depth_of(recipe),
             optimizer: *optimizer,
             lr: *lr,
             lr_at_end: rates.len() > 1 && end(lr),
@@ -305,7 +315,7 @@ impl Compared<'_> {
 
     /// None where the plan does not fit the model: a file that was written by hand.
     fn stages(&self, result: &CellResult) -> Vec<StageCost> {
-        let shape = &self.asked.shape;
+        let shape = self.asked.shape_of(&result.cell.recipe);
         PlanCost::of(&result.cell.plan, &shape.targets, &shape.cost, shape.items)
             .map_or_else(|_| Vec::new(), |cost| cost.stages)
     }

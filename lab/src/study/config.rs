@@ -19,6 +19,10 @@ pub struct StudyConfig {
     /// Recipes of one's own: plans by the names that `recipes` has for them ([`with_plan`](Self::with_plan)).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub plans: BTreeMap<String, Plan>,
+    /// Layers of shallower models that are trained too, from scratch and alone, for as many operations: they tell whether the
+    /// full depth pays at all. [`Study::with_depths`](super::Study::with_depths) says how such a model is made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depths: Vec<usize>,
     /// Optimizers, each with all recipes.
     pub optimizers: Vec<OptimizerKind>,
     /// The grid of peak learning rates.
@@ -67,6 +71,9 @@ pub enum Clock {
     Processor,
 }
 
+/// How the names of shallower models begin.
+const DEPTH: &str = "depth_";
+
 fn one() -> usize {
     1
 }
@@ -88,6 +95,7 @@ impl StudyConfig {
         Self {
             recipes: names,
             plans: BTreeMap::new(),
+            depths: Vec::new(),
             optimizers: vec![OptimizerKind::AdamW],
             learning_rates: vec![1e-3, 3e-3, 1e-2],
             seeds: vec![1, 2, 3],
@@ -175,8 +183,9 @@ impl StudyConfig {
                 let right = "letters, digits, _ and -, and no end in -pilot: names of a plan and of its folders";
                 return wrong("plans", format!("{name:?}"), right);
             }
-            if Recipe::by_name(name).is_ok() {
-                return wrong("plans", format!("{name:?}"), "a name that no published recipe has");
+            if Recipe::by_name(name).is_ok() || self.depth_of(name).is_some() {
+                let right = "a name that no published recipe and no shallower model has";
+                return wrong("plans", format!("{name:?}"), right);
             }
             let mut ends = plan.schedule.iter().flat_map(|schedule| &schedule.stages);
             if ends.any(|stage| matches!(stage.until, Some(Until::Step(_)))) {
@@ -195,7 +204,20 @@ impl StudyConfig {
         Ok(())
     }
 
-    /// The plan of a recipe for a training of so many steps of a model with stacks of these target depths.
+    /// The names of all that is trained: the recipes, and each shallower model's.
+    pub fn names(&self) -> Vec<String> {
+        let depths = self.depths.iter().map(|depth| format!("{DEPTH}{depth}"));
+        self.recipes.iter().cloned().chain(depths).collect()
+    }
+
+    /// The layers of the shallower model of a name; none for a recipe's.
+    pub fn depth_of(&self, name: &str) -> Option<usize> {
+        let depth = name.strip_prefix(DEPTH)?.parse().ok()?;
+        self.depths.contains(&depth).then_some(depth)
+    }
+
+    /// The plan of a recipe for a training of so many steps of a model with stacks of these target depths, which are those of the
+    /// shallower model for its name.
     ///
     /// # Errors
     ///
@@ -204,7 +226,9 @@ impl StudyConfig {
     pub fn plan(&self, recipe: &str, steps: u64, targets: &[usize]) -> Result<Plan> {
         let plan = match self.plans.get(recipe) {
             None => {
-                let recipe = Recipe::by_name(recipe).map_err(LabError::usage)?;
+                let is_shallower = self.depth_of(recipe).is_some();
+                let name = if is_shallower { SCRATCH } else { recipe };
+                let recipe = Recipe::by_name(name).map_err(LabError::usage)?;
                 recipe.plan(&self.setting(steps, targets)).map_err(LabError::usage)?
             }
             Some(own) => {

@@ -24,6 +24,7 @@ pub(super) fn sentences(comparison: &Comparison) -> Vec<String> {
         "Losses are those of the full model{} on data that it was not trained on.",
         depth(comparison).map_or(String::new(), |depth| format!(", {depth} layers,"))
     ));
+    sentences.extend(shallower(comparison));
     sentences.push(
         "A saving is read between two lengths, in proportion to the logarithm of their costs, and never beyond them: ≥ where \
          the shortest length reaches the loss already (`unknown` where that bound is below zero), `not reached` where the longest \
@@ -90,6 +91,19 @@ fn seeds(config: &StudyConfig) -> String {
             list(seeds)
         ),
     }
+}
+
+/// What the models of fewer layers are.
+fn shallower(comparison: &Comparison) -> Option<String> {
+    let shallower = comparison.entries.iter().filter(|entry| entry.depth.is_some());
+    let names: Vec<String> = shallower.map(|entry| Look::of(comparison, entry).name).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "What is named {} is another model, of as many layers, trained from scratch and alone at its own best rate for as many \
+             FLOPs; the losses are its own.",
+            list(names)
+        )
+    })
 }
 
 /// Whose trainings' cost was not known before.

@@ -104,14 +104,12 @@ impl Found {
 
     /// A recipe of one's own whose trainings had another plan than it is asked for with.
     fn other_plan(&self, asked: &Asked) -> Option<String> {
-        let Asked { config, shape, .. } = asked;
         let is_own = |cell: &Cell| {
             let recipe = cell.recipe.strip_suffix(pilot::PILOT).unwrap_or(&cell.recipe);
-            config.plans.contains_key(recipe)
+            asked.config.plans.contains_key(recipe)
         };
-        let is_other = |cell: &Cell| {
-            Cell::by_name(&cell.name, config, shape).is_none_or(|now| now.plan != cell.plan)
-        };
+        let is_other =
+            |cell: &Cell| Cell::by_name(&cell.name, asked).is_none_or(|now| now.plan != cell.plan);
         let mut cells = self.results().map(|result| &result.cell);
         cells.find(|cell| is_own(cell) && is_other(cell)).map(|cell| cell.recipe.clone())
     }

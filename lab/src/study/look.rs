@@ -28,7 +28,7 @@ pub(super) struct Look {
 impl Look {
     pub(super) fn of(comparison: &Comparison, entry: &Entry) -> Self {
         let config = &comparison.config;
-        let place = config.recipes.iter().position(|recipe| *recipe == entry.recipe).unwrap_or(0);
+        let place = config.names().iter().position(|name| *name == entry.recipe).unwrap_or(0);
         let optimizer = config.optimizers.iter().position(|of| *of == entry.optimizer).unwrap_or(0);
         let name = match config.optimizers.len() {
             1 => entry.recipe.clone(),

@@ -9,7 +9,9 @@
 //! with the same bits as alone: two recipes that differ from a growth on, say. Lengths of one recipe begin alike where
 //! the warm-up takes as many steps in each ([`StudyConfig::warm_up`]) and the rate then stays at its peak.
 //!
-//! A recipe is a published one by its name, or a plan of one's own ([`StudyConfig::with_plan`]).
+//! A recipe is a published one by its name, or a plan of one's own ([`StudyConfig::with_plan`]). Beside the recipes, which all
+//! end with the full model, models of fewer layers may be trained for as many operations ([`StudyConfig::depths`]): whether
+//! growth saves something and whether the depth pays are two questions.
 //!
 //! # How it is fair
 //!
@@ -20,6 +22,7 @@
 //!   seed by seed.
 //! - Losses are those of the full model on data that it was not trained on.
 
+mod advice;
 mod asked;
 mod cell;
 mod comparison;
@@ -84,6 +87,8 @@ pub struct Study<C, F> {
     /// What every cell shares: the task's own part, batch, accumulation.
     base: RunConfig<C>,
     make: F,
+    /// Gives a task's part of the configuration another number of layers.
+    set_depth: Option<fn(&mut C, usize)>,
     device: Device,
 }
 
@@ -101,7 +106,34 @@ where
         device: Device,
         make: F,
     ) -> Self {
-        Self { folder: folder.into(), config, base, make, device }
+        Self { folder: folder.into(), config, base, make, set_depth: None, device }
+    }
+
+    /// Says by `set` how a model gets as many layers as one of [`StudyConfig::depths`]: it changes the task's part of the
+    /// configuration, of which `make` then makes the shallower task.
+    ///
+    /// ```
+    /// use burn_apollo_lab::study::{Study, StudyConfig};
+    /// # use burn_apollo_lab::{Result, RunConfig, Task};
+    ///
+    /// #[derive(Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+    /// struct Config {
+    ///     layers: usize,
+    /// }
+    ///
+    /// # fn study<T: Task>(task: fn(&Config) -> Result<T>) -> Result<()> {
+    /// let mut study = StudyConfig::new(["gradual"], 2000);
+    /// study.depths = vec![3, 6];
+    /// let base = RunConfig::new(Config { layers: 12 }, burn_apollo::Plan::new(2000));
+    /// let make = |config: &RunConfig<Config>| task(&config.task);
+    /// let study = Study::new("runs/study", study, base, burn::tensor::Device::flex(), make)
+    ///     .with_depths(|config, layers| config.layers = layers);
+    /// study.run()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_depths(self, set: fn(&mut C, usize)) -> Self {
+        Self { set_depth: Some(set), ..self }
     }
 
     /// Trains all cells that are missing and writes what they come to; or trains the one cell that this process is for.
@@ -113,20 +145,20 @@ where
     pub fn run(&self) -> Result<Outcome> {
         self.config.check()?;
         self.base.check()?;
+        self.base.check_task()?;
         let asked = self.asked()?;
-        let shape = asked.shape.clone();
         if let Ok(job) = std::env::var(CELL) {
-            return self.train(&job, &shape).map(Outcome::Cell);
+            return self.train(&job, &asked).map(Outcome::Cell);
         }
         let _lock = found::lock(&self.folder)?;
-        let mut found = self.found(asked)?;
+        let mut found = self.found(asked.clone())?;
         found.write()?;
         let signals = Signals::catch()?;
         for phase in [Phase::Rates, Phase::Lengths] {
-            let cells = self.cells(phase, &found, &shape)?;
+            let cells = self.cells(phase, &found, &asked)?;
             let missing: Vec<Cell> =
                 cells.into_iter().filter(|cell| !found.has(&cell.name)).collect();
-            let queue = self.queue(phase, missing.clone(), &found, &shape)?;
+            let queue = self.queue(phase, missing.clone(), &found, &asked)?;
             let (name, count) = (phase.name(), self.config.workers);
             workers::run(name, &missing, queue, count, signals, |cell, failure| match failure {
                 Some(why) => found.fail(cell, why),
@@ -164,12 +196,12 @@ where
     }
 
     /// The cells of a phase, of which the second depends on what the first found.
-    fn cells(&self, phase: Phase, found: &Found, shape: &Shape) -> Result<Vec<Cell>> {
+    fn cells(&self, phase: Phase, found: &Found, asked: &Asked) -> Result<Vec<Cell>> {
         let mut cells = Vec::new();
         for optimizer in &self.config.optimizers {
-            for recipe in &self.config.recipes {
+            for recipe in &self.config.names() {
                 let of = |lr: f64, share: f64, seed: u64| {
-                    Cell::new(&self.config, shape, recipe, *optimizer, lr, share, seed)
+                    Cell::new(asked, recipe, *optimizer, lr, share, seed)
                 };
                 let (share, seed) = (self.config.tuning_share, self.config.seeds[0]);
                 let rates = self.config.learning_rates.iter().map(|lr| of(*lr, share, seed));
@@ -183,11 +215,10 @@ where
                             let lengths = lengths.map(|share| of(lr, *share, *seed));
                             cells.extend(lengths.collect::<Result<Vec<_>>>()?);
                         }
-                        if self.config.pilot && recipe != SCRATCH {
-                            let (shape, name) = (shape, format!("{recipe}{}", pilot::PILOT));
-                            let of =
-                                Cell::new(&self.config, shape, &name, *optimizer, lr, share, seed);
-                            cells.push(of?);
+                        let grows = recipe != SCRATCH && self.config.depth_of(recipe).is_none();
+                        if self.config.pilot && grows {
+                            let name = format!("{recipe}{}", pilot::PILOT);
+                            cells.push(Cell::new(asked, &name, *optimizer, lr, share, seed)?);
                         }
                     }
                 }
@@ -202,10 +233,10 @@ where
         phase: Phase,
         missing: Vec<Cell>,
         found: &Found,
-        shape: &Shape,
+        asked: &Asked,
     ) -> Result<Queue> {
         let mut all = match self.config.share_beginnings {
-            true => self.cells(phase, found, shape)?,
+            true => self.cells(phase, found, asked)?,
             false => Vec::new(),
         };
         if phase == Phase::Rates && self.config.share_beginnings {
@@ -213,7 +244,7 @@ where
             for cell in &missing {
                 let lengths = self.config.shares.iter().map(|share| {
                     let Cell { recipe, optimizer, lr, seed, .. } = cell;
-                    Cell::new(&self.config, shape, recipe, *optimizer, *lr, *share, *seed)
+                    Cell::new(asked, recipe, *optimizer, *lr, *share, *seed)
                 });
                 all.extend(lengths.collect::<Result<Vec<_>>>()?);
             }
@@ -227,15 +258,15 @@ where
                 (cell, missing)
             })
             .collect();
-        Ok(Queue::new(self.runs(), missing, &all, shape))
+        Ok(Queue::new(self.runs(), missing, &all, asked))
     }
 
     /// Trains the cell of a job.
-    fn train(&self, job: &str, shape: &Shape) -> Result<End> {
+    fn train(&self, job: &str, asked: &Asked) -> Result<End> {
         let wrong = |why: String| LabError::usage(format!("{CELL}: {why}"));
         let Job { cell, keep_at, prefix } =
             serde_json::from_str(job).map_err(|e| wrong(e.to_string()))?;
-        let own = Cell::by_name(&cell.name, &self.config, shape)
+        let own = Cell::by_name(&cell.name, asked)
             .ok_or_else(|| wrong(format!("{:?} is no cell of this study", cell.name)))?;
         if own.plan != cell.plan {
             let recipe = cell.recipe;
@@ -245,7 +276,7 @@ where
         }
         let cell = own;
         workers::end_with_parent();
-        let mut config = self.base.clone();
+        let mut config = self.base_of(self.config.depth_of(&cell.recipe))?;
         (config.lr, config.optimizer.kind) = (cell.lr, cell.optimizer);
         config.plan = cell.plan.clone();
         let task = (self.make)(&config)?;
@@ -266,16 +297,51 @@ where
 
     /// What the study is asked for, with what of the model and the task the cells depend on.
     fn asked(&self) -> Result<Asked> {
-        let task = (self.make)(&self.base)?;
-        let model = task.model(&self.device)?;
-        let items = items_per_step(&task, self.base.accumulate, &self.device)?;
-        let shape = Shape { targets: targets(&model), cost: task.cost(&model), items };
+        let (shape, unit) = self.shape(None)?;
+        let shallower = self.config.depths.iter().map(|depth| {
+            let (shallower, _) = self.shape(Some(*depth))?;
+            let layers = |shape: &Shape| shape.targets.iter().sum::<usize>();
+            match layers(&shallower) < layers(&shape) {
+                true => Ok((*depth, shallower)),
+                false => {
+                    let found = layers(&shallower);
+                    let value = format!("{depth}, which makes a model of {found} layers");
+                    let right =
+                        "fewer layers than the full model's, as `Study::with_depths` sets them";
+                    Err(LabError::Setting { field: "depths", value, right })
+                }
+            }
+        });
+        let shallower = shallower.collect::<Result<_>>()?;
         // How the cells are trained is no part of what was asked.
         let config = StudyConfig { workers: 1, share_beginnings: true, ..self.config.clone() };
         for recipe in &config.recipes {
             config.plan(recipe, config.steps, &shape.targets)?;
         }
-        Ok(Asked { config, shape, items: T::ITEMS.to_owned(), unit: task.unit() })
+        Ok(Asked { config, shape, shallower, items: T::ITEMS.to_owned(), unit })
+    }
+
+    /// The shape of the full model, or of a shallower one, and what the loss is measured in.
+    fn shape(&self, depth: Option<usize>) -> Result<(Shape, String)> {
+        let base = self.base_of(depth)?;
+        let task = (self.make)(&base)?;
+        let model = task.model(&self.device)?;
+        let items = items_per_step(&task, base.accumulate, &self.device)?;
+        Ok((Shape { targets: targets(&model), cost: task.cost(&model), items }, task.unit()))
+    }
+
+    /// What cells of the full model share, or those of a shallower one.
+    fn base_of(&self, depth: Option<usize>) -> Result<RunConfig<C>> {
+        let mut base = self.base.clone();
+        if let Some(depth) = depth {
+            let set = self.set_depth.ok_or_else(|| LabError::Setting {
+                field: "depths",
+                value: format!("{:?}", self.config.depths),
+                right: "empty, where `Study::with_depths` does not say how a model gets so many layers",
+            })?;
+            set(&mut base.task, depth);
+        }
+        Ok(base)
     }
 
     /// What makes a study the same when it goes on: another task or batch is another study; more recipes, seeds or lengths

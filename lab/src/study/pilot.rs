@@ -9,9 +9,9 @@ use burn_apollo::Plan;
 use burn_apollo::schedule::{Schedule, Stage, Timeline, Until};
 use serde::{Deserialize, Serialize};
 
-use super::comparison::{Entry, Length, Spread, scratch};
+use super::comparison::{Entry, Spread, scratch};
 use super::found::{CellResult, Found};
-use super::{Comparison, SCRATCH, StudyConfig, words};
+use super::{SCRATCH, StudyConfig};
 use crate::optimizer::OptimizerKind;
 
 /// How the names of recipes end that grow early, for the mixing time.
@@ -20,8 +20,6 @@ pub(super) const PILOT: &str = "-pilot";
 const GROWTH: f64 = 0.25;
 /// The share of the loss from scratch by which a model that has caught up may be behind.
 const BEHIND: f64 = 0.005;
-/// The saving below which none is named: it would read 0.0 %.
-const LEAST: f64 = 0.0005;
 /// Parts of the longest training from scratch over which losses are averaged.
 const BLOCKS: u64 = 64;
 
@@ -83,7 +81,7 @@ pub struct LongestRun {
 
 impl Mixing {
     /// Whether there were steps to measure it in.
-    fn is_measured(&self) -> bool {
+    pub(super) fn is_measured(&self) -> bool {
         self.steps.is_some() || self.not_within.is_some()
     }
 
@@ -92,6 +90,28 @@ impl Mixing {
     pub fn latest_growth(&self) -> Option<u64> {
         let mixing = self.steps.filter(|_| self.not_within.is_none())?.mean.ceil() as u64;
         Some(self.run.steps.saturating_sub(mixing).min(self.run.decay))
+    }
+
+    /// Until when a model may grow by it, as far as that is known.
+    pub(super) fn in_words(&self) -> String {
+        let Self { recipe, steps, block, not_within, run, .. } = self;
+        let with = self.optimizer.name();
+        let LongestRun { steps: all, growth, .. } = run;
+        match (steps, not_within, self.latest_growth()) {
+            (_, Some(within), _) => format!(
+                "With {with}, a model grown by {recipe} had not caught up with training from scratch {within} steps after its growth \
+                 (training loss at equal steps, before the rate falls, in the run that shows it longest)."
+            ),
+            (Some(steps), None, Some(latest)) => format!(
+                "With {with}, a model grown by {recipe} had caught up with training from scratch {:.0} ± {:.0} steps after its growth (training \
+                 loss at equal steps, to {block} steps), so in a run of {all} steps growth must come before step {latest}; here it comes before {growth}.",
+                steps.mean, steps.deviation
+            ),
+            _ => format!(
+                "How soon a model grown by {recipe} catches up with {with} was not measured: it grows where the rate falls, or where training \
+                 from scratch has ended; a pilot would tell."
+            ),
+        }
     }
 }
 
@@ -141,7 +161,7 @@ pub(super) fn mixing(config: &StudyConfig, found: &Found, entries: &[Entry]) -> 
         let (recipe, optimizer) = (entry.recipe.clone(), entry.optimizer);
         Some(Mixing { recipe, optimizer, steps, block, not_within, run })
     };
-    entries.iter().filter(|entry| !entry.is_scratch()).filter_map(of).collect()
+    entries.iter().filter(|entry| entry.is_grown()).filter_map(of).collect()
 }
 
 /// How far behind counts as caught up: the spread of the final losses from scratch, if it is more than the least.
@@ -181,143 +201,6 @@ fn first_caught_up(behind: &[f64], tolerance: f64) -> Option<usize> {
 fn timeline(plan: &Plan) -> Option<Timeline> {
     let targets = &plan.schedule.as_ref()?.stages.last()?.layers;
     plan.timeline(targets).ok()
-}
-
-impl Comparison {
-    /// What the study says, in sentences: for each optimizer the recipe that saves most, or that none surely does; until when
-    /// it may grow; from how many items for each parameter on it pays.
-    pub fn advice(&self) -> Vec<String> {
-        let mut optimizers: Vec<OptimizerKind> = Vec::new();
-        for entry in &self.entries {
-            if !optimizers.contains(&entry.optimizer) {
-                optimizers.push(entry.optimizer);
-            }
-        }
-        optimizers.into_iter().flat_map(|optimizer| self.advice_for(optimizer)).collect()
-    }
-
-    fn advice_for(&self, optimizer: OptimizerKind) -> Vec<String> {
-        let with = optimizer.name();
-        let grown = || {
-            self.entries.iter().filter(|entry| entry.optimizer == optimizer && !entry.is_scratch())
-        };
-        if grown().next().is_none() {
-            return Vec::new();
-        }
-        let sure = grown().filter(|entry| self.has_shorter(entry)).filter_map(|entry| {
-            let saved = entry.same.operations?;
-            let is_sure = entry.same.not_reached == 0 && saved.mean > saved.deviation.max(LEAST);
-            is_sure.then_some((entry, saved))
-        });
-        let best = sure.max_by(|a, b| a.1.mean.total_cmp(&b.1.mean));
-        let is_reached =
-            |entry: &&Entry| entry.same.operations.is_some() && entry.same.not_reached == 0;
-        let reached = grown().filter(|entry| !self.has_shorter(entry)).filter(is_reached);
-        let reached: Vec<&str> = reached.map(|entry| entry.recipe.as_str()).collect();
-        let mut said = vec![match (best, reached.as_slice()) {
-            (Some((best, saved)), _) => recommended(best, saved),
-            (None, []) => {
-                let losing = |entry: &Entry| {
-                    entry.same.operations.is_none_or(|saved| saved.mean < -saved.deviation)
-                };
-                let what = match grown().all(losing) {
-                    true => "none of the recipes compared saves FLOPs",
-                    false => "this study cannot tell whether a recipe saves FLOPs",
-                };
-                format!(
-                    "With {with}, {what}: train from scratch, or ask again with more seeds, rates and lengths."
-                )
-            }
-            (None, reached) => format!(
-                "With {with}, the loss of training from scratch is reached with the same FLOPs by {}; how much that saves, only \
-                 shorter lengths would tell.",
-                words::list(reached)
-            ),
-        }];
-        let best = best.map(|(best, _)| best);
-        said.extend(best.and_then(|best| self.pays_from(best)));
-        let known = self.mixing.iter().filter(|mixing| mixing.optimizer == optimizer);
-        let worth = known.filter(|mixing| {
-            mixing.is_measured() || best.is_some_and(|best| best.recipe == mixing.recipe)
-        });
-        said.extend(worth.map(in_words));
-        said
-    }
-
-    /// Whether an entry has lengths shorter than the longest: without, what it saves is not known.
-    fn has_shorter(&self, entry: &Entry) -> bool {
-        entry.lengths.first().is_some_and(|length| length.share < self.config.longest())
-    }
-
-    /// From how many items for each parameter on a recipe does better than training from scratch, as far as the lengths tell.
-    fn pays_from(&self, entry: &Entry) -> Option<String> {
-        let scratch = scratch(&self.entries, entry.optimizer)?;
-        let better = |length: &Length| {
-            let scratch = scratch.lengths.iter().find(|other| other.share == length.share)?;
-            Some((length.share, length.loss.mean <= scratch.loss.mean))
-        };
-        let lengths: Vec<(f64, bool)> = entry.lengths.iter().filter_map(better).collect();
-        let worse = lengths.iter().rposition(|(_, better)| !better);
-        let items = |share: f64| format!("{:.1}", share * self.items_per_parameter);
-        let recipe = &entry.recipe;
-        match worse {
-            None => lengths.first().map(|(share, _)| {
-                format!(
-                    "At equal FLOPs {recipe} is better at every length of the study, from those of {} items for each \
-                     parameter from scratch on.",
-                    items(*share)
-                )
-            }),
-            Some(worse) => lengths.get(worse + 1).map(|(share, _)| {
-                format!(
-                    "At equal FLOPs {recipe} is better from those of {} items for each parameter from scratch on; at {} it \
-                     does not pay.",
-                    items(*share),
-                    items(lengths[worse].0)
-                )
-            }),
-        }
-    }
-}
-
-fn recommended(best: &Entry, saved: Spread) -> String {
-    let percent = |spread: Spread| words::saved(&best.same, Some(spread));
-    let seeds = match saved.count {
-        1 => "one seed, so no more than a hint".to_owned(),
-        count => format!("{count} seeds"),
-    };
-    let time = best
-        .same
-        .seconds
-        .map_or(String::new(), |seconds| format!(" and {} of the time", percent(seconds)));
-    format!(
-        "With {}, of the recipes compared {} saves most: {} of the FLOPs{time} of training from scratch to the same loss \
-         ({seeds}).",
-        best.optimizer.name(),
-        best.recipe,
-        percent(saved)
-    )
-}
-
-fn in_words(mixing: &Mixing) -> String {
-    let Mixing { recipe, steps, block, not_within, run, .. } = mixing;
-    let with = mixing.optimizer.name();
-    let LongestRun { steps: all, growth, .. } = run;
-    match (steps, not_within, mixing.latest_growth()) {
-        (_, Some(within), _) => format!(
-            "With {with}, a model grown by {recipe} had not caught up with training from scratch {within} steps after its growth \
-             (training loss at equal steps, before the rate falls, in the run that shows it longest)."
-        ),
-        (Some(steps), None, Some(latest)) => format!(
-            "With {with}, a model grown by {recipe} had caught up with training from scratch {:.0} ± {:.0} steps after its growth (training \
-             loss at equal steps, to {block} steps), so in a run of {all} steps growth must come before step {latest}; here it comes before {growth}.",
-            steps.mean, steps.deviation
-        ),
-        _ => format!(
-            "How soon a model grown by {recipe} catches up with {with} was not measured: it grows where the rate falls, or where training \
-             from scratch has ended; a pilot would tell."
-        ),
-    }
 }
 
 #[cfg(test)]
@@ -403,7 +286,7 @@ mod tests {
         assert_eq!(mixing(299.5, None).latest_growth(), Some(700));
         assert_eq!(mixing(5000.0, None).latest_growth(), Some(0));
         assert_eq!(mixing(100.0, Some(400)).latest_growth(), None, "one seed did not catch up");
-        assert!(in_words(&mixing(299.5, None)).contains("before step 700"));
-        assert!(in_words(&mixing(299.5, Some(400))).contains("400 steps"));
+        assert!(mixing(299.5, None).in_words().contains("before step 700"));
+        assert!(mixing(299.5, Some(400)).in_words().contains("400 steps"));
     }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use burn_apollo::checkpoint::latest_good;
 use serde::{Deserialize, Serialize};
 
-use super::{Cell, Shape};
+use super::{Asked, Cell};
 use crate::folder::{CHECKPOINTS, remove_dir};
 use crate::prefix::{KEPT, is_kept};
 
@@ -65,12 +65,14 @@ pub(super) enum Next {
 impl Queue {
     /// Of the `missing` cells of a study whose runs lie in `runs`; `all` are those whose beginnings may be shared, now or
     /// later, with whether they are missing.
-    pub fn new(runs: PathBuf, mut missing: Vec<Cell>, all: &[(Cell, bool)], shape: &Shape) -> Self {
+    pub fn new(runs: PathBuf, mut missing: Vec<Cell>, all: &[(Cell, bool)], asked: &Asked) -> Self {
         missing.sort_by_key(|cell| std::cmp::Reverse(cell.plan.steps));
-        let group = |cell: &Cell| (cell.seed, cell.optimizer, cell.lr.to_bits(), cell.every);
+        let targets = |cell: &Cell| asked.shape_of(&cell.recipe).targets.clone();
+        let group =
+            |cell: &Cell| (cell.seed, cell.optimizer, cell.lr.to_bits(), cell.every, targets(cell));
         let shared = |cell: &Cell, other: &Cell| match group(cell) == group(other) {
             true if cell.name != other.name => {
-                cell.plan.common_steps(&other.plan, &shape.targets).unwrap_or(0)
+                cell.plan.common_steps(&other.plan, &targets(cell)).unwrap_or(0)
             }
             _ => 0,
         };
@@ -156,12 +158,12 @@ mod tests {
 
     use burn_apollo::cost::ModelCost;
 
-    use super::super::StudyConfig;
+    use super::super::{Shape, StudyConfig};
     use super::*;
     use crate::optimizer::OptimizerKind;
 
     /// Three recipes at three lengths, of which two are alike until they grow.
-    fn cells() -> (Vec<Cell>, Shape) {
+    fn cells() -> (Vec<Cell>, Asked) {
         let config = StudyConfig {
             warm_up: Some(10),
             output_projections: vec!["proj".to_owned()],
@@ -169,18 +171,21 @@ mod tests {
         };
         let cost = ModelCost::of_layer(1.0, 1.0);
         let shape = Shape { targets: vec![12], cost, items: 1 };
+        let recipes = config.recipes.clone();
+        let (shallower, items, unit) = Default::default();
+        let asked = Asked { config, shape, shallower, items, unit };
         let of = |recipe: &str, share| {
-            Cell::new(&config, &shape, recipe, OptimizerKind::AdamW, 0.01, share, 1).unwrap()
+            Cell::new(&asked, recipe, OptimizerKind::AdamW, 0.01, share, 1).unwrap()
         };
-        let cells = config.recipes.iter().flat_map(|recipe| {
+        let cells = recipes.iter().flat_map(|recipe| {
             [0.5, 0.7, 1.0].into_iter().map(|share| of(recipe, share)).collect::<Vec<_>>()
         });
-        (cells.collect(), shape)
+        (cells.collect(), asked)
     }
 
-    fn queue(runs: &Path, cells: &[Cell], shape: &Shape) -> Queue {
+    fn queue(runs: &Path, cells: &[Cell], asked: &Asked) -> Queue {
         let all: Vec<(Cell, bool)> = cells.iter().map(|cell| (cell.clone(), true)).collect();
-        Queue::new(runs.to_owned(), cells.to_vec(), &all, shape)
+        Queue::new(runs.to_owned(), cells.to_vec(), &all, asked)
     }
 
     /// Trains all that is left with so many workers, in the order of their start; gives the jobs.
@@ -212,8 +217,9 @@ mod tests {
 
     #[test]
     fn every_beginning_is_trained_once_however_many_work() {
-        let (cells, shape) = cells();
-        let common = |a: &Cell, b: &Cell| a.plan.common_steps(&b.plan, &shape.targets).unwrap();
+        let (cells, asked) = cells();
+        let common =
+            |a: &Cell, b: &Cell| a.plan.common_steps(&b.plan, &asked.shape.targets).unwrap();
         // A cell adds to a tree what it does not share with one that is in it.
         let tree: u64 = cells
             .iter()
@@ -227,7 +233,7 @@ mod tests {
         assert!(2 * tree < all, "{tree} of {all}");
         for workers in 1..=4 {
             let dir = tempfile::tempdir().unwrap();
-            let jobs = train(&mut queue(dir.path(), &cells, &shape), workers, true);
+            let jobs = train(&mut queue(dir.path(), &cells, &asked), workers, true);
             assert_eq!(jobs.len(), cells.len());
             let taken: u64 = jobs.iter().filter_map(|job| Some(job.prefix.as_ref()?.1)).sum();
             assert_eq!(all - taken, tree, "{workers} workers");
@@ -236,9 +242,9 @@ mod tests {
 
     #[test]
     fn what_is_never_kept_is_not_waited_for() {
-        let (cells, shape) = cells();
+        let (cells, asked) = cells();
         let dir = tempfile::tempdir().unwrap();
-        let jobs = train(&mut queue(dir.path(), &cells, &shape), 2, false);
+        let jobs = train(&mut queue(dir.path(), &cells, &asked), 2, false);
         assert_eq!(jobs.len(), cells.len());
         assert!(jobs.iter().all(|job| job.prefix.is_none()));
     }

@@ -34,6 +34,7 @@ impl StepTime {
             let results = found.results().filter(|result| result.cell.optimizer == optimizer);
             let points = results.filter_map(|result| {
                 let plan = &result.cell.plan;
+                let shape = asked.shape_of(&result.cell.recipe);
                 let cost = PlanCost::of(plan, &shape.targets, &shape.cost, shape.items).ok()?;
                 let layers = cost.stages.iter().map(|stage| {
                     (stage.end - stage.begin) as f64 * stage.depths.iter().sum::<f64>()
