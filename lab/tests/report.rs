@@ -221,9 +221,11 @@ fn the_advice_tells_whether_the_depth_pays() {
     let dir = tempfile::tempdir().unwrap();
     let said = |above: f64| with_three_layers(dir.path(), above).advice();
     // By half_zeroed the full model ends 0.069 below scratch, and seeds deviate by 0.007.
-    for (above, end) in
-        [(-0.1, "better buy."), (-0.07, "cheaper to run."), (0.0, "the full depth pays.")]
-    {
+    for (above, end) in [
+        (-0.1, "unless the full depth is needed for itself; fewer layers were not tried."),
+        (-0.07, "cheaper to run; fewer layers were not tried."),
+        (0.0, "the full depth pays."),
+    ] {
         let said = said(above);
         assert!(
             said[0].contains("half_zeroed saves most"),
@@ -251,7 +253,10 @@ fn one_length_does_not_tell_how_much_is_saved() {
         }
         fs::write(path, content.to_string()).unwrap();
         let comparison = Comparison::from_folder(dir.path()).unwrap();
+        let earlier = dir.path().join("crossover.svg");
+        fs::write(&earlier, "<svg></svg>").unwrap();
         comparison.write_report(dir.path()).unwrap();
+        assert!(!earlier.exists(), "a picture of an earlier report");
         let (table, said) = (comparison.table(), &comparison.advice()[0]);
         assert!(said.contains("is reached with the same FLOPs by half_zeroed;"), "{said}");
         for report in ["report.md", "report.html"] {

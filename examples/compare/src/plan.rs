@@ -49,8 +49,9 @@ pub fn show<T: Task>(
         let (targets, cost) = shape(&task, device)?;
         let steps = (study.steps as f64 * step / cost.training(&targets)).round() as u64;
         let plan = study.plan(name, steps, &targets)?;
+        let layers = if depth == 1 { "layer" } else { "layers" };
         let about = format!(
-            "{depth} layers alone, for as many FLOPs as {} steps of the full model",
+            "{depth} {layers} alone, for as many FLOPs as {} steps of the full model",
             study.steps
         );
         for kind in &study.optimizers {

@@ -300,6 +300,17 @@ fn a_plan_is_shown_and_nothing_trained() {
 }
 
 #[test]
+fn it_ends_quietly_where_nobody_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = STUDY.command(&dir.path().join("out"), &["--plan"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(141), "as a shell says of SIGPIPE");
+}
+
+#[test]
 fn a_pilot_measures_how_soon_a_grown_model_catches_up() {
     let dir = tempfile::tempdir().unwrap();
     let more = "--steps 200 --shares 0.5 --lrs 0.01";

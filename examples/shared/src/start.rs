@@ -12,7 +12,8 @@ pub type Defaults = Vec<(&'static str, String)>;
 /// Parses the command line and runs `main`; every error becomes one line on standard error.
 ///
 /// `defaults` gives values to options that every example sets its own way. A command line, file or folder that
-/// cannot be used exits with 2, a run that fails later with 1, one that a signal stopped with 128 and its number.
+/// cannot be used exits with 2, a run that fails later with 1, one that a signal stopped with 128 and its number. Where nobody
+/// reads its standard output any more (`| head`), the program ends as others do, with 141.
 pub fn start<O: CommandFactory + FromArgMatches>(
     defaults: &[(&'static str, &str)],
     main: impl FnOnce(O) -> Result<(), Failure>,
@@ -27,6 +28,7 @@ pub fn start_with<O: CommandFactory + FromArgMatches>(
     derived: impl Fn(&ArgMatches) -> Result<Defaults, Failure>,
     main: impl FnOnce(O) -> Result<(), Failure>,
 ) -> ExitCode {
+    end_with_reader();
     let own: Defaults =
         defaults.iter().map(|(option, value)| (*option, (*value).to_owned())).collect();
     let command = with_defaults(O::command(), own);
@@ -63,6 +65,19 @@ fn first_look(command: Command) -> ArgMatches {
     let help = Arg::new("help").long("help").short('h').action(ArgAction::SetTrue);
     let command = command.disable_help_flag(true).disable_version_flag(true).arg(help);
     command.ignore_errors(true).get_matches()
+}
+
+/// Ends the process without a word where a line cannot be printed because nobody reads: Rust ignores the signal that ends
+/// other programs there, and panics.
+fn end_with_reader() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let said = panic.payload_as_str().unwrap_or_default();
+        if said.starts_with("failed printing to stdout") && said.contains("Broken pipe") {
+            std::process::exit(128 + 13);
+        }
+        hook(panic);
+    }));
 }
 
 fn exit_code(result: Result<(), Failure>) -> ExitCode {

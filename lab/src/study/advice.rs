@@ -91,14 +91,17 @@ impl Comparison {
         let apart = (alone.mean - loss.mean).abs() > alone.deviation.max(loss.deviation);
         let means = match (apart, alone.mean < loss.mean) {
             (false, _) => "too close to tell them apart; the shallower model is cheaper to run",
-            (true, true) => {
-                "where the full depth is not needed for itself, the shallower model is the better buy"
-            }
+            (true, true) => "take the shallower model, unless the full depth is needed for itself",
             (true, false) => "the full depth pays",
+        };
+        let fewest = self.config.depths.iter().all(|other| *other >= depth);
+        let fewer = match fewest && depth > 1 && alone.mean < loss.mean {
+            true => "; fewer layers were not tried",
+            false => "",
         };
         let hint = if alone.count == 1 { " (one seed, so no more than a hint)" } else { "" };
         Some(format!(
-            "With {with} and as many FLOPs, {who} at {}, and the full model at {} ({}): {means}{hint}.",
+            "With {with} and as many FLOPs, {who} at {}, and the full model at {} ({}): {means}{fewer}{hint}.",
             words::loss(alone),
             words::loss(loss),
             full.recipe

@@ -32,6 +32,10 @@ impl Picture {
     }
 }
 
+/// The names of all pictures that there may be.
+pub(super) const NAMES: [&str; 7] =
+    ["saving", "loss-flops", "loss-steps", "loss-time", "course", "crossover", "depths"];
+
 /// All pictures that the comparison has numbers for.
 pub(super) fn all(comparison: &Comparison) -> Vec<Picture> {
     if comparison.entries.is_empty() {

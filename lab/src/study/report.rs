@@ -81,7 +81,8 @@ impl Comparison {
         row
     }
 
-    /// Writes `report.md`, `report.html` with its pictures in it, and each picture as SVG and as PNG.
+    /// Writes `report.md`, `report.html` with its pictures in it, and each picture as SVG and as PNG; pictures of an earlier
+    /// report that this one has not are removed.
     ///
     /// # Errors
     ///
@@ -95,11 +96,18 @@ impl Comparison {
         };
         write("report.md".to_owned(), Ok(markdown(&parts).into()))?;
         write("report.html".to_owned(), Ok(html::page(&parts).into()))?;
+        let mut drawn = Vec::new();
         for part in &parts {
             if let Part::Picture(picture) = part {
                 write(file(picture), Ok(picture.svg().into()))?;
                 write(format!("{}.png", picture.name), picture.png())?;
+                drawn.push(picture.name);
             }
+        }
+        for name in pictures::NAMES.iter().filter(|name| !drawn.contains(name)) {
+            // What cannot be removed stays: no text points at it.
+            let _ = std::fs::remove_file(folder.join(format!("{name}.svg")));
+            let _ = std::fs::remove_file(folder.join(format!("{name}.png")));
         }
         Ok(())
     }
