@@ -253,10 +253,10 @@ fn one_length_does_not_tell_how_much_is_saved() {
         }
         fs::write(path, content.to_string()).unwrap();
         let comparison = Comparison::from_folder(dir.path()).unwrap();
-        let earlier = dir.path().join("crossover.svg");
-        fs::write(&earlier, "<svg></svg>").unwrap();
+        let earlier = ["crossover.svg", "loss-flops.png"].map(|name| dir.path().join(name));
+        earlier.iter().for_each(|picture| fs::write(picture, "of an earlier report").unwrap());
         comparison.write_report(dir.path()).unwrap();
-        assert!(!earlier.exists(), "a picture of an earlier report");
+        assert!(earlier.iter().all(|picture| !picture.exists()), "one length has no such picture");
         let (table, said) = (comparison.table(), &comparison.advice()[0]);
         assert!(said.contains("is reached with the same FLOPs by half_zeroed;"), "{said}");
         for report in ["report.md", "report.html"] {

@@ -43,7 +43,7 @@ pub(super) fn all(comparison: &Comparison) -> Vec<Picture> {
     }
     let pictures = [
         saving(comparison),
-        Some(loss_by_operations(comparison)),
+        loss_by_operations(comparison),
         Some(loss_by_steps(comparison)),
         Some(loss_by_time(comparison)),
         course(comparison),
@@ -92,10 +92,14 @@ fn most(comparison: &Comparison, x: fn(&Length) -> f64) -> f64 {
     comparison.entries.iter().flat_map(|entry| &entry.lengths).map(x).fold(0.0, f64::max)
 }
 
-fn loss_by_operations(comparison: &Comparison) -> Picture {
+/// None where there is one length: the same FLOPs for all, as far as whole steps go, are no axis.
+fn loss_by_operations(comparison: &Comparison) -> Option<Picture> {
+    if comparison.entries.iter().all(|entry| entry.lengths.len() < 2) {
+        return None;
+    }
     let axis = Axis::operations(most(comparison, |length| length.operations));
     let what = ("loss-flops", "Loss against FLOPs", "Lower left is better.");
-    loss(comparison, what, &axis, |length| length.operations)
+    Some(loss(comparison, what, &axis, |length| length.operations))
 }
 
 fn loss_by_steps(comparison: &Comparison) -> Picture {
