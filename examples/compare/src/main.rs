@@ -26,7 +26,7 @@ use burn_apollo_lab::{LabError, Result, RunConfig, Task};
 use options::{Kind, Options};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use vision::{Digits, DigitsConfig, Images};
+use vision::{Digits, Images};
 
 fn main() -> ExitCode {
     start_with(&options::DEFAULTS, options::derived, run)
@@ -40,25 +40,27 @@ fn run(options: Options) -> std::result::Result<(), Failure> {
         return Ok(());
     }
     match options.task {
-        Kind::Gpt => {
-            let make = |config: &RunConfig<TextConfig>| {
+        Kind::Gpt => compare(
+            &options,
+            options.text()?,
+            |config| {
                 let sampling = Sampling { length: 0, temperature: 0.0, seed: 0 };
                 Ok(NextToken::new(config, text(&options, &config.task)?, sampling))
-            };
-            compare(&options, options.text()?, make, |task, layers| task.layers = layers)
-        }
-        Kind::Bert => {
-            let make = |config: &RunConfig<TextConfig>| {
-                Ok(MaskedTokens::new(config, text(&options, &config.task)?))
-            };
-            compare(&options, options.text()?, make, |task, layers| task.layers = layers)
-        }
-        Kind::Vision => {
-            let make = |config: &RunConfig<DigitsConfig>| {
-                Ok(Digits::new(config, Images::read(&options.text.data)?))
-            };
-            compare(&options, options.images()?, make, |task, layers| task.layers = layers)
-        }
+            },
+            |task, layers| task.layers = layers,
+        ),
+        Kind::Bert => compare(
+            &options,
+            options.text()?,
+            |config| Ok(MaskedTokens::new(config, text(&options, &config.task)?)),
+            |task, layers| task.layers = layers,
+        ),
+        Kind::Vision => compare(
+            &options,
+            options.images()?,
+            |config| Ok(Digits::new(config, Images::read(&options.text.data)?)),
+            |task, layers| task.layers = layers,
+        ),
     }
 }
 
@@ -77,16 +79,11 @@ where
 {
     let config = options.study()?;
     let device = device::by_name(&options.device)?;
-    let study = Study::new(&options.out, config.clone(), base.clone(), device.clone(), &make)
-        .with_depths(set_depth);
+    let study =
+        Study::new(&options.out, config.clone(), base, device.clone(), make).with_depths(set_depth);
     if options.plan {
-        let shallower = |depth: usize| {
-            let mut base = base.clone();
-            set_depth(&mut base.task, depth);
-            make(&base)
-        };
-        let (measured, task) = (study.so_far()?, make(&base)?);
-        return plan::show(options, &config, measured.as_ref(), (&task, shallower), &device);
+        let measured = study.so_far()?;
+        return plan::show(options, &config, measured.as_ref(), |depth| study.task(depth), &device);
     }
     match study.run()? {
         Outcome::Finished(comparison) => {

@@ -18,11 +18,12 @@ pub fn show<T: Task>(
     options: &Options,
     study: &StudyConfig,
     measured: Option<&Comparison>,
-    (task, shallower): (&T, impl Fn(usize) -> Result<T, LabError>),
+    task_of: impl Fn(Option<usize>) -> Result<T, LabError>,
     device: &Device,
 ) -> Result<(), Failure> {
+    let task = task_of(None)?;
     let items = task.items(&task.batch(0, device)?);
-    let (targets, model) = shape(task, device)?;
+    let (targets, model) = shape(&task, device)?;
     for name in &study.recipes {
         let plan = study.plan(name, study.steps, &targets)?;
         let about = match Recipe::by_name(name) {
@@ -30,7 +31,7 @@ pub fn show<T: Task>(
             Err(_) => "a plan of your own".to_owned(),
         };
         for kind in &study.optimizers {
-            let cost = costs(study, *kind, (name, &about), task, &plan, (items, device))?;
+            let cost = costs(study, *kind, (name, &about), &task, &plan, (items, device))?;
             if let Some(budget) = options.budget {
                 let found = measured.iter().flat_map(|comparison| &comparison.mixing);
                 let mut found = found.filter(|m| m.optimizer == *kind && m.recipe == *name);
@@ -45,7 +46,7 @@ pub fn show<T: Task>(
     }
     let step = model.training(&targets);
     for (name, depth) in study.names().iter().filter_map(|n| Some((n, study.depth_of(n)?))) {
-        let task = shallower(depth)?;
+        let task = task_of(Some(depth))?;
         let (targets, cost) = shape(&task, device)?;
         let steps = (study.steps as f64 * step / cost.training(&targets)).round() as u64;
         let plan = study.plan(name, steps, &targets)?;

@@ -136,6 +136,15 @@ where
         Self { set_depth: Some(set), ..self }
     }
 
+    /// The task of the full model, or of a shallower one with so many layers: what [`forecast`](crate::forecast) asks for.
+    ///
+    /// # Errors
+    ///
+    /// A task that cannot be made; a shallower one without [`with_depths`](Self::with_depths).
+    pub fn task(&self, depth: Option<usize>) -> Result<T> {
+        (self.make)(&self.base_of(depth)?)
+    }
+
     /// Trains all cells that are missing and writes what they come to; or trains the one cell that this process is for.
     ///
     /// # Errors
@@ -297,9 +306,10 @@ where
 
     /// What the study is asked for, with what of the model and the task the cells depend on.
     fn asked(&self) -> Result<Asked> {
-        let (shape, unit) = self.shape(None)?;
+        let task = self.task(None)?;
+        let shape = self.shape(&task)?;
         let shallower = self.config.depths.iter().map(|depth| {
-            let (shallower, _) = self.shape(Some(*depth))?;
+            let shallower = self.shape(&self.task(Some(*depth))?)?;
             let layers = |shape: &Shape| shape.targets.iter().sum::<usize>();
             match layers(&shallower) < layers(&shape) {
                 true => Ok((*depth, shallower)),
@@ -318,16 +328,13 @@ where
         for recipe in &config.recipes {
             config.plan(recipe, config.steps, &shape.targets)?;
         }
-        Ok(Asked { config, shape, shallower, items: T::ITEMS.to_owned(), unit })
+        Ok(Asked { config, shape, shallower, items: T::ITEMS.to_owned(), unit: task.unit() })
     }
 
-    /// The shape of the full model, or of a shallower one, and what the loss is measured in.
-    fn shape(&self, depth: Option<usize>) -> Result<(Shape, String)> {
-        let base = self.base_of(depth)?;
-        let task = (self.make)(&base)?;
+    fn shape(&self, task: &T) -> Result<Shape> {
         let model = task.model(&self.device)?;
-        let items = items_per_step(&task, base.accumulate, &self.device)?;
-        Ok((Shape { targets: targets(&model), cost: task.cost(&model), items }, task.unit()))
+        let items = items_per_step(task, self.base.accumulate, &self.device)?;
+        Ok(Shape { targets: targets(&model), cost: task.cost(&model), items })
     }
 
     /// What cells of the full model share, or those of a shallower one.

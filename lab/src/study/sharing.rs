@@ -67,12 +67,12 @@ impl Queue {
     /// later, with whether they are missing.
     pub fn new(runs: PathBuf, mut missing: Vec<Cell>, all: &[(Cell, bool)], asked: &Asked) -> Self {
         missing.sort_by_key(|cell| std::cmp::Reverse(cell.plan.steps));
-        let targets = |cell: &Cell| asked.shape_of(&cell.recipe).targets.clone();
+        let targets = |cell: &Cell| asked.shape_of(&cell.recipe).targets.as_slice();
         let group =
             |cell: &Cell| (cell.seed, cell.optimizer, cell.lr.to_bits(), cell.every, targets(cell));
         let shared = |cell: &Cell, other: &Cell| match group(cell) == group(other) {
             true if cell.name != other.name => {
-                cell.plan.common_steps(&other.plan, &targets(cell)).unwrap_or(0)
+                cell.plan.common_steps(&other.plan, targets(cell)).unwrap_or(0)
             }
             _ => 0,
         };
