@@ -151,7 +151,7 @@ impl<T: Task, C: Serialize> Cycle<T, C> {
     /// What to say at the beginning of a run whose new layers are to begin as the identity, and do not.
     fn not_identities(&self) -> Result<Option<String>> {
         let (apollo, shared) = (&self.run.apollo, &self.run.shared);
-        if apollo.step_count() > 0 || apollo.plan().new_layers == NewLayers::Copies {
+        if apollo.step_count() > 0 || !matches!(apollo.plan().new_layers, NewLayers::Zeroed(_)) {
             return Ok(None);
         }
         // Any batch will do; it is asked for once more as the run's first.

@@ -13,15 +13,22 @@ impl<M: Growable> Apollo<M> {
     /// Prepares the distributions and depths of the stage that has just begun.
     pub(super) fn begin_stage(&mut self) -> Result<(), ApolloError> {
         self.groups_checked = false;
+        self.set_pmfs()?;
+        self.set_inference_depths()?;
+        self.draw_depth()
+    }
+
+    /// The distributions of the next step.
+    fn set_pmfs(&mut self) -> Result<(), ApolloError> {
         let plan = self.plan.clone();
+        self.sampler_part = plan.plan.sampler_part(self.position.step);
         let unique = plan.timeline.layers(self.stage());
         self.pmfs = unique
             .iter()
             .zip(&plan.targets)
-            .map(|(n, l)| plan.plan.pmf(*n, *l))
+            .map(|(n, l)| plan.plan.pmf_in(self.sampler_part, *n, *l))
             .collect::<Result<_, _>>()?;
-        self.set_inference_depths()?;
-        self.draw_depth()
+        Ok(())
     }
 
     /// Runs the model at the run's inference depth after [`valid`](burn::module::Module::valid).
@@ -59,6 +66,9 @@ impl<M: Growable> Apollo<M> {
 
     pub(super) fn draw_depth(&mut self) -> Result<(), ApolloError> {
         self.seed_next_step();
+        if self.sampler_part != self.plan.plan.sampler_part(self.position.step) {
+            self.set_pmfs()?;
+        }
         let depths = self.drawn(0);
         self.run_at(&depths)
     }
@@ -179,7 +189,7 @@ impl<M> Apollo<M> {
         let (plan, layers) = (&self.plan.plan, self.plan.timeline.layers(stage));
         let stacks = (0_u16..).zip(layers.iter().zip(&self.plan.targets));
         let depth = |(stack, (unique, target)): (u16, (&usize, &usize))| {
-            let pmf = plan.pmf(*unique, *target).ok()?;
+            let pmf = plan.pmf(step, *unique, *target).ok()?;
             Some(draw(&pmf, plan.seed, step, 0, stack))
         };
         stacks.map(depth).sum::<Option<usize>>().unwrap_or(0)

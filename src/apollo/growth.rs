@@ -150,11 +150,17 @@ impl<M: Growable> Apollo<M> {
             };
             let mut zeroed = 0;
             if from != to {
+                let seed = mix(plan.plan.seed, stage as u64);
                 let source = match &map {
-                    Some(map) => LayerSource::Copies { map, stage },
+                    Some(map) => LayerSource::Copies {
+                        map,
+                        stage,
+                        seed: mix(seed, i as u64),
+                        device: &device,
+                    },
                     None => LayerSource::Initialiser {
                         layers: to,
-                        seed: mix(plan.plan.seed, stage as u64),
+                        seed,
                         stack: i,
                         device: &device,
                         distributed,

@@ -104,6 +104,8 @@ pub struct Apollo<M> {
     policy: Box<dyn PolicyObject>,
     position: Position,
     pmfs: Arc<[DepthPmf]>,
+    /// The part of the run whose sampler gave them.
+    sampler_part: usize,
     depths: Vec<usize>,
     /// Recorded since the policy was last asked.
     measurements: Vec<Measurement>,
@@ -143,6 +145,7 @@ impl<M: Growable> Apollo<M> {
             policy,
             position: Position::default(),
             pmfs: Arc::new([]),
+            sampler_part: 0,
             depths: Vec::new(),
             measurements: Vec::new(),
             inference_depth: InferenceDepth::default(),
@@ -253,7 +256,7 @@ impl<M> Apollo<M> {
         &self.depths
     }
 
-    /// The distributions that the current stage draws depths from, stack by stack.
+    /// The distributions that the depths of the next step are drawn from, stack by stack.
     pub fn pmfs(&self) -> &[DepthPmf] {
         &self.pmfs
     }

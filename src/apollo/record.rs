@@ -123,7 +123,8 @@ impl<M: Growable> Apollo<M> {
             } else if want > have {
                 // By the run's own maps, which keep layers of unequal kinds in their places.
                 let map = position.map_since(from, i, have)?;
-                stack.grow(LayerSource::Copies { map: &map, stage: 0 }, &as_made)?;
+                let source = LayerSource::Copies { map: &map, stage: 0, seed: 0, device: &device };
+                stack.grow(source, &as_made)?;
             }
         }
         Ok(self)

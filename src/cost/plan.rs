@@ -53,7 +53,8 @@ impl PlanCost {
         let mut stages = Vec::with_capacity(timeline.stages());
         for stage in 0..timeline.stages() {
             let (layers, end) = (timeline.layers(stage).to_vec(), timeline.end(stage));
-            let mean = |(unique, target): (&usize, &usize)| Ok(plan.pmf(*unique, *target)?.mean());
+            let mean =
+                |(unique, target): (&usize, &usize)| plan.mean_depth(begin..end, *unique, *target);
             let depths =
                 layers.iter().zip(targets).map(mean).collect::<Result<Vec<_>, PlanError>>()?;
             let items = (end - begin) as f64 * items as f64;

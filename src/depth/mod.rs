@@ -2,7 +2,7 @@
 //!
 //! A stage that holds `N` unique layers of a target depth `L` runs every step at a *virtual depth*
 //! `D`, `N ≤ D ≤ L`. A [`DepthSampler`] gives the exact distribution of `D` as a [`DepthPmf`], which
-//! is built once per stage; [`draw`] takes one value from it as a pure function of a seed and the
+//! is built when a stage begins; [`draw`] takes one value from it as a pure function of a seed and the
 //! optimizer step. A [`Sampler`] is one of them as data, for a plan. No tensor is known here.
 //!
 //! | sampler | distribution of `D` | source |
@@ -38,7 +38,7 @@ use core::fmt::Debug;
 /// # Contract
 ///
 /// [`Apollo`](crate::Apollo) calls [`pmf`](Self::pmf) for every stage and stack when a run is set up, so that a wrong
-/// sampler is found before the run, and again when a stage begins (also after a resume); it draws from the result at
+/// sampler is found before the run, and again when a stage or the sampler's part of the run begins (also after a resume); it draws from the result at
 /// every step. The answer must depend on
 /// the arguments and the sampler's own parameters alone: all devices and all resumed runs rely on
 /// getting the same one. `unique` is at least 1 and at most `target`; a stage without layers runs at

@@ -1,7 +1,7 @@
 use thiserror::Error;
 
 /// What is wrong with a layer map.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum ExpandError {
     /// The layers cannot be mapped: there are none, or fewer are asked for than there are.
@@ -45,6 +45,14 @@ pub enum ExpandError {
         found: usize,
         /// A lower source layer that the map has not used before.
         missing: usize,
+    },
+    /// The noise of new layers has no size.
+    #[error(
+        "`new_layers.noisy.std` must be finite and above 0, found {found}; \"copies\" are without noise"
+    )]
+    Noise {
+        /// The standard deviation found.
+        found: f64,
     },
     /// An expander answered with a map for other numbers of layers.
     #[error(

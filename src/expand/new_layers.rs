@@ -33,6 +33,12 @@ use super::{ExpandError, LayerMap};
 /// source's: those of named parameters are another function's, and all others are zero at first. The originals
 /// keep theirs unscaled, because the growth leaves their gradients as they were.
 ///
+/// # Copies with noise
+///
+/// [`NewLayers::Noisy`] adds normal noise to every trained parameter of the new layers, so that copies of one layer are not
+/// alike. Noise is drawn from the run's seed, the stage and the stack, with the device's generator; optimizer state goes to
+/// the copies as without noise. A parameter that is zero everywhere (a bias that was not trained yet) stays so.
+///
 /// # Names
 ///
 /// A name is a run of whole parts of a module path within the layer. It means the parameters whose path ends
@@ -47,7 +53,7 @@ use super::{ExpandError, LayerMap};
 /// assert_eq!(NewLayers::zeroed(["c_proj"]).zeroes(&layer), [false, true, true, true]);
 /// assert_eq!(NewLayers::zeroed(["proj"]).zeroes(&layer), [false; 4]);
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NewLayers {
@@ -56,6 +62,11 @@ pub enum NewLayers {
     Copies,
     /// The same, but parameters of these names are zero: see [`NewLayers::zeroed`].
     Zeroed(Vec<String>),
+    /// Copies whose trained parameters differ from their source's by noise; layers without a source as they are.
+    Noisy {
+        /// The noise's standard deviation, as a multiple of the parameter's root mean square: 0.1, say.
+        std: f64,
+    },
 }
 
 impl NewLayers {
@@ -72,8 +83,26 @@ impl NewLayers {
     /// The names of parameters that become zero.
     pub(crate) fn names(&self) -> &[String] {
         match self {
-            Self::Copies => &[],
+            Self::Copies | Self::Noisy { .. } => &[],
             Self::Zeroed(names) => names,
+        }
+    }
+
+    /// The relative standard deviation of what is added to copies.
+    pub(crate) fn noise(&self) -> f64 {
+        match self {
+            Self::Noisy { std } => *std,
+            Self::Copies | Self::Zeroed(_) => 0.0,
+        }
+    }
+
+    /// Noise has a size.
+    pub(crate) fn check(&self) -> Result<(), ExpandError> {
+        match self {
+            Self::Noisy { std } if !(std.is_finite() && *std > 0.0) => {
+                Err(ExpandError::Noise { found: *std })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -113,5 +142,8 @@ mod tests {
         let zeroed = NewLayers::zeroed(["a.b"]);
         assert_eq!(json(&zeroed), r#"{"zeroed":["a.b"]}"#);
         assert_eq!(serde_json::from_str::<NewLayers>(&json(&zeroed)).unwrap(), zeroed);
+        let noisy = NewLayers::Noisy { std: 0.1 };
+        assert_eq!(json(&noisy), r#"{"noisy":{"std":0.1}}"#);
+        assert_eq!(serde_json::from_str::<NewLayers>(&json(&noisy)).unwrap(), noisy);
     }
 }

@@ -1,5 +1,7 @@
 //! How long runs by two plans are the same.
 
+use core::ops::Range;
+
 use super::{Plan, PlanError};
 use crate::policy::Policy;
 use crate::schedule::Timeline;
@@ -57,18 +59,19 @@ impl Plan {
             if layers != others.layers(stage) || (grows && !self.grows_like(other)) {
                 return Ok(u64::saturating_sub(begin, u64::from(grows)));
             }
-            if !self.runs_like(other, layers, targets)? {
-                return Ok(begin);
-            }
             let last = |timeline: &Timeline| stage + 1 >= timeline.stages();
             let ends = [own, others].map(|timeline| match last(timeline) {
                 true => u64::MAX,
                 false => timeline.end(stage),
             });
-            if ends[0] != ends[1] {
-                return Ok(ends[0].min(ends[1]) - 1);
+            let end = ends[0].min(ends[1]);
+            if let Some(step) = self.parts_at(other, begin..end, stage, layers, targets)? {
+                return Ok(step.min(end.saturating_sub(u64::from(ends[0] != ends[1]))));
             }
-            begin = ends[0];
+            if ends[0] != ends[1] {
+                return Ok(end - 1);
+            }
+            begin = end;
         }
         Ok(begin)
     }
@@ -83,23 +86,36 @@ impl Plan {
             && self.layer_rates == other.layer_rates
     }
 
-    /// Whether steps and inference with these unique layers are the same.
-    fn runs_like(
+    /// The first of these steps of a stage that is another, or after which inference is.
+    fn parts_at(
         &self,
         other: &Self,
+        steps: Range<u64>,
+        stage: usize,
         layers: &[usize],
         targets: &[usize],
-    ) -> Result<bool, PlanError> {
+    ) -> Result<Option<u64>, PlanError> {
         // Full depth is validated at in every stage.
         if layers != targets && self.expander != other.expander {
-            return Ok(false);
+            return Ok(Some(steps.start));
         }
-        for (unique, target) in layers.iter().zip(targets) {
-            let (own, others) = (self.pmf(*unique, *target)?, other.pmf(*unique, *target)?);
-            if !own.iter().eq(others.iter()) {
-                return Ok(false);
+        let mut begins = [self, other].map(|plan| plan.sampler_begins(&steps)).concat();
+        let rates_end = [self, other].map(|plan| plan.layer_rates.end(plan.steps));
+        begins.extend(rates_end.into_iter().flatten().filter(|end| steps.contains(end)));
+        begins.sort_unstable();
+        for step in begins {
+            // No layer is older than the growths before.
+            let rate = |plan: &Self, age| plan.layer_rates.factor(age, step, plan.steps);
+            if (0..=stage).any(|age| rate(self, age) != rate(other, age)) {
+                return Ok(Some(step));
+            }
+            for (unique, target) in layers.iter().zip(targets) {
+                let [own, others] = [self, other].map(|plan| plan.pmf(step, *unique, *target));
+                if !own?.iter().eq(others?.iter()) {
+                    return Ok(Some(step));
+                }
             }
         }
-        Ok(true)
+        Ok(None)
     }
 }

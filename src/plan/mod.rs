@@ -5,10 +5,12 @@
 //! parameters in it: a plan that names one is refused where the program does not supply it.
 
 mod common;
+mod depths;
 mod error;
 mod moments;
 
 pub use crate::custom::{Custom, ParametersError};
+pub use depths::EarlySampler;
 pub use error::PlanError;
 pub use moments::{MomentOrders, MomentPolicy};
 
@@ -16,7 +18,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::depth::{DepthPmf, DepthSampler, DrawPer, Sampler};
+use crate::depth::{DrawPer, Sampler};
 use crate::expand::{Expander, Expansion, LayerMap, NewLayers};
 use crate::panic::caught;
 use crate::policy::Policy;
@@ -74,6 +76,9 @@ pub struct Plan {
     /// The distribution of the virtual depth.
     #[serde(default)]
     pub sampler: Sampler,
+    /// Other distributions of it for the first parts of the run, in order; `sampler` holds after them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub early_samplers: Vec<EarlySampler>,
     /// How often a depth is drawn.
     #[serde(default)]
     pub draw_per: DrawPer,
@@ -146,6 +151,7 @@ impl Plan {
             steps,
             seed: 0,
             sampler: Sampler::default(),
+            early_samplers: Vec::new(),
             draw_per: DrawPer::default(),
             expander: Expansion::default(),
             new_layers: NewLayers::default(),
@@ -275,14 +281,19 @@ impl Plan {
         self.lr.check_for(self.steps)?;
         self.lr_at_growth.check()?;
         self.layer_rates.check()?;
+        self.check_early_samplers()?;
+        self.new_layers.check()?;
         self.policy.build()?;
         let timeline = self.timeline(targets)?;
         for (stack, target) in targets.iter().copied().enumerate() {
             let layers = |stage: usize| timeline.layers(stage)[stack];
             for stage in (0..timeline.stages()).filter(|stage| layers(*stage) > 0) {
-                for (depth, _) in self.pmf(layers(stage), target)?.iter().filter(|(_, p)| *p > 0.0)
-                {
-                    self.map(layers(stage), depth)?;
+                // A policy may pass to a stage at any step.
+                for part in 0..=self.early_samplers.len() {
+                    let pmf = self.pmf_in(part, layers(stage), target)?;
+                    for (depth, _) in pmf.iter().filter(|(_, p)| *p > 0.0) {
+                        self.map(layers(stage), depth)?;
+                    }
                 }
                 if stage + 1 < timeline.stages() {
                     self.new_layers.check_map(&self.map(layers(stage), layers(stage + 1))?)?;
@@ -301,23 +312,12 @@ impl Plan {
     /// assert_eq!(plan.cautions(), [Caution::NotPreserving { sampler: "lvps".to_owned() }]);
     /// ```
     pub fn cautions(&self) -> Vec<Caution> {
-        let mut cautions = Vec::new();
-        if self.new_layers != NewLayers::Copies && self.sampler != Sampler::ConstantLow {
-            let sampler = self.sampler.name().to_owned();
-            cautions.push(Caution::NotPreserving { sampler });
-        }
-        cautions
-    }
-
-    /// The distribution of the depth of a stack that holds `unique` layers of `target`.
-    ///
-    /// # Errors
-    ///
-    /// The sampler's.
-    pub fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, PlanError> {
-        match unique {
-            0 => Ok(DepthPmf::always(0)),
-            _ => Ok(asked("sampler", self.sampler.name(), || self.sampler.pmf(unique, target))??),
+        let mut deeper = self.samplers().filter(|sampler| **sampler != Sampler::ConstantLow);
+        match deeper.next() {
+            Some(sampler) if self.new_layers.are_identities() => {
+                vec![Caution::NotPreserving { sampler: sampler.name().to_owned() }]
+            }
+            _ => Vec::new(),
         }
     }
 

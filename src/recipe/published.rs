@@ -352,9 +352,9 @@ mod tests {
         assert_eq!(map("lidas", 3, 6), [0, 1, 2, 0, 1, 2]);
         assert_eq!(map("apollo", 3, 6), [0, 0, 1, 1, 2, 2]);
         for (name, mean) in [("apollo", 4.226), ("apollo_low", 3.0), ("apollo_high", 12.0)] {
-            assert!((plan(name).pmf(3, 12).unwrap().mean() - mean).abs() < 5e-4, "{name}");
+            assert!((plan(name).pmf(0, 3, 12).unwrap().mean() - mean).abs() < 5e-4, "{name}");
         }
-        assert_eq!(plan("share_then_unshare").pmf(1, 12).unwrap().mean(), 12.0);
+        assert_eq!(plan("share_then_unshare").pmf(0, 1, 12).unwrap().mean(), 12.0);
         assert_eq!(plan("g_stack").moments, MomentPolicy::Reset);
         assert_eq!(plan("midas").moments, MomentPolicy::Copy);
         assert_eq!(plan("late_hop_zeroed").new_layers, NewLayers::zeroed(["out"]));

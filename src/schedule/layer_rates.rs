@@ -55,10 +55,18 @@ impl LayerRates {
     pub fn factor(&self, age: usize, step: u64, steps: u64) -> f64 {
         let factors = match self {
             Self::Equal => return 1.0,
-            Self::ByAgeUntil { until, .. } if step >= until.step(steps) => return 1.0,
+            _ if self.end(steps).is_some_and(|end| step >= end) => return 1.0,
             Self::ByAge(factors) | Self::ByAgeUntil { factors, .. } => factors,
         };
         factors.get(age).or(factors.last()).copied().unwrap_or(1.0)
+    }
+
+    /// The step from which on all layers are trained alike.
+    pub(crate) fn end(&self, steps: u64) -> Option<u64> {
+        match self {
+            Self::ByAgeUntil { until, .. } => Some(until.step(steps)),
+            Self::Equal | Self::ByAge(_) => None,
+        }
     }
 
     /// Checks the factors.

@@ -59,7 +59,7 @@ pub enum Until {
 
 impl Until {
     /// The step in a run of so many.
-    pub(super) fn step(self, steps: u64) -> u64 {
+    pub(crate) fn step(self, steps: u64) -> u64 {
         match self {
             Self::Step(step) => step,
             Self::Fraction(fraction) => (fraction * steps as f64).round() as u64,

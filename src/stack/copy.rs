@@ -1,7 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::{Bool, GradientCheckpointingStrategy, Int, Tensor};
+use burn::tensor::{Bool, Distribution, FloatDType, GradientCheckpointingStrategy, Int, Tensor};
 
 use crate::wire::{is_distributed, running_statistics};
 
@@ -27,27 +27,58 @@ pub struct ParamOrigin {
     pub(crate) zeroed: bool,
 }
 
+/// What of a copy is not as its source.
+#[derive(Debug, Default)]
+pub(super) struct Change {
+    /// Parameters of the source that are zeros in the copy.
+    pub(super) zeroed: HashSet<ParamId>,
+    /// Standard deviation of what is added to trained parameters, in terms of each one's root mean square.
+    pub(super) noise: f64,
+}
+
+impl Change {
+    /// The values of a copied parameter, drawn with the device's generator where there is noise.
+    fn apply<const D: usize>(
+        &self,
+        source: ParamId,
+        values: Tensor<D>,
+        trained: bool,
+    ) -> Tensor<D> {
+        if self.zeroed.contains(&source) {
+            return values.zeros_like();
+        }
+        if self.noise == 0.0 || !trained {
+            return values;
+        }
+        // Squares of 16-bit weights are too small for 16 bits.
+        let exact = values.clone().cast(FloatDType::F32);
+        let rms = exact.clone().square().mean().sqrt().expand(exact.shape());
+        let noise = exact.random_like(Distribution::Normal(0.0, self.noise)) * rms;
+        values.clone() + noise.cast(values.dtype())
+    }
+}
+
 /// A copy of `layer` that shares nothing with it: every parameter is a leaf of its own under the id
 /// that `new_id` gives it, with the source's gradient requirement, distributed mark, checkpointing
-/// strategy and load/save mappers. `distributed` marks every parameter, also where the source is not;
-/// parameters with an id in `zeroed` hold zeros.
+/// strategy and load/save mappers. `distributed` marks every parameter, also where the source is not; `change` says
+/// which values are others than the source's.
 ///
 /// Running statistics get values of their own, but keep their id, which Burn does not let go.
 pub(super) fn copy_layer<L: Module>(
     layer: &L,
     distributed: bool,
-    zeroed: &HashSet<ParamId>,
+    change: &Change,
     new_id: impl Fn(ParamId) -> ParamId,
 ) -> L {
     let mut source = Strategies::default();
     layer.visit(&mut source);
-    let mapper = &mut Reidentify { new_id, source: &source, distributed, zeroed };
+    let mapper = &mut Reidentify { new_id, source: &source, distributed, change };
     unshared(layer, &source).map(mapper)
 }
 
 /// A copy of `model` that shares nothing with it that changes, under the same ids.
 pub(crate) fn independent<M: Module>(model: &M) -> M {
-    copy_layer(model, false, &HashSet::new(), |id| id)
+    copy_layer(model, false, &Change::default(), |id| id)
 }
 
 /// A clone whose buffers are its own.
@@ -77,7 +108,7 @@ struct Reidentify<'a, F> {
     new_id: F,
     source: &'a Strategies,
     distributed: bool,
-    zeroed: &'a HashSet<ParamId>,
+    change: &'a Change,
 }
 
 impl<F: Fn(ParamId) -> ParamId> ModuleMapper for Reidentify<'_, F> {
@@ -90,9 +121,7 @@ impl<F: Fn(ParamId) -> ParamId> ModuleMapper for Reidentify<'_, F> {
             true => Tensor::from_inner(tensor.inner()),
             false => tensor,
         };
-        if self.zeroed.contains(&parent) {
-            leaf = leaf.zeros_like();
-        }
+        leaf = self.change.apply(parent, leaf, require_grad);
         if let (Some(strategy), true) = (strategy, leaf.is_autodiff()) {
             leaf = leaf.with_gradient_checkpointing_strategy(strategy);
         }

@@ -1,12 +1,11 @@
 //! How a stack changes: what [`Apollo`](crate::Apollo) alone does with it.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::module::{Module, ParamId, list_param_ids};
 use burn::tensor::Device;
 
-use super::copy::copy_layer;
+use super::copy::{Change, copy_layer};
 use super::layer_stack::Initialiser;
 use super::{Growable, GrowableStack, LayerOrigin, LayerStack, ParamOrigin, StackError, zeroed};
 use crate::expand::{LayerMap, NewLayers};
@@ -82,6 +81,10 @@ pub enum LayerSource<'a> {
         map: &'a LayerMap,
         /// The stage that begins.
         stage: usize,
+        /// Seed of the device's random generator, where new layers are drawn from it.
+        seed: u64,
+        /// The device that the layers are on.
+        device: &'a Device,
     },
     /// The stack's initialiser.
     Initialiser {
@@ -134,8 +137,9 @@ impl<L: Module> Stack for LayerStack<L> {
         new_layers: &NewLayers,
     ) -> Result<Vec<LayerOrigin>, StackError> {
         let (layers, origins) = match source {
-            LayerSource::Copies { map, stage } => {
+            LayerSource::Copies { map, stage, seed, device } => {
                 self.check_map(map)?;
+                let _turn = (new_layers.noise() > 0.0).then(|| turn_to_draw(device, seed));
                 copies(&self.layers, map, stage, new_layers)
             }
             LayerSource::Initialiser { layers, seed, stack, device, distributed } => {
@@ -158,7 +162,7 @@ impl<L: Module> Stack for LayerStack<L> {
             .map(|(place, unique)| {
                 let source = &self.layers[*unique];
                 let id_of = |id: ParamId| ParamId::from(mix(mix(id.val(), UNTIED), place));
-                let layer = copy_layer(source, false, &HashSet::new(), id_of);
+                let layer = copy_layer(source, false, &Change::default(), id_of);
                 let pairs = list_param_ids(source).into_iter().zip(list_param_ids(&layer));
                 let copies = uses(*unique);
                 let origins = pairs.map(|(parent, id)| {
@@ -177,11 +181,12 @@ impl<L: Module> Stack for LayerStack<L> {
 /// What the ids of untied layers are made with, beside their sources' and their places.
 const UNTIED: u64 = u64::from_be_bytes(*b"untied\0\0");
 
-/// The parameters of `layer` that become zero in a new layer.
-fn zeroed_ids<L: Module>(layer: &L, new_layers: &NewLayers) -> HashSet<ParamId> {
+/// What of `layer` becomes other than it is in a new layer.
+fn change<L: Module>(layer: &L, new_layers: &NewLayers) -> Change {
     let params = ParamInfo::all(layer);
     let zero = zeroed(&params, new_layers);
-    params.iter().zip(zero).filter(|(_, zero)| *zero).map(|(p, _)| p.id).collect()
+    let zeroed = params.iter().zip(zero).filter(|(_, zero)| *zero).map(|(p, _)| p.id).collect();
+    Change { zeroed, noise: new_layers.noise() }
 }
 
 fn copies<L: Module>(
@@ -200,13 +205,13 @@ fn copies<L: Module>(
             0 => parent,
             copy => ParamId::from(mix(mix(parent.val(), stage as u64), copy)),
         };
-        let zero = match copy {
-            0 => HashSet::new(),
-            _ => zeroed_ids(&old[source], new_layers),
+        let change = match copy {
+            0 => Change::default(),
+            _ => change(&old[source], new_layers),
         };
         let layer = match copy {
             0 => old[source].clone(),
-            _ => copy_layer(&old[source], false, &zero, id_of),
+            _ => copy_layer(&old[source], false, &change, id_of),
         };
         // A layer that begins as the identity goes on with nobody's training and takes no gradient away.
         let (inherits, copies) = match new_layers.are_identities() {
@@ -214,7 +219,7 @@ fn copies<L: Module>(
             false => (true, map.copies(source)),
         };
         let origin = |(parent, id): (ParamId, ParamId)| {
-            let zeroed = zero.contains(&parent);
+            let zeroed = change.zeroed.contains(&parent);
             ParamOrigin { id, parent: inherits.then_some(parent), copies, zeroed }
         };
         let pairs = list_param_ids(&old[source]).into_iter().zip(list_param_ids(&layer));
@@ -227,7 +232,13 @@ fn copies<L: Module>(
 /// Devices of one process share random generators: workers that grow at once take turns, so that all
 /// draw the same values. A worker that draws for something else at that moment (dropout, say) would still
 /// disturb them: layers without a source and distributed training want layers without dropout.
-static INITIALISING: Mutex<()> = Mutex::new(());
+static DRAWING: Mutex<()> = Mutex::new(());
+
+fn turn_to_draw(device: &Device, seed: u64) -> MutexGuard<'static, ()> {
+    let turn = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
+    device.seed(seed);
+    turn
+}
 
 fn all_initialised<L: Module>(
     layer: impl Fn(u64, usize) -> (L, LayerOrigin),
@@ -235,8 +246,7 @@ fn all_initialised<L: Module>(
     seed: u64,
     device: &Device,
 ) -> (Vec<L>, Vec<LayerOrigin>) {
-    let _turn = INITIALISING.lock().unwrap_or_else(PoisonError::into_inner);
-    device.seed(seed);
+    let _turn = turn_to_draw(device, seed);
     (0..count).map(|index| layer(seed, index)).unzip()
 }
 
@@ -254,10 +264,11 @@ fn initialised<L: Module>(
         Some(param) => ParamId::from(mix(mix(seed, index as u64), param as u64)),
         None => id,
     };
-    let zero = zeroed_ids(&layer, new_layers);
-    let layer = copy_layer(&layer, distributed, &zero, id_of).fork(device);
+    // What is drawn needs no noise.
+    let change = Change { noise: 0.0, ..change(&layer, new_layers) };
+    let layer = copy_layer(&layer, distributed, &change, id_of).fork(device);
     let params = old.iter().zip(list_param_ids(&layer)).map(|(old, id)| {
-        let (parent, zeroed) = (None, zero.contains(old));
+        let (parent, zeroed) = (None, change.zeroed.contains(old));
         ParamOrigin { id, parent, copies: 1, zeroed }
     });
     let origin = LayerOrigin { kept: false, params: params.collect() };

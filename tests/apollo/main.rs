@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod early_samplers;
 mod failed_growth;
 mod growth;
 mod layer_rates;

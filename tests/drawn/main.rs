@@ -10,3 +10,4 @@ mod branch_noise;
 mod exact_resume;
 mod initialiser;
 mod kinds;
+mod noisy_copies;

@@ -3,9 +3,9 @@
 use burn_apollo::Plan;
 use burn_apollo::depth::{ConstantHigh, ConstantLow, Lvps, Sampler, Uniform};
 use burn_apollo::expand::{Expansion, Interpolation, NewLayers, Stacking};
-use burn_apollo::plan::MomentPolicy;
+use burn_apollo::plan::{EarlySampler, MomentPolicy};
 use burn_apollo::policy::LossPlateau;
-use burn_apollo::schedule::{LrAtGrowth, LrShape, Schedule, Stage, Until, WarmUp};
+use burn_apollo::schedule::{LayerRates, LrAtGrowth, LrShape, Schedule, Stage, Until, WarmUp};
 use proptest::prelude::*;
 
 const TARGETS: [usize; 1] = [12];
@@ -18,6 +18,8 @@ struct Step {
     /// The maps to other depths: full depth is validated at.
     expander: Option<Expansion>,
     rate: u64,
+    /// The factors on it, by age.
+    layer_rates: Vec<u64>,
 }
 
 /// Every step, and how growths are made.
@@ -28,11 +30,13 @@ fn steps(plan: &Plan) -> Vec<Step> {
     let step = |step: u64| {
         let stage = growths.iter().filter(|growth| **growth <= step).count();
         let layers = timeline.layers(stage).to_vec();
-        let pmf = plan.pmf(layers[0], TARGETS[0]).unwrap();
+        let pmf = plan.pmf(step, layers[0], TARGETS[0]).unwrap();
         let depths = pmf.iter().map(|(depth, p)| (depth, p.to_bits())).collect();
         let expander = (layers != TARGETS).then(|| plan.expander.clone());
         let rate = scheduler.step().base() * plan.lr_at_growth.factor(step, &growths);
-        Step { layers, depths, expander, rate: rate.to_bits() }
+        let factor = |age| plan.layer_rates.factor(age, step, plan.steps).to_bits();
+        let layer_rates = (0..=stage).map(factor).collect();
+        Step { layers, depths, expander, rate: rate.to_bits(), layer_rates }
     };
     (0..plan.steps).map(step).collect()
 }
@@ -43,7 +47,8 @@ fn compared(a: &Plan, b: &Plan) -> u64 {
         return 0;
     }
     let rules = |plan: &Plan| {
-        (plan.expander.clone(), plan.new_layers.clone(), plan.moments, plan.lr_at_growth)
+        let rates = (plan.lr_at_growth, plan.layer_rates.clone());
+        (plan.expander.clone(), plan.new_layers.clone(), plan.moments, rates)
     };
     let (left, right) = (steps(a), steps(b));
     let length = left.len().min(right.len());
@@ -99,10 +104,9 @@ prop_compose! {
         seed in prop_oneof![9 => Just(1_u64), 1 => Just(2)],
         lr in lr(),
         schedule in schedule(),
-        sampler in prop_oneof![
-            Just(Sampler::from(ConstantLow)), Just(ConstantHigh.into()),
-            Just(Uniform.into()), Just(Lvps::default().into()),
-        ],
+        sampler in sampler(),
+        early in prop::option::of((sampler(), until())),
+        layer_rates in layer_rates(),
         expander in prop_oneof![Just(Expansion::from(Interpolation)), Just(Stacking.into())],
         zeroed in any::<bool>(),
         moments in prop_oneof![Just(MomentPolicy::Copy), Just(MomentPolicy::Reset)],
@@ -110,16 +114,40 @@ prop_compose! {
     ) -> Plan {
         let new_layers = if zeroed { NewLayers::zeroed(["out"]) } else { NewLayers::Copies };
         let at_growth = if half { LrAtGrowth::Scale(0.5) } else { LrAtGrowth::Keep };
-        Plan::new(steps).with_seed(seed).with_lr(lr).with_schedule(schedule).with_sampler(sampler)
+        let early_samplers =
+            early.into_iter().map(|(sampler, until)| EarlySampler { sampler, until }).collect();
+        Plan { early_samplers, ..Plan::new(steps) }.with_seed(seed).with_lr(lr).with_schedule(schedule).with_sampler(sampler)
             .with_expander(expander).with_new_layers(new_layers).with_moments(moments)
-            .with_lr_at_growth(at_growth)
+            .with_lr_at_growth(at_growth).with_layer_rates(layer_rates)
     }
+}
+
+fn sampler() -> impl Strategy<Value = Sampler> {
+    prop_oneof![
+        Just(Sampler::from(ConstantLow)),
+        Just(ConstantHigh.into()),
+        Just(Uniform.into()),
+        Just(Lvps::default().into()),
+    ]
+}
+
+fn until() -> impl Strategy<Value = Until> {
+    prop_oneof![(1_u64..40).prop_map(Until::Step), (0.05..1.0).prop_map(Until::Fraction)]
+}
+
+fn layer_rates() -> impl Strategy<Value = LayerRates> {
+    let factors = || prop_oneof![Just(vec![1.0, 0.0]), Just(vec![0.5]), Just(vec![1.0, 1.0, 0.3])];
+    prop_oneof![
+        Just(LayerRates::Equal),
+        factors().prop_map(LayerRates::ByAge),
+        (factors(), until()).prop_map(|(factors, until)| LayerRates::ByAgeUntil { factors, until }),
+    ]
 }
 
 /// A plan, and one that differs from it in few fields.
 fn pairs() -> impl Strategy<Value = (Plan, Plan)> {
-    (plans(), plans(), 0_u16..1 << 9).prop_map(|(a, b, differs)| {
-        let bit = |i: u16| differs & (1 << i) & (differs >> 1 | 1 << 8) != 0;
+    (plans(), plans(), 0_u16..1 << 11).prop_map(|(a, b, differs)| {
+        let bit = |i: u16| differs & (1 << i) & (differs >> 1 | 1 << 10) != 0;
         let c = Plan {
             steps: if bit(0) { b.steps } else { a.steps },
             seed: if bit(1) { b.seed } else { a.seed },
@@ -130,6 +158,8 @@ fn pairs() -> impl Strategy<Value = (Plan, Plan)> {
             new_layers: if bit(6) { b.new_layers } else { a.new_layers.clone() },
             moments: if bit(7) { b.moments } else { a.moments },
             lr_at_growth: if bit(8) { b.lr_at_growth } else { a.lr_at_growth },
+            early_samplers: if bit(9) { b.early_samplers } else { a.early_samplers.clone() },
+            layer_rates: if bit(10) { b.layer_rates } else { a.layer_rates.clone() },
             ..a.clone()
         };
         (a, c)

@@ -1,7 +1,7 @@
 //! Optimizers on parameters in the device's 16 bits.
 
 use burn::optim::ModuleOptimizer;
-use burn_apollo::expand::Stacking;
+use burn_apollo::expand::{NewLayers, Stacking};
 use burn_apollo::optim::MomentPolicy;
 use burn_apollo::{Apollo, Plan};
 
@@ -35,7 +35,7 @@ macro_rules! native_layer {
 }
 pub(crate) use native_layer;
 
-/// Every optimizer of Burn trains the kind through two growths. Adafactor is refused at the first: it keeps state in 32 bits,
+/// Every optimizer of Burn trains the kind through two growths of copies with noise. Adafactor is refused at the first: it keeps state in 32 bits,
 /// which Burn would load in 16.
 pub fn optimizers_train<L: Kind>() {
     for (name, optim) in roster() {
@@ -55,6 +55,7 @@ fn trains_with<L: Kind>(mut optim: ModuleOptimizer) -> Result<(), String> {
     let plan = Plan::new(20)
         .with_schedule(stages(&[(2, 4), (4, 8)], LAYERS))
         .with_expander(Stacking)
+        .with_new_layers(NewLayers::Noisy { std: 0.01 })
         .with_moments(MomentPolicy::Copy);
     let mut apollo = Apollo::new(Model::<L>::new(LAYERS, &device()), plan).unwrap();
     for step in 0..12 {

@@ -101,6 +101,7 @@ fn bought(
     let words = format!("{budget:.3e} FLOPs buy");
     if let ([first, full], LrShape::WarmupStableDecay { decay, .. }, Sampler::ConstantLow) =
         (cost.stages.as_slice(), plan.lr, &plan.sampler)
+        && plan.early_samplers.is_empty()
     {
         let (first, full) = (first.layers.clone(), full.layers.clone());
         let hop = Hop { first, full, decay, mixing: mixing.unwrap_or(0), items };
