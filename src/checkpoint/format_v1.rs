@@ -7,7 +7,7 @@ use crate::apollo::Apollo;
 use crate::depth::DrawPer;
 use crate::expand::NewLayers;
 use crate::optim::MomentPolicy;
-use crate::plan::PlanError;
+use crate::plan::{EarlySampler, PlanError};
 use crate::policy::{Measurement, number};
 use crate::schedule::{LayerRates, LrAtGrowth, Schedule, Stage, Timeline, Until};
 
@@ -27,9 +27,11 @@ pub(super) struct PlanV1 {
     policy: String,
     moments: MomentPolicy,
     lr_at_growth: LrAtGrowth,
-    /// Later than the format, so that a run with others is another run.
+    /// These two are later than the format, so that a run with others is another run.
     #[serde(default, skip_serializing_if = "LayerRates::are_equal")]
     layer_rates: LayerRates,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    early_samplers: Vec<EarlySampler>,
     seed: u64,
     draw_per: DrawPer,
     step_seeds: bool,
@@ -51,6 +53,7 @@ impl PlanV1 {
             moments: plan.moments,
             lr_at_growth: plan.lr_at_growth,
             layer_rates: plan.layer_rates.clone(),
+            early_samplers: plan.early_samplers.clone(),
             seed: plan.seed,
             draw_per: plan.draw_per,
             step_seeds: plan.step_seeds,

@@ -76,26 +76,28 @@ impl LayerRates {
     /// [`ScheduleError::Parameter`] for a factor that is not finite or below 0, and where there is none, or the youngest
     /// layers have 0; for an end that is a fraction outside of 0 to 1.
     pub fn check(&self) -> Result<(), ScheduleError> {
-        let (factors, until) = match self {
+        let (factors, [list, first], until) = match self {
             Self::Equal => return Ok(()),
-            Self::ByAge(factors) => (factors, None),
-            Self::ByAgeUntil { factors, until } => (factors, Some(*until)),
+            Self::ByAge(factors) => (factors, ["by_age", "by_age[0]"], None),
+            Self::ByAgeUntil { factors, until } => {
+                (factors, ["by_age_until.factors", "by_age_until.factors[0]"], Some(*until))
+            }
         };
         let error = |field, expected, found| {
-            Err(ScheduleError::Parameter { owner: "LayerRates", field, expected, found })
+            Err(ScheduleError::Parameter { owner: "layer_rates", field, expected, found })
         };
         if let Some(Until::Fraction(end)) = until
             && !(0.0..=1.0).contains(&end)
         {
-            return error("until.fraction", "between 0 and 1", end);
+            return error("by_age_until.until.fraction", "between 0 and 1", end);
         }
         if let Some(factor) = factors.iter().find(|f| !(f.is_finite() && **f >= 0.0)) {
-            return error("by_age", "finite and at least 0", *factor);
+            return error(list, "finite and at least 0", *factor);
         }
         match factors.first() {
-            Some(first) if *first > 0.0 => Ok(()),
-            Some(first) => error("by_age[0]", "above 0, or no layer would be trained", *first),
-            None => error("by_age", "at least one factor", 0.0),
+            Some(factor) if *factor > 0.0 => Ok(()),
+            Some(factor) => error(first, "above 0, or no layer would be trained", *factor),
+            None => error(list, "at least one factor", 0.0),
         }
     }
 
@@ -115,6 +117,9 @@ mod tests {
         }
         assert!(LayerRates::ByAge(vec![1.0, 0.0, 2.0]).check().is_ok());
         assert!(LayerRates::Equal.check().is_ok());
+        let (factors, until) = (vec![0.0], Until::Step(3));
+        let error = LayerRates::ByAgeUntil { factors, until }.check().unwrap_err().to_string();
+        assert!(error.starts_with("layer_rates: `by_age_until.factors[0]` must be"), "{error}");
         for (end, is_ok) in [(0.8, true), (1.0, true), (1.1, false), (f64::NAN, false)] {
             let (factors, until) = (vec![1.0, 0.0], Until::Fraction(end));
             assert_eq!(LayerRates::ByAgeUntil { factors, until }.check().is_ok(), is_ok, "{end}");

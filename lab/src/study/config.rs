@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use burn_apollo::Plan;
 use burn_apollo::recipe::{Recipe, Setting};
-use burn_apollo::schedule::{Until, WarmUp};
+use burn_apollo::schedule::{LayerRates, Until, WarmUp};
 use serde::{Deserialize, Serialize};
 
 use super::SCRATCH;
@@ -73,6 +73,22 @@ pub enum Clock {
 
 /// How the names of shallower models begin.
 const DEPTH: &str = "depth_";
+
+/// What of a plan ends at a step, whatever the length of the run.
+fn ends_at_a_step(plan: &Plan) -> Option<&'static str> {
+    let is_step = |until: &Until| matches!(until, Until::Step(_));
+    let mut stages = plan.schedule.iter().flat_map(|schedule| &schedule.stages);
+    if stages.any(|stage| stage.until.as_ref().is_some_and(is_step)) {
+        return Some("a stage");
+    }
+    if plan.early_samplers.iter().any(|early| is_step(&early.until)) {
+        return Some("an early sampler");
+    }
+    match &plan.layer_rates {
+        LayerRates::ByAgeUntil { until, .. } if is_step(until) => Some("a layer rate"),
+        _ => None,
+    }
+}
 
 fn one() -> usize {
     1
@@ -160,6 +176,9 @@ impl StudyConfig {
                 return wrong(field, "empty".to_owned(), "a list of at least one");
             }
         }
+        if let Some((field, value)) = self.twice() {
+            return wrong(field, format!("{value} twice"), "a list without repetitions");
+        }
         let shares = self.shares.iter().chain([&self.tuning_share]).copied();
         if let Some(share) = shares.clone().find(|share| !(*share > 0.0 && *share <= 1.0)) {
             return wrong("shares", share.to_string(), "above 0 and at most 1");
@@ -175,6 +194,25 @@ impl StudyConfig {
         }
     }
 
+    /// The first list that holds a value twice, and the value: a seed would count as two.
+    fn twice(&self) -> Option<(&'static str, String)> {
+        let optimizers = self.optimizers.iter().map(|kind| kind.name().to_owned()).collect();
+        [
+            ("recipes", self.recipes.clone()),
+            ("depths", self.depths.iter().map(usize::to_string).collect()),
+            ("optimizers", optimizers),
+            ("learning_rates", self.learning_rates.iter().map(f64::to_string).collect()),
+            ("seeds", self.seeds.iter().map(u64::to_string).collect()),
+            ("shares", self.shares.iter().map(f64::to_string).collect::<Vec<_>>()),
+        ]
+        .into_iter()
+        .find_map(|(field, values)| {
+            let seen = |i: usize| values[..i].contains(&values[i]);
+            let again = (0..values.len()).find(|i| seen(*i))?;
+            Some((field, values[again].clone()))
+        })
+    }
+
     fn check_recipes(&self) -> Result<()> {
         let wrong = |field, value: String, right| Err(LabError::Setting { field, value, right });
         for (name, plan) in &self.plans {
@@ -187,11 +225,9 @@ impl StudyConfig {
                 let right = "a name that no published recipe and no shallower model has";
                 return wrong("plans", format!("{name:?}"), right);
             }
-            let mut ends = plan.schedule.iter().flat_map(|schedule| &schedule.stages);
-            if ends.any(|stage| matches!(stage.until, Some(Until::Step(_)))) {
-                let right =
-                    "stages that end at fractions of the run, as trainings have several lengths";
-                return wrong("plans", format!("a stage of {name} that ends at a step"), right);
+            if let Some(part) = ends_at_a_step(plan) {
+                let right = "an end at a fraction of the run, as trainings have several lengths";
+                return wrong("plans", format!("{part} of {name} that ends at a step"), right);
             }
         }
         for name in self.recipes.iter().filter(|name| !self.plans.contains_key(*name)) {
@@ -254,6 +290,46 @@ impl StudyConfig {
         match self.warm_up {
             Some(steps) => setting.with_warm_up(WarmUp::Steps(steps)),
             None => setting,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn_apollo::depth::ConstantLow;
+    use burn_apollo::schedule::Schedule;
+
+    use super::*;
+
+    fn refused(config: &StudyConfig) -> String {
+        config.check().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn nothing_is_counted_twice() {
+        let config = || StudyConfig::new(["g_stack"], 100);
+        config().check().unwrap();
+        let seeds = refused(&StudyConfig { seeds: vec![1, 2, 1], ..config() });
+        assert!(seeds.contains("`seeds`") && seeds.contains("1 twice"), "{seeds}");
+        let rates = refused(&StudyConfig { learning_rates: vec![0.01, 0.01], ..config() });
+        assert!(rates.contains("`learning_rates`") && rates.contains("0.01 twice"), "{rates}");
+        let depths = refused(&StudyConfig { depths: vec![3, 3], ..config() });
+        assert!(depths.contains("`depths`"), "{depths}");
+    }
+
+    #[test]
+    fn plans_of_one_s_own_have_no_ends_at_steps() {
+        let own = || Plan::new(1).with_schedule(Schedule::one_hop(&[1], &[4], 0.5));
+        let with = |plan| StudyConfig::new(["g_stack"], 100).with_plan("own", plan);
+        let fraction = own().with_early_sampler(ConstantLow, Until::Fraction(0.2));
+        with(fraction).check().unwrap();
+        let rates = LayerRates::ByAgeUntil { factors: vec![1.0, 0.0], until: Until::Step(9) };
+        for (plan, words) in [
+            (own().with_early_sampler(ConstantLow, Until::Step(9)), "an early sampler of own"),
+            (own().with_layer_rates(rates), "a layer rate of own"),
+        ] {
+            let error = refused(&with(plan));
+            assert!(error.contains(words), "{error}");
         }
     }
 }

@@ -81,11 +81,20 @@ fn loss(
         plots.push(look.marks(&points, deviations));
     }
     let words = format!(
-        "{words} Each mark is a training with a schedule of its own that ended there: the final loss of the full model, \
-         mean over the seeds, with the standard deviation as whiskers."
+        "{words} Each mark is a training with a schedule of its own that ended there: the final loss of {}, \
+         mean over the seeds, with the standard deviation as whiskers.",
+        whose(comparison)
     );
     let scene = chart(plots, &looks, (&axis.label, &loss_label(comparison)));
     Picture { name, title, words, scene }
+}
+
+/// Whose losses are drawn.
+fn whose(comparison: &Comparison) -> &'static str {
+    match comparison.entries.iter().any(|entry| entry.depth.is_some()) {
+        true => "the full model (or of the shallower one, where that is trained alone)",
+        false => "the full model",
+    }
 }
 
 fn most(comparison: &Comparison, x: fn(&Length) -> f64) -> f64 {
@@ -134,10 +143,12 @@ fn course(comparison: &Comparison) -> Option<Picture> {
     if plots.is_empty() {
         return None;
     }
-    let words = "The full model's loss at the validations of each recipe's longest training, mean over the seeds. A model \
-                 that has not grown yet is validated at full depth, with layers that share weights: where it was not trained \
-                 so, its loss lies above the picture until it has grown."
-        .to_owned();
+    let words = format!(
+        "The loss of {} at the validations of each recipe's longest training, mean over the seeds. A model that has not \
+         grown yet is validated at full depth, with layers that share weights: where it was not trained so, its loss lies \
+         above the picture until it has grown.",
+        whose(comparison)
+    );
     // Losses of models that were not trained at full depth would press the others together.
     let losses = |entry: &Entry| entry.course.iter().map(|(.., loss)| *loss).collect::<Vec<_>>();
     let of_scratch = comparison.entries.iter().filter(|entry| entry.is_scratch()).flat_map(losses);
