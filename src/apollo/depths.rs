@@ -21,13 +21,14 @@ impl<M: Growable> Apollo<M> {
     /// The distributions of the next step.
     fn set_pmfs(&mut self) -> Result<(), ApolloError> {
         let plan = self.plan.clone();
-        self.sampler_part = plan.plan.sampler_part(self.position.step);
+        let part = plan.plan.sampler_part(self.position.step);
         let unique = plan.timeline.layers(self.stage());
         self.pmfs = unique
             .iter()
             .zip(&plan.targets)
-            .map(|(n, l)| plan.plan.pmf_in(self.sampler_part, *n, *l))
+            .map(|(n, l)| plan.plan.pmf_in(part, *n, *l))
             .collect::<Result<_, _>>()?;
+        self.sampler_part = part;
         Ok(())
     }
 

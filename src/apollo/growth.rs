@@ -152,12 +152,7 @@ impl<M: Growable> Apollo<M> {
             if from != to {
                 let seed = mix(plan.plan.seed, stage as u64);
                 let source = match &map {
-                    Some(map) => LayerSource::Copies {
-                        map,
-                        stage,
-                        seed: mix(seed, i as u64),
-                        device: &device,
-                    },
+                    Some(map) => LayerSource::Copies { map, stage, seed: mix(seed, i as u64) },
                     None => LayerSource::Initialiser {
                         layers: to,
                         seed,

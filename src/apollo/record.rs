@@ -123,7 +123,7 @@ impl<M: Growable> Apollo<M> {
             } else if want > have {
                 // By the run's own maps, which keep layers of unequal kinds in their places.
                 let map = position.map_since(from, i, have)?;
-                let source = LayerSource::Copies { map: &map, stage: 0, seed: 0, device: &device };
+                let source = LayerSource::Copies { map: &map, stage: 0, seed: 0 };
                 stack.grow(source, &as_made)?;
             }
         }

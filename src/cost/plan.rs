@@ -27,7 +27,7 @@ pub struct StageCost {
     pub end: u64,
     /// Unique layers, stack by stack.
     pub layers: Vec<usize>,
-    /// Expected virtual depth, stack by stack.
+    /// Expected virtual depth, the mean over the stage's steps, stack by stack.
     pub depths: Vec<f64>,
     /// Operations of the stage.
     pub operations: f64,

@@ -36,8 +36,8 @@ use super::{ExpandError, LayerMap};
 /// # Copies with noise
 ///
 /// [`NewLayers::Noisy`] adds normal noise to every trained parameter of the new layers, so that copies of one layer are not
-/// alike. Noise is drawn from the run's seed, the stage and the stack, with the device's generator; optimizer state goes to
-/// the copies as without noise. A parameter that is zero everywhere (a bias that was not trained yet) stays so.
+/// alike. Noise is drawn on the host, from the plan's seed, the stage, the stack and the layer's place; optimizer state goes
+/// to the copies as without noise. A parameter that is zero everywhere (a bias that was not trained yet) stays so.
 ///
 /// # Names
 ///
@@ -89,10 +89,10 @@ impl NewLayers {
     }
 
     /// The relative standard deviation of what is added to copies.
-    pub(crate) fn noise(&self) -> f64 {
+    pub(crate) fn noise(&self) -> Option<f64> {
         match self {
-            Self::Noisy { std } => *std,
-            Self::Copies | Self::Zeroed(_) => 0.0,
+            Self::Noisy { std } => Some(*std),
+            Self::Copies | Self::Zeroed(_) => None,
         }
     }
 

@@ -65,8 +65,8 @@ impl Plan {
                 false => timeline.end(stage),
             });
             let end = ends[0].min(ends[1]);
-            if let Some(step) = self.parts_at(other, begin..end, stage, layers, targets)? {
-                return Ok(step.min(end.saturating_sub(u64::from(ends[0] != ends[1]))));
+            if let Some(step) = self.first_difference(other, begin..end, stage, layers, targets)? {
+                return Ok(step);
             }
             if ends[0] != ends[1] {
                 return Ok(end - 1);
@@ -86,8 +86,8 @@ impl Plan {
             && self.layer_rates == other.layer_rates
     }
 
-    /// The first of these steps of a stage that is another, or after which inference is.
-    fn parts_at(
+    /// The first of these steps of a stage that the plans take in other ways, or before which they validate in other ways.
+    fn first_difference(
         &self,
         other: &Self,
         steps: Range<u64>,

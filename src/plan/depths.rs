@@ -21,11 +21,11 @@ pub struct EarlySampler {
 }
 
 impl Plan {
-    /// Another distribution of the virtual depth until some point of the run, from its begin or from the end of the part
-    /// that was given before; after the last one the plan's [`sampler`](Self::sampler) holds.
+    /// Another distribution of the virtual depth for a part of the run, from its start or from the end of the part that was
+    /// given before, until `until`; after the last part the plan's [`sampler`](Self::sampler) holds.
     ///
-    /// Parts of the run are no stages: they need not end where the model grows, and each draws for whatever layers the
-    /// model has. The depth of a step is still a function of the seed and the step alone.
+    /// Such parts are no stages: they need not end where the model grows, and each draws for the layers that the model has
+    /// then. The depth of a step is still a function of the seed and the step alone.
     ///
     /// ```
     /// use burn_apollo::Plan;
@@ -122,30 +122,33 @@ impl Plan {
         let ends = self.early_samplers.iter().map(|early| early.until.step(self.steps));
         let mut begins = vec![steps.start];
         begins.extend(ends.filter(|end| *end > steps.start && *end < steps.end));
+        // Parts in a wrong order are refused by `check` alone.
+        begins.sort_unstable();
         begins.dedup();
         begins
     }
 
     /// Parts of the run end in order, and within it.
     pub(super) fn check_early_samplers(&self) -> Result<(), ScheduleError> {
-        let error = |field, expected, found| {
-            Err(ScheduleError::Parameter { owner: "early_samplers", field, expected, found })
-        };
         let mut before = 0;
-        for EarlySampler { until, .. } in &self.early_samplers {
-            if let Until::Fraction(fraction) = until
-                && !(*fraction > 0.0 && *fraction <= 1.0)
-            {
-                return error("until.fraction", "above 0 and at most 1", *fraction);
+        for (part, EarlySampler { until, .. }) in self.early_samplers.iter().enumerate() {
+            let error = |expected: String, found| {
+                Err(ScheduleError::EarlySampler { part, expected, found })
+            };
+            let (end, steps) = (until.step(self.steps), self.steps);
+            match *until {
+                Until::Fraction(fraction) if !(fraction > 0.0 && fraction <= 1.0) => {
+                    return error("a fraction above 0 and at most 1".to_owned(), fraction);
+                }
+                Until::Step(_) if end == 0 || end > steps => {
+                    return error(format!("a step from 1 to the run's {steps}"), end as f64);
+                }
+                _ if end < before => {
+                    let expected = format!("no earlier than the end of the one before, {before}");
+                    return error(expected, end as f64);
+                }
+                _ => before = end,
             }
-            let end = until.step(self.steps);
-            if end > self.steps {
-                return error("until.step", "within the run", end as f64);
-            }
-            if end < before {
-                return error("until", "no earlier than the one before", end as f64);
-            }
-            before = end;
         }
         Ok(())
     }
@@ -190,14 +193,19 @@ mod tests {
         assert_eq!(found(&[Until::Step(20), Until::Step(100)]), "");
         for fraction in [0.0, 1.1, f64::NAN, f64::INFINITY] {
             let error = found(&[Until::Fraction(fraction)]);
-            assert!(error.contains("`until.fraction` must be above 0"), "{error}");
+            assert!(error.contains("must be a fraction above 0"), "{error}");
         }
-        let error = found(&[Until::Step(30), Until::Fraction(0.2)]);
+        for step in [0, 101] {
+            let error = found(&[Until::Step(step)]);
+            assert!(error.contains("must be a step from 1 to the run's 100"), "{error}");
+        }
+        let wrong = [Until::Step(30), Until::Fraction(0.2)];
+        let words = "must be no earlier than the end of the one before, 30, found 20";
+        assert_eq!(found(&wrong), format!("`early_samplers[1].until` {words}"));
+        // What needs no check still has an answer.
         assert_eq!(
-            error,
-            "early_samplers: `until` must be no earlier than the one before, found 20"
+            plan(&wrong).mean_depth(0..100, 2, 4).unwrap(),
+            (30.0 * 2.0 + 70.0 * 4.0) / 100.0
         );
-        let error = found(&[Until::Step(101)]);
-        assert!(error.contains("`until.step` must be within the run, found 101"), "{error}");
     }
 }

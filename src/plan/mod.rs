@@ -70,13 +70,13 @@ use crate::schedule::{LayerRates, LrAtGrowth, LrShape, Schedule, Timeline};
 pub struct Plan {
     /// Optimizer steps of the whole run.
     pub steps: u64,
-    /// The seed of the depth draws, of layers that have no source, and of what the device draws.
+    /// The seed of the depth draws, of layers that have no source, of noise, and of what the device draws.
     #[serde(default)]
     pub seed: u64,
     /// The distribution of the virtual depth.
     #[serde(default)]
     pub sampler: Sampler,
-    /// Other distributions of it for the first parts of the run, in order; `sampler` holds after them.
+    /// Other distributions of the virtual depth for the first parts of the run, in order; `sampler` holds after them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub early_samplers: Vec<EarlySampler>,
     /// How often a depth is drawn.
@@ -131,7 +131,7 @@ impl fmt::Display for Caution {
         match self {
             Self::NotPreserving { sampler } => write!(
                 f,
-                "`new_layers` that begin as the identity keep the output at the unique layers alone, but `sampler` \
+                "`new_layers` that begin as the identity keep the output at the unique layers alone, but the sampler \
                  {sampler:?} also draws greater depths: a growth changes the output there; \"constant_low\" draws none"
             ),
         }
@@ -181,8 +181,8 @@ impl Plan {
         Self { expander: expander.into(), ..self }
     }
 
-    /// What the new layers of a growth begin as: copies, or copies that begin as the identity because their output
-    /// projections are zero.
+    /// What the new layers of a growth begin as: copies, copies that begin as the identity because their output projections
+    /// are zero, or copies with noise.
     ///
     /// ```
     /// use burn_apollo::Plan;
@@ -236,7 +236,7 @@ impl Plan {
         Self { layer_rates, ..self }
     }
 
-    /// The seed of the depth draws, of layers that have no source, and of what the device draws.
+    /// The seed of the depth draws, of layers that have no source, of noise, and of what the device draws.
     pub fn with_seed(self, seed: u64) -> Self {
         Self { seed, ..self }
     }
@@ -303,7 +303,8 @@ impl Plan {
         Ok(())
     }
 
-    /// What of the plan works, but may not be what was meant.
+    /// What of the plan works, but may not be what was meant. It does not look at the steps: an early sampler may be over before
+    /// the model grows.
     ///
     /// ```
     /// use burn_apollo::{Plan, expand::NewLayers, plan::Caution};

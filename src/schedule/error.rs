@@ -112,6 +112,16 @@ pub enum ScheduleError {
         /// Optimizer steps of the run.
         steps: u64,
     },
+    /// A part of the run with an early sampler has no such end.
+    #[error("`early_samplers[{part}].until` must be {expected}, found {found}")]
+    EarlySampler {
+        /// Index of the part.
+        part: usize,
+        /// What would be right.
+        expected: String,
+        /// The value found.
+        found: f64,
+    },
     /// A parameter of a learning-rate rule lies outside its range.
     #[error("{owner}: `{field}` must be {expected}, found {found}")]
     Parameter {

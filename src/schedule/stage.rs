@@ -46,20 +46,20 @@ pub struct Stage {
     pub until: Option<Until>,
 }
 
-/// The end of a [`Stage`]: the first optimizer step that no longer belongs to it.
+/// The end of a [`Stage`], or of another part of a run: the first optimizer step that no longer belongs to it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Until {
     /// In optimizer steps from the start of the run.
     Step(u64),
-    /// As a fraction of the run's optimizer steps, in `(0, 1]`, rounded to the nearest step and
-    /// moved up by as little as it takes for every stage to have a step.
+    /// As a fraction of the run's optimizer steps, in `(0, 1]`, rounded to the nearest step. Ends of stages are moved up by as
+    /// little as it takes for every stage to have a step.
     Fraction(f64),
 }
 
 impl Until {
     /// The step in a run of so many.
-    pub(crate) fn step(self, steps: u64) -> u64 {
+    pub fn step(self, steps: u64) -> u64 {
         match self {
             Self::Step(step) => step,
             Self::Fraction(fraction) => (fraction * steps as f64).round() as u64,

@@ -1,7 +1,11 @@
 use std::collections::{HashMap, HashSet};
 
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::{Bool, Distribution, FloatDType, GradientCheckpointingStrategy, Int, Tensor};
+use burn::tensor::{
+    Bool, DType, Distribution, FloatDType, GradientCheckpointingStrategy, Int, Tensor, TensorData,
+};
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
 
 use crate::wire::{is_distributed, running_statistics};
 
@@ -27,58 +31,53 @@ pub struct ParamOrigin {
     pub(crate) zeroed: bool,
 }
 
-/// What of a copy is not as its source.
-#[derive(Debug, Default)]
-pub(super) struct Change {
-    /// Parameters of the source that are zeros in the copy.
-    pub(super) zeroed: HashSet<ParamId>,
-    /// Standard deviation of what is added to trained parameters, in terms of each one's root mean square.
-    pub(super) noise: f64,
+/// What is added to the trained parameters of a copy.
+///
+/// It is drawn on the host, so that all devices add the same and their own generators stay where they are.
+pub(super) struct Noise {
+    /// The standard deviation, in terms of each parameter's root mean square.
+    std: f64,
+    rng: ChaCha8Rng,
 }
 
-impl Change {
-    /// The values of a copied parameter, drawn with the device's generator where there is noise.
-    fn apply<const D: usize>(
-        &self,
-        source: ParamId,
-        values: Tensor<D>,
-        trained: bool,
-    ) -> Tensor<D> {
-        if self.zeroed.contains(&source) {
-            return values.zeros_like();
-        }
-        if self.noise == 0.0 || !trained {
-            return values;
-        }
+impl Noise {
+    pub(super) fn new(std: f64, seed: u64) -> Self {
+        Self { std, rng: ChaCha8Rng::seed_from_u64(seed) }
+    }
+
+    fn added_to<const D: usize>(&mut self, values: Tensor<D>) -> Tensor<D> {
         // Squares of 16-bit weights are too small for 16 bits.
         let exact = values.clone().cast(FloatDType::F32);
-        let rms = exact.clone().square().mean().sqrt().expand(exact.shape());
-        let noise = exact.random_like(Distribution::Normal(0.0, self.noise)) * rms;
-        values.clone() + noise.cast(values.dtype())
+        let (shape, distribution) = (values.shape(), Distribution::Normal(0.0, self.std));
+        let drawn = TensorData::random::<f32, _, _>(shape.clone(), distribution, &mut self.rng);
+        let noise = Tensor::<D>::from_data(drawn, (&values.device(), DType::F32));
+        let rms = exact.square().mean().sqrt().expand(shape);
+        values.clone() + (noise * rms).cast(values.dtype())
     }
 }
 
 /// A copy of `layer` that shares nothing with it: every parameter is a leaf of its own under the id
 /// that `new_id` gives it, with the source's gradient requirement, distributed mark, checkpointing
-/// strategy and load/save mappers. `distributed` marks every parameter, also where the source is not; `change` says
-/// which values are others than the source's.
+/// strategy and load/save mappers. `distributed` marks every parameter, also where the source is not;
+/// parameters with an id in `zeroed` hold zeros, other trained ones their source's values and the `noise`.
 ///
 /// Running statistics get values of their own, but keep their id, which Burn does not let go.
 pub(super) fn copy_layer<L: Module>(
     layer: &L,
     distributed: bool,
-    change: &Change,
+    zeroed: &HashSet<ParamId>,
+    noise: Option<Noise>,
     new_id: impl Fn(ParamId) -> ParamId,
 ) -> L {
     let mut source = Strategies::default();
     layer.visit(&mut source);
-    let mapper = &mut Reidentify { new_id, source: &source, distributed, change };
+    let mapper = &mut Reidentify { new_id, source: &source, distributed, zeroed, noise };
     unshared(layer, &source).map(mapper)
 }
 
 /// A copy of `model` that shares nothing with it that changes, under the same ids.
 pub(crate) fn independent<M: Module>(model: &M) -> M {
-    copy_layer(model, false, &Change::default(), |id| id)
+    copy_layer(model, false, &HashSet::new(), None, |id| id)
 }
 
 /// A clone whose buffers are its own.
@@ -108,7 +107,8 @@ struct Reidentify<'a, F> {
     new_id: F,
     source: &'a Strategies,
     distributed: bool,
-    change: &'a Change,
+    zeroed: &'a HashSet<ParamId>,
+    noise: Option<Noise>,
 }
 
 impl<F: Fn(ParamId) -> ParamId> ModuleMapper for Reidentify<'_, F> {
@@ -121,7 +121,11 @@ impl<F: Fn(ParamId) -> ParamId> ModuleMapper for Reidentify<'_, F> {
             true => Tensor::from_inner(tensor.inner()),
             false => tensor,
         };
-        leaf = self.change.apply(parent, leaf, require_grad);
+        if self.zeroed.contains(&parent) {
+            leaf = leaf.zeros_like();
+        } else if let (Some(noise), true) = (&mut self.noise, require_grad) {
+            leaf = noise.added_to(leaf);
+        }
         if let (Some(strategy), true) = (strategy, leaf.is_autodiff()) {
             leaf = leaf.with_gradient_checkpointing_strategy(strategy);
         }

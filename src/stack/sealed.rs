@@ -1,11 +1,12 @@
 //! How a stack changes: what [`Apollo`](crate::Apollo) alone does with it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 
 use burn::module::{Module, ParamId, list_param_ids};
 use burn::tensor::Device;
 
-use super::copy::{Change, copy_layer};
+use super::copy::{Noise, copy_layer};
 use super::layer_stack::Initialiser;
 use super::{Growable, GrowableStack, LayerOrigin, LayerStack, ParamOrigin, StackError, zeroed};
 use crate::expand::{LayerMap, NewLayers};
@@ -81,10 +82,8 @@ pub enum LayerSource<'a> {
         map: &'a LayerMap,
         /// The stage that begins.
         stage: usize,
-        /// Seed of the device's random generator, where new layers are drawn from it.
+        /// Seed of the noise of new layers.
         seed: u64,
-        /// The device that the layers are on.
-        device: &'a Device,
     },
     /// The stack's initialiser.
     Initialiser {
@@ -137,10 +136,9 @@ impl<L: Module> Stack for LayerStack<L> {
         new_layers: &NewLayers,
     ) -> Result<Vec<LayerOrigin>, StackError> {
         let (layers, origins) = match source {
-            LayerSource::Copies { map, stage, seed, device } => {
+            LayerSource::Copies { map, stage, seed } => {
                 self.check_map(map)?;
-                let _turn = (new_layers.noise() > 0.0).then(|| turn_to_draw(device, seed));
-                copies(&self.layers, map, stage, new_layers)
+                copies(&self.layers, map, (stage, seed), new_layers)
             }
             LayerSource::Initialiser { layers, seed, stack, device, distributed } => {
                 let make = self.initialiser.as_ref().ok_or(StackError::NoInitialiser { stack })?;
@@ -162,7 +160,7 @@ impl<L: Module> Stack for LayerStack<L> {
             .map(|(place, unique)| {
                 let source = &self.layers[*unique];
                 let id_of = |id: ParamId| ParamId::from(mix(mix(id.val(), UNTIED), place));
-                let layer = copy_layer(source, false, &Change::default(), id_of);
+                let layer = copy_layer(source, false, &HashSet::new(), None, id_of);
                 let pairs = list_param_ids(source).into_iter().zip(list_param_ids(&layer));
                 let copies = uses(*unique);
                 let origins = pairs.map(|(parent, id)| {
@@ -181,37 +179,39 @@ impl<L: Module> Stack for LayerStack<L> {
 /// What the ids of untied layers are made with, beside their sources' and their places.
 const UNTIED: u64 = u64::from_be_bytes(*b"untied\0\0");
 
-/// What of `layer` becomes other than it is in a new layer.
-fn change<L: Module>(layer: &L, new_layers: &NewLayers) -> Change {
+/// The parameters of `layer` that become zero in a new layer.
+fn zeroed_ids<L: Module>(layer: &L, new_layers: &NewLayers) -> HashSet<ParamId> {
     let params = ParamInfo::all(layer);
     let zero = zeroed(&params, new_layers);
-    let zeroed = params.iter().zip(zero).filter(|(_, zero)| *zero).map(|(p, _)| p.id).collect();
-    Change { zeroed, noise: new_layers.noise() }
+    params.iter().zip(zero).filter(|(_, zero)| *zero).map(|(p, _)| p.id).collect()
 }
 
 fn copies<L: Module>(
     old: &[L],
     map: &LayerMap,
-    stage: usize,
+    (stage, seed): (usize, u64),
     new_layers: &NewLayers,
 ) -> (Vec<L>, Vec<LayerOrigin>) {
     let mut made = vec![0_u64; old.len()];
     let mut origins = Vec::new();
     let mut layers = Vec::with_capacity(map.target());
-    for &source in map.as_slice() {
+    for (place, &source) in (0_u64..).zip(map.as_slice()) {
         let copy = made[source];
         made[source] += 1;
         let id_of = |parent: ParamId| match copy {
             0 => parent,
             copy => ParamId::from(mix(mix(parent.val(), stage as u64), copy)),
         };
-        let change = match copy {
-            0 => Change::default(),
-            _ => change(&old[source], new_layers),
+        let zero = match copy {
+            0 => HashSet::new(),
+            _ => zeroed_ids(&old[source], new_layers),
         };
         let layer = match copy {
             0 => old[source].clone(),
-            _ => copy_layer(&old[source], false, &change, id_of),
+            _ => {
+                let noise = new_layers.noise().map(|std| Noise::new(std, mix(seed, place)));
+                copy_layer(&old[source], false, &zero, noise, id_of)
+            }
         };
         // A layer that begins as the identity goes on with nobody's training and takes no gradient away.
         let (inherits, copies) = match new_layers.are_identities() {
@@ -219,7 +219,7 @@ fn copies<L: Module>(
             false => (true, map.copies(source)),
         };
         let origin = |(parent, id): (ParamId, ParamId)| {
-            let zeroed = change.zeroed.contains(&parent);
+            let zeroed = zero.contains(&parent);
             ParamOrigin { id, parent: inherits.then_some(parent), copies, zeroed }
         };
         let pairs = list_param_ids(&old[source]).into_iter().zip(list_param_ids(&layer));
@@ -232,13 +232,7 @@ fn copies<L: Module>(
 /// Devices of one process share random generators: workers that grow at once take turns, so that all
 /// draw the same values. A worker that draws for something else at that moment (dropout, say) would still
 /// disturb them: layers without a source and distributed training want layers without dropout.
-static DRAWING: Mutex<()> = Mutex::new(());
-
-fn turn_to_draw(device: &Device, seed: u64) -> MutexGuard<'static, ()> {
-    let turn = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
-    device.seed(seed);
-    turn
-}
+static INITIALISING: Mutex<()> = Mutex::new(());
 
 fn all_initialised<L: Module>(
     layer: impl Fn(u64, usize) -> (L, LayerOrigin),
@@ -246,7 +240,8 @@ fn all_initialised<L: Module>(
     seed: u64,
     device: &Device,
 ) -> (Vec<L>, Vec<LayerOrigin>) {
-    let _turn = turn_to_draw(device, seed);
+    let _turn = INITIALISING.lock().unwrap_or_else(PoisonError::into_inner);
+    device.seed(seed);
     (0..count).map(|index| layer(seed, index)).unzip()
 }
 
@@ -264,11 +259,10 @@ fn initialised<L: Module>(
         Some(param) => ParamId::from(mix(mix(seed, index as u64), param as u64)),
         None => id,
     };
-    // What is drawn needs no noise.
-    let change = Change { noise: 0.0, ..change(&layer, new_layers) };
-    let layer = copy_layer(&layer, distributed, &change, id_of).fork(device);
+    let zero = zeroed_ids(&layer, new_layers);
+    let layer = copy_layer(&layer, distributed, &zero, None, id_of).fork(device);
     let params = old.iter().zip(list_param_ids(&layer)).map(|(old, id)| {
-        let (parent, zeroed) = (None, change.zeroed.contains(old));
+        let (parent, zeroed) = (None, zero.contains(old));
         ParamOrigin { id, parent, copies: 1, zeroed }
     });
     let origin = LayerOrigin { kept: false, params: params.collect() };

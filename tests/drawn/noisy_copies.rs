@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use burn::module::Module;
 use burn::optim::ModuleOptimizer;
+use burn::tensor::{Distribution, Tensor};
 use burn_apollo::checkpoint::{CheckpointStore, Retention, Snapshot};
 use burn_apollo::depth::ConstantLow;
 use burn_apollo::expand::NewLayers;
-use burn_apollo::{Apollo, Plan};
+use burn_apollo::stack::LayerStack;
+use burn_apollo::{Apollo, GrowthRequest, Plan, growable};
 
 use crate::kind::turn;
-use crate::support::{Net, adamw, bits, device, stages, state, train};
+use crate::support::{Block, Net, adamw, bits, device, stages, state, train};
 
 /// 2 layers until step 4, then 6: layers 0 and 3 are the old ones.
 fn plan(new_layers: NewLayers) -> Plan {
@@ -64,11 +67,47 @@ fn further_copies_differ_by_as_much_as_was_said() {
 }
 
 #[test]
-fn the_noise_is_the_seed_s() {
+fn the_noise_is_the_plan_s_and_not_the_device_s() {
     let _turn = turn();
-    let of = |plan: Plan| -> BTreeMap<String, Vec<u32>> { bits(run(plan, 4).0.model()) };
-    assert_eq!(of(noisy(0.1)), of(noisy(0.1)));
-    assert_ne!(of(noisy(0.1)), of(noisy(0.1).with_seed(8)));
+    let of = |plan: Plan, device_seed: u64| -> BTreeMap<String, Vec<u32>> {
+        let plan = plan.with_step_seeds(false);
+        let (run, mut optim) = run(plan, 3);
+        device().seed(device_seed);
+        bits(train(run, &mut optim, 1).model())
+    };
+    assert_eq!(of(noisy(0.1), 1), of(noisy(0.1), 2));
+    assert_ne!(of(noisy(0.1), 1), of(noisy(0.1).with_seed(8), 1));
+    // A growth leaves the device's generator where it was.
+    let drawn = |new_layers: NewLayers| {
+        let (run, mut optim) = run(plan(new_layers).with_step_seeds(false), 3);
+        device().seed(1);
+        train(run, &mut optim, 1);
+        Tensor::<1>::random([4], Distribution::Default, &device()).into_data()
+    };
+    assert_eq!(drawn(NewLayers::Noisy { std: 0.1 }), drawn(NewLayers::Copies));
+}
+
+/// Two stacks that begin alike.
+#[derive(Module, Debug)]
+struct Two {
+    first: LayerStack<Block>,
+    second: LayerStack<Block>,
+}
+
+growable!(Two { first, second });
+
+#[test]
+fn equal_layers_get_noise_of_their_own() {
+    let _turn = turn();
+    let (first, second) = (Net::new(6, &device()).blocks, Net::new(6, &device()).blocks);
+    let mut run = Apollo::new(Two { first, second }, noisy(0.1)).unwrap();
+    run.grow(&mut adamw(), &GrowthRequest::next()).unwrap();
+    let found = bits(run.model());
+    let weight = |layer: &str| &found[&format!("{layer}.linear.weight")];
+    assert_eq!(weight("first.0"), weight("second.0"));
+    for (layer, other) in [("first.1", "second.1"), ("first.1", "first.2")] {
+        assert_ne!(weight(layer), weight(other), "{layer} and {other}");
+    }
 }
 
 /// The optimizer state of noisy copies is that of copies.

@@ -105,7 +105,7 @@ prop_compose! {
         lr in lr(),
         schedule in schedule(),
         sampler in sampler(),
-        early in prop::option::of((sampler(), until())),
+        early in prop::collection::vec((sampler(), until()), 0..4),
         layer_rates in layer_rates(),
         expander in prop_oneof![Just(Expansion::from(Interpolation)), Just(Stacking.into())],
         zeroed in any::<bool>(),
@@ -114,8 +114,9 @@ prop_compose! {
     ) -> Plan {
         let new_layers = if zeroed { NewLayers::zeroed(["out"]) } else { NewLayers::Copies };
         let at_growth = if half { LrAtGrowth::Scale(0.5) } else { LrAtGrowth::Keep };
-        let early_samplers =
+        let mut early_samplers: Vec<_> =
             early.into_iter().map(|(sampler, until)| EarlySampler { sampler, until }).collect();
+        early_samplers.sort_by_key(|early| early.until.step(steps));
         Plan { early_samplers, ..Plan::new(steps) }.with_seed(seed).with_lr(lr).with_schedule(schedule).with_sampler(sampler)
             .with_expander(expander).with_new_layers(new_layers).with_moments(moments)
             .with_lr_at_growth(at_growth).with_layer_rates(layer_rates)

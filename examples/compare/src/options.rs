@@ -35,7 +35,7 @@ pub struct Options {
     #[command(flatten)]
     pub text: TextOptions,
     /// Recipes to compare with training from scratch, separated by commas: names of published ones, of which gpt --help has
-    /// the list, and TOML or JSON files with plans of your own, whose stages end at fractions
+    /// the list, and TOML or JSON files with plans of your own, in which all that ends (stages, say) ends at fractions
     #[arg(long, value_delimiter = ',', value_parser = recipe)]
     pub recipes: Vec<String>,
     /// Layers of shallower models to train from scratch as well, for as many FLOPs: does the full depth pay? If neither these nor

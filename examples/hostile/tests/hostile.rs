@@ -33,6 +33,8 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
             r#"{"steps":20,"sampler":"lvps","policy":{"loss_plateau":{"patience":7}},"moments":"copy"}"#,
             "steps = 10\nsampler = { lvps = { excess = 0.3 } }\nexpander = { middle_stacking = { block = 2 } }\n",
             "steps = 10\npolicy = { custom = { name = \"mine\", parameters = { every = 3 } } }\nnew_layers = { zeroed = [\"weight\"] }\n",
+            "steps = 10\nnew_layers = { noisy = { std = 0.1 } }\n[[early_samplers]]\nsampler = \"uniform\"\nuntil = { fraction = 0.3 }\n",
+            r#"{"steps":18446744073709551615,"early_samplers":[{"sampler":"uniform","until":{"step":18446744073709551615}}]}"#,
             r#"{"steps":18446744073709551615,"lr":{"warmup_stable_decay":{"warm_up":0.02,"decay":0.2}},
                 "lr_at_growth":{"rewarm":{"from":0.1,"steps":4}},"schedule":{"stages":[{"layers":4}]}}"#,
         ]

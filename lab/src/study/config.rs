@@ -129,7 +129,7 @@ impl StudyConfig {
     }
 
     /// Adds a recipe of one's own. Every training has the plan with its own number of steps and its own seed, so the plan's are
-    /// not read; its stages end at fractions of the run.
+    /// not read; its stages, and all else that has an end, end at fractions of the run.
     ///
     /// What a growth policy that is not fixed costs is known after the training alone: its trainings are as long as if it
     /// grew where the stages end, and savings are read from what they cost in the end.

@@ -304,7 +304,8 @@ fn depths(comparison: &Comparison) -> Option<Picture> {
         .with_plots(plots)
         .with_layouts(layouts)
         .with_cell_size(250.0, 200.0);
-    let words = "Each recipe's longest training: unique layers (solid) and the expected virtual depth (dashed) over its steps."
+    let words = "Each recipe's longest training: unique layers (solid) and the expected virtual depth, each stage's mean (dashed), \
+                 over its steps."
         .to_owned();
     let scene = figure.render();
     Some(Picture { name: "depths", title: "Unique layers and depth", words, scene })

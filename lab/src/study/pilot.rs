@@ -6,7 +6,7 @@
 //! short run, and say until when a long run may wait with its growth.
 
 use burn_apollo::Plan;
-use burn_apollo::schedule::{Schedule, Stage, Timeline, Until};
+use burn_apollo::schedule::{LayerRates, Schedule, Stage, Timeline, Until};
 use serde::{Deserialize, Serialize};
 
 use super::comparison::{Entry, Spread, scratch};
@@ -28,7 +28,8 @@ pub(super) fn block(config: &StudyConfig) -> u64 {
     (config.steps / BLOCKS).max(1)
 }
 
-/// The plan with its growths so early that the last is at a quarter of the run; none where it does not grow.
+/// The plan with its growths so early that the last is at a quarter of the run, and with them what ends no later than that
+/// growth; none where it does not grow.
 pub(super) fn early(plan: Plan, targets: &[usize]) -> Option<Plan> {
     let timeline = plan.timeline(targets).ok()?;
     let last = timeline.stages().checked_sub(2)?;
@@ -40,8 +41,19 @@ pub(super) fn early(plan: Plan, targets: &[usize]) -> Option<Plan> {
         let until = (stage <= last).then_some(Until::Step(end));
         Stage { layers: timeline.layers(stage).to_vec(), until }
     });
-    let schedule = Schedule { stages: stages.collect() };
-    Some(plan.with_schedule(schedule))
+    let mut plan = plan.with_schedule(Schedule { stages: stages.collect() });
+    let (steps, growth) = (plan.steps, timeline.end(last));
+    let earlier = |until: &mut Until| {
+        let end = until.step(steps);
+        if end <= growth {
+            *until = Until::Step(((end as f64 * scale).round() as u64).max(1));
+        }
+    };
+    plan.early_samplers.iter_mut().map(|early| &mut early.until).for_each(earlier);
+    if let LayerRates::ByAgeUntil { until, .. } = &mut plan.layer_rates {
+        earlier(until);
+    }
+    Some(plan)
 }
 
 /// How soon the models of a recipe catch up after their last growth.
@@ -205,6 +217,7 @@ fn timeline(plan: &Plan) -> Option<Timeline> {
 
 #[cfg(test)]
 mod tests {
+    use burn_apollo::depth::ConstantLow;
     use burn_apollo::recipe::{Recipe, Setting};
     use burn_apollo::schedule::LrShape;
 
@@ -228,6 +241,9 @@ mod tests {
         // One that grows as early as that stays as it is.
         assert_eq!(ends(&early("g_stack").unwrap()), ends(&plan("g_stack")));
         assert_eq!(early("scratch"), None);
+        let own = plan("late_hop").with_early_sampler(ConstantLow, Until::Fraction(0.6));
+        let parts = super::early(own, &[12]).unwrap().early_samplers;
+        assert_eq!(parts[0].until, Until::Step(188), "three quarters of the way to the growth");
     }
 
     #[test]
