@@ -137,7 +137,11 @@ fn plans_of_ones_own_are_compared_by_the_names_of_their_files() {
     let line = refused(&with(&own_plan(dir.path(), "fraction = 0.6", "")));
     assert!(line.contains("mine has trainings there by another plan"), "{line}");
     let line = refused(&with(&own_plan(dir.path(), "step = 10", "")));
-    assert!(line.contains("a stage of mine that ends at a step"), "{line}");
+    assert!(
+        line.contains("`plans`") && line.contains("a stage of mine that ends at a step"),
+        "{line}"
+    );
+    assert!(line.contains("at a fraction of the run"), "{line}");
     let line = refused(&with("/no/such/plan.toml"));
     assert!(line.contains("/no/such/plan.toml"), "{line}");
     let published = dir.path().join("midas.toml");
@@ -257,7 +261,7 @@ fn a_folder_has_one_study_at_a_time() {
     assert!(line.contains("under way"), "{line}");
     assert!(!dir.path().join("compare.json").exists());
     drop(file);
-    ok(&STUDY.tiny(dir.path(), &[]));
+    ok(&STUDY.tiny(dir.path(), &["--shares", "0.5"]));
 }
 
 #[test]
