@@ -90,6 +90,7 @@ mod custom;
 pub mod data;
 pub mod depth;
 pub mod expand;
+mod generator;
 pub mod optim;
 mod panic;
 pub mod plan;

@@ -3,6 +3,7 @@
 use super::fitted::FittedPlan;
 use super::{Apollo, ApolloError, InferenceDepth};
 use crate::depth::{DrawPer, draw};
+use crate::generator;
 use crate::stack::{Growable, stacks_mut};
 use crate::wire::mix;
 
@@ -82,7 +83,7 @@ impl<M: Growable> Apollo<M> {
     fn seed_device(&self, part: u64) {
         if self.plan.plan.step_seeds {
             let step = mix(self.plan.plan.seed, self.position.step);
-            self.device.seed(mix(step, part));
+            generator::seed(&self.device, mix(step, part));
         }
     }
 

@@ -1,7 +1,6 @@
 //! How a stack changes: what [`Apollo`](crate::Apollo) alone does with it.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 
 use burn::module::{Module, ParamId, list_param_ids};
 use burn::tensor::Device;
@@ -10,6 +9,7 @@ use super::copy::{Noise, copy_layer};
 use super::layer_stack::Initialiser;
 use super::{Growable, GrowableStack, LayerOrigin, LayerStack, ParamOrigin, StackError, zeroed};
 use crate::expand::{LayerMap, NewLayers};
+use crate::generator::draw_from;
 use crate::wire::{ParamInfo, mix};
 
 /// What only this crate can make: whoever holds it may change a stack.
@@ -142,9 +142,9 @@ impl<L: Module> Stack for LayerStack<L> {
             }
             LayerSource::Initialiser { layers, seed, stack, device, distributed } => {
                 let make = self.initialiser.as_ref().ok_or(StackError::NoInitialiser { stack })?;
-                let layer =
-                    |seed, index| initialised(make, new_layers, seed, index, device, distributed);
-                all_initialised(layer, layers, mix(seed, stack as u64), device)
+                let seed = mix(seed, stack as u64);
+                let layer = |i| initialised(make, new_layers, seed, i, device, distributed);
+                draw_from(device, seed, || (0..layers).map(layer).unzip())
             }
         };
         self.layers = layers;
@@ -227,22 +227,6 @@ fn copies<L: Module>(
         layers.push(layer);
     }
     (layers, origins)
-}
-
-/// Devices of one process share random generators: workers that grow at once take turns, so that all
-/// draw the same values. A worker that draws for something else at that moment (dropout, say) would still
-/// disturb them: layers without a source and distributed training want layers without dropout.
-static INITIALISING: Mutex<()> = Mutex::new(());
-
-fn all_initialised<L: Module>(
-    layer: impl Fn(u64, usize) -> (L, LayerOrigin),
-    count: usize,
-    seed: u64,
-    device: &Device,
-) -> (Vec<L>, Vec<LayerOrigin>) {
-    let _turn = INITIALISING.lock().unwrap_or_else(PoisonError::into_inner);
-    device.seed(seed);
-    (0..count).map(|index| layer(seed, index)).unzip()
 }
 
 fn initialised<L: Module>(

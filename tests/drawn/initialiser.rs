@@ -1,10 +1,17 @@
 //! Weights that are drawn.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
 use burn_apollo::schedule::Schedule;
+use burn_apollo::stack::LayerStack;
 use burn_apollo::{Apollo, Plan};
 
 use crate::kind::turn;
-use crate::support::{Net, adamw, bits, device, load_record, parameters, record, train};
+use crate::support::{Block, Net, adamw, bits, device, load_record, parameters, record, train};
 
 #[test]
 fn layers_without_a_source_come_from_the_initialiser() {
@@ -32,6 +39,45 @@ fn layers_without_a_source_come_from_the_initialiser() {
     built.blocks = Net::new(4, &device()).blocks.layers().to_vec().into();
     let error = Apollo::new(built, plan()).unwrap_err();
     assert!(error.to_string().contains("LayerStack::from_fn"), "{error}");
+}
+
+/// A worker that begins a step seeds the generator for it; while another one grows, it waits until the layers are drawn.
+#[test]
+fn a_step_beside_a_growth_does_not_change_what_the_growth_draws() {
+    let _turn = turn();
+    let plan = || Plan::new(8).with_schedule(Schedule::one_hop(&[0], &[3], 0.5)).with_seed(8);
+    let grown = |before_second: Box<dyn Fn() + Send + Sync>| {
+        let growing = Arc::new(AtomicBool::new(false));
+        let mut net = Net::new(3, &device());
+        let begun = growing.clone();
+        net.blocks = LayerStack::from_fn(3, move |index| {
+            if index == 1 && begun.load(Ordering::SeqCst) {
+                before_second();
+            }
+            Block::random(&device())
+        });
+        let model = train(Apollo::new(net, plan()).unwrap(), &mut adamw(), 3);
+        growing.store(true, Ordering::SeqCst);
+        bits(train(model, &mut adamw(), 2).model())
+    };
+    let alone = grown(Box::new(|| ()));
+
+    let (begin, begun) = channel();
+    let (stepped, step) = channel();
+    let worker = Apollo::new(Net::new(3, &device()), Plan::new(8).with_seed(9)).unwrap();
+    let worker = thread::spawn(move || {
+        begun.recv().unwrap();
+        train(worker, &mut adamw(), 1);
+        let _ = stepped.send(());
+    });
+    let step = Mutex::new(step);
+    let beside = grown(Box::new(move || {
+        begin.send(()).unwrap();
+        // A worker that does not wait is done with its step by then.
+        let _ = step.lock().unwrap().recv_timeout(Duration::from_millis(500));
+    }));
+    worker.join().unwrap();
+    assert_eq!(alone, beside);
 }
 
 /// Weights are drawn as the user seeded the device, before the run seeds it for its first step.

@@ -59,6 +59,11 @@ impl Ran {
 }
 
 impl Block {
+    /// A block with random weights, which are drawn when they are first used.
+    pub fn random(device: &Device) -> Self {
+        Self { linear: LinearConfig::new(WIDTH, WIDTH).init(device), calls: Calls::default() }
+    }
+
     pub fn weight(&self) -> Tensor<2> {
         self.linear.weight.val()
     }
@@ -124,10 +129,8 @@ impl Net {
     /// A net with random blocks that initialise when they are first used.
     pub fn random(layers: usize, device: &Device) -> Self {
         let (on, calls) = (device.clone(), Calls::default());
-        let blocks = LayerStack::from_fn(layers, move |_| Block {
-            linear: LinearConfig::new(WIDTH, WIDTH).init(&on),
-            calls: calls.clone(),
-        });
+        let random = move |_| Block { calls: calls.clone(), ..Block::random(&on) };
+        let blocks = LayerStack::from_fn(layers, random);
         Self { blocks, ..Self::new(layers, device) }
     }
 
