@@ -147,6 +147,13 @@ pub(super) const ALL: &[Recipe] = &[
         plan: |setting| hop(setting, |target| target.div_ceil(4), 0.8),
     },
     Recipe {
+        name: "quarter_in_decay",
+        source: "of burn-apollo, after LEMON (ICLR 2024, arXiv 2310.07999)",
+        summary: "as quarter_zeroed, until 90 % of the run: the middle of the learning rate's decay",
+        zeroed: true,
+        plan: |setting| hop(setting, |target| target.div_ceil(4), 0.9),
+    },
+    Recipe {
         name: "two_hops_zeroed",
         source: "of burn-apollo, not published",
         summary: "a sixth, half, all layers until 50, 80, 100 % of the run, new layers begin as the identity",
@@ -330,6 +337,8 @@ mod tests {
         assert_eq!(stages("zero_layer"), [(0, 800), (12, 1000)]);
         assert_eq!(stages("one_layer"), [(1, 800), (12, 1000)]);
         assert_eq!(stages("late_hop"), [(2, 800), (12, 1000)]);
+        assert_eq!(stages("quarter_zeroed"), [(3, 800), (12, 1000)]);
+        assert_eq!(stages("quarter_in_decay"), [(3, 900), (12, 1000)]);
         assert_eq!(stages("two_hops_zeroed"), [(2, 500), (6, 800), (12, 1000)]);
         assert_eq!(stages("share_then_unshare"), [(1, 100), (12, 1000)]);
     }

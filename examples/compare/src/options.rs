@@ -120,9 +120,9 @@ pub fn derived(matches: &ArgMatches) -> Result<Defaults, Failure> {
     let recipes = match (matches.get_one("task"), full) {
         (Some(Kind::Bert), false) => "apollo,gradual",
         (Some(Kind::Bert), true) => "apollo_wsd,stackbert,g_stack,midas,gradual",
-        (_, false) => "apollo,quarter_zeroed",
+        (_, false) => "apollo,quarter_in_decay",
         (_, true) => {
-            "apollo_wsd,g_stack,gradual,late_hop_zeroed,quarter_zeroed,half_zeroed,two_hops_zeroed"
+            "apollo_wsd,g_stack,gradual,quarter_zeroed,quarter_in_decay,half_zeroed,two_hops_zeroed"
         }
     };
     let images = matches.get_one("task") == Some(&Kind::Vision);

@@ -408,7 +408,7 @@ fn images_are_compared_too() {
     let dir = tempfile::tempdir().unwrap();
     let tiny = "--task vision --layers 4 --width 16 --heads 2 --steps 20 --lrs 0.003 --shares 1 --tuning-share 1";
     let shown = ok(&Program { tiny, ..STUDY }.tiny(dir.path(), &[]));
-    assert!(shown.contains("quarter_zeroed"), "{shown}");
+    assert!(shown.contains("quarter_in_decay"), "{shown}");
     let content = found(dir.path());
     assert_eq!(content["study"]["task"]["data"], "digits.csv");
     assert_eq!(content["asked"]["items"], "images");

@@ -16,7 +16,7 @@ pub const DEFAULTS: [(&str, &str); 12] = [
     ("out", "runs/gpt"),
     ("width", "32"),
     ("heads", "2"),
-    ("recipe", "quarter_zeroed"),
+    ("recipe", "quarter_in_decay"),
     ("optimizer", "muon"),
     ("steps", "2000"),
     ("batch", "8"),
