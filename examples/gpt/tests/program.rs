@@ -329,7 +329,7 @@ fn what_cannot_be_printed_is_escaped() {
     let data = ["--data", text.to_str().unwrap()];
     let shown = gpt(&[
         &["--layers", "2", "--width", "16", "--heads", "2", "--seq", "8", "--batch", "4"][..],
-        &["--steps", "40", "--lr", "0.01", "--out", out.to_str().unwrap()],
+        &["--steps", "40", "--lr", "0.01", "--from-scratch", "--out", out.to_str().unwrap()],
         &data,
     ]
     .concat());
