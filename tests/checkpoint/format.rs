@@ -1,4 +1,4 @@
-//! What checkpoints know plans by is kept. The sets that every version wrote are kept in `examples/hostile`.
+//! What checkpoints know plans by is kept. The sets that every version wrote are kept in `checks/hostile`.
 
 use burn_apollo::Plan;
 use burn_apollo::depth::{ConstantHigh, ConstantLow, Lvps, Sampler, Sigmoid, Uniform};

@@ -1,8 +1,8 @@
 """The PyTorch side of docs/pytorch.md.
 
     pip install torch safetensors numpy
-    python examples/book/tests/python/pytorch.py write examples/book/tests/data/pytorch.safetensors
-    python examples/book/tests/python/pytorch.py read FILE      # one that Rust wrote: same names, shapes and outputs
+    python checks/book/tests/python/pytorch.py write checks/book/tests/data/pytorch.safetensors
+    python checks/book/tests/python/pytorch.py read FILE      # one that Rust wrote: same names, shapes and outputs
 
 `write` prints the outputs that the page's Rust code is held to.
 """
