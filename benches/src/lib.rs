@@ -1,6 +1,4 @@
-//! The models that are measured, and clocks.
-
-use std::time::{Duration, Instant};
+//! The models that the benches measure.
 
 use apollo_examples::models::gpt::{Gpt, GptConfig};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
@@ -88,16 +86,4 @@ pub fn stages(first: usize, layers: usize) -> Schedule {
 
 pub fn adamw() -> ModuleOptimizer {
     AdamWConfig::new().init()
-}
-
-pub fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
-    let start = Instant::now();
-    let result = work();
-    (start.elapsed(), result)
-}
-
-/// Seconds.
-pub fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort();
-    times[times.len() / 2].as_secs_f64()
 }

@@ -1,5 +1,5 @@
 //! Memory, each figure from a process of its own (Linux): what parameters, gradients and optimizer state take by stage, and
-//! what activations take by virtual depth.
+//! what activations take by virtual depth. `cargo bench --bench memory`.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use burn_apollo::Plan;
 use burn_apollo::depth::{ConstantHigh, ConstantLow};
 use serde::{Deserialize, Serialize};
 
-use super::model::{Size, adamw, stages};
+use apollo_benches::{Size, adamw, stages};
 
 const VARIABLE: &str = "BURN_APOLLO_MEMORY";
 /// Weights that outweigh everything else.
@@ -19,7 +19,7 @@ const ACTIVATIONS: Size = Size { layers: 12, width: 128, windows: 16, context: 2
 
 /// What one process measures.
 #[derive(Serialize, Deserialize)]
-pub struct Work {
+struct Work {
     weights: bool,
     layers: usize,
     first: usize,
@@ -37,7 +37,7 @@ struct Found {
 }
 
 impl Work {
-    pub fn of_environment() -> Option<Self> {
+    fn of_environment() -> Option<Self> {
         let text = std::env::var(VARIABLE).ok()?;
         Some(serde_json::from_str(&text).expect("the variable is this program's own"))
     }
@@ -49,7 +49,7 @@ impl Work {
         serde_json::from_slice(&out.stdout).expect("the program prints what it found")
     }
 
-    pub fn run(&self) {
+    fn run(&self) {
         let mut device = Device::flex().autodiff();
         if self.gradient_checkpointing {
             device = device.gradient_checkpointing();
@@ -91,7 +91,10 @@ fn resident(line: &str) -> f64 {
     kilobytes / 1024.0
 }
 
-pub fn report() {
+fn main() {
+    if let Some(work) = Work::of_environment() {
+        return work.run();
+    }
     for layers in [12, 48] {
         by_stage(layers);
     }
