@@ -4,14 +4,12 @@
 //! does not go on by another plan unnoticed. Samplers, expanders and policies of a user's own have a name and
 //! parameters in it: a plan that names one is refused where the program does not supply it.
 
-mod common;
 mod depths;
-mod error;
 mod moments;
 
-pub use crate::custom::{Custom, ParametersError};
+pub use crate::custom::Custom;
+pub use crate::plan_error::{PlanError, PlanErrorKind};
 pub use depths::EarlySampler;
-pub use error::PlanError;
 pub use moments::{MomentOrders, MomentPolicy};
 
 use core::fmt;
@@ -20,7 +18,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::depth::{DrawPer, Sampler};
 use crate::expand::{Expander, Expansion, LayerMap, NewLayers};
-use crate::panic::caught;
 use crate::policy::Policy;
 use crate::schedule::{LayerRates, LrAtGrowth, LrShape, Schedule, Timeline};
 
@@ -268,7 +265,7 @@ impl Plan {
     ///
     /// The first field that does not fit, by name.
     pub fn timeline(&self, targets: &[usize]) -> Result<Timeline, PlanError> {
-        Ok(self.schedule_for(targets).timeline(self.steps, targets)?)
+        self.schedule_for(targets).timeline(self.steps, targets)
     }
 
     /// Checks all of the plan that can be checked by numbers alone, for stacks of these target depths: every stage's
@@ -323,12 +320,6 @@ impl Plan {
     }
 
     pub(crate) fn map(&self, unique: usize, depth: usize) -> Result<LayerMap, PlanError> {
-        Ok(asked("expander", self.expander.name(), || self.expander.map(unique, depth))??)
+        self.expander.map(unique, depth)
     }
-}
-
-/// What a part of a plan answers; a panic of it is an error.
-fn asked<T>(field: &'static str, name: &str, ask: impl FnOnce() -> T) -> Result<T, PlanError> {
-    let panicked = |message| PlanError::Panicked { field, name: name.to_owned(), message };
-    caught(ask).map_err(panicked)
 }
