@@ -1,9 +1,11 @@
 //! Parts of a plan that are a user's own: known by a name and parameters, supplied by a program.
 
 use core::fmt;
+use core::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::plan_error::{PlanError, PlanErrorKind};
@@ -88,5 +90,32 @@ impl<T: ?Sized> PartialEq for Custom<T> {
 impl<T: ?Sized> fmt::Debug for Custom<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.name, self.parameters)
+    }
+}
+
+/// Reads a part of a plan from its name alone, or from a table.
+pub(crate) fn named<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err = PlanError> + DeserializeOwned,
+{
+    name_or(deserializer, serde_json::from_value)
+}
+
+/// The same, where `table` reads the table.
+pub(crate) fn name_or<'de, D, T>(
+    deserializer: D,
+    table: impl FnOnce(Value) -> serde_json::Result<T>,
+) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err = PlanError>,
+{
+    match Value::deserialize(deserializer)? {
+        Value::String(name) => name.parse().map_err(D::Error::custom),
+        value @ Value::Object(_) => table(value).map_err(D::Error::custom),
+        other => Err(D::Error::custom(format!(
+            "expected a name, or a table such as {{ custom = {{ name = \"mine\" }} }}, found {other}"
+        ))),
     }
 }

@@ -1,12 +1,10 @@
 use core::str::FromStr;
 use std::sync::Arc;
 
-use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
 
 use super::{ConstantHigh, ConstantLow, DepthPmf, DepthSampler, Lvps, Sigmoid, Uniform};
-use crate::custom::Custom;
+use crate::custom::{Custom, name_or};
 use crate::plan_error::PlanError;
 
 /// A [`DepthSampler`] as data: what a [`Plan`](crate::plan::Plan) holds.
@@ -164,11 +162,7 @@ impl Serialize for Sampler {
 
 impl<'de> Deserialize<'de> for Sampler {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        match value.as_str() {
-            Some(name) => name.parse().map_err(D::Error::custom),
-            None => Self::deserialize(value).map_err(D::Error::custom),
-        }
+        name_or(deserializer, |table| Self::deserialize(table))
     }
 }
 
@@ -203,7 +197,7 @@ mod tests {
             (r#"{"lvps":{"start":1.0}}"#, "unknown field `start`, expected one of `excess`"),
             (r#"{"lvps":{"end":"low"}}"#, "invalid type: string \"low\", expected f64"),
             (r#"{"custom":{"name":"a","other":1}}"#, "unknown field `other`"),
-            ("3", "expected"),
+            ("3", "expected a name, or a table such as { custom"),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(words), "{error} should contain {words}");

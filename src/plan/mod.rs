@@ -16,6 +16,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::custom::named;
 use crate::depth::{DrawPer, Sampler};
 use crate::expand::{Expander, Expansion, LayerMap, NewLayers};
 use crate::policy::Policy;
@@ -80,7 +81,7 @@ pub struct Plan {
     #[serde(default)]
     pub draw_per: DrawPer,
     /// The layer maps of virtual depths and growths.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "named")]
     pub expander: Expansion,
     /// What the new layers of a growth begin as.
     #[serde(default)]
@@ -92,7 +93,7 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "MomentOrders::are_default")]
     pub moment_orders: MomentOrders,
     /// When to pass to the next stage.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "named")]
     pub policy: Policy,
     /// What the learning rate does over the run.
     #[serde(default)]
@@ -321,5 +322,44 @@ impl Plan {
 
     pub(crate) fn map(&self, unique: usize, depth: usize) -> Result<LayerMap, PlanError> {
         self.expander.map(unique, depth)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_that_there_are_not_are_told_with_their_field() {
+        let unknown = |field: &str, name: &str, names: &str| {
+            (
+                field.to_owned(),
+                format!("{name:?}"),
+                format!("`{field}`: {name:?} is unknown; there are {names}"),
+            )
+        };
+        let wrong = |field: &str| {
+            let words =
+                r#"expected a name, or a table such as { custom = { name = "mine" } }, found 3"#;
+            (field.to_owned(), "3".to_owned(), words.to_owned())
+        };
+        for (field, text, words) in [
+            unknown("sampler", "lottery", "lvps, uniform, sigmoid, constant_high, constant_low"),
+            unknown("expander", "lottery", "interpolation, stacking and tables for others"),
+            unknown("expander", "middle_stacking", "interpolation, stacking and tables for others"),
+            unknown("policy", "loss_plateau", "fixed and tables for others"),
+            wrong("sampler"),
+            wrong("expander"),
+            wrong("policy"),
+        ] {
+            let json = format!(r#"{{"steps":9,"{field}":{text}}}"#);
+            let toml = format!("steps = 9\n{field} = {text}");
+            for error in [
+                serde_json::from_str::<Plan>(&json).unwrap_err().to_string(),
+                toml::from_str::<Plan>(&toml).unwrap_err().to_string(),
+            ] {
+                assert!(error.contains(&words), "{error} should contain {words}");
+            }
+        }
     }
 }
