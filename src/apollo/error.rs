@@ -4,7 +4,6 @@ use thiserror::Error;
 
 use crate::optim::OptimError;
 use crate::plan::PlanError;
-use crate::policy::PolicyError;
 use crate::stack::StackError;
 
 /// What is wrong with a run of [`Apollo`](crate::Apollo).
@@ -150,20 +149,3 @@ pub enum ApolloError {
     #[error("a step of the training failed")]
     Failed(#[source] Arc<ApolloError>),
 }
-
-macro_rules! plan_errors {
-    ($($error:ty),*) => {
-        $(impl From<$error> for ApolloError {
-            fn from(error: $error) -> Self {
-                Self::Plan(error.into())
-            }
-        })*
-    };
-}
-
-plan_errors!(
-    crate::depth::DepthError,
-    crate::expand::ExpandError,
-    crate::schedule::ScheduleError,
-    PolicyError
-);

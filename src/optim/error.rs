@@ -1,6 +1,6 @@
 use thiserror::Error;
 
-use crate::schedule::ScheduleError;
+use crate::plan::PlanError;
 
 /// What is wrong with carrying optimizer state over.
 #[derive(Debug, Error)]
@@ -95,7 +95,7 @@ pub enum OptimError {
     },
     /// The shape of the learning rate.
     #[error(transparent)]
-    Schedule(#[from] ScheduleError),
+    Schedule(#[from] PlanError),
     /// Burn refuses a scheduler.
     #[error("the learning-rate scheduler cannot be made: {message}")]
     Scheduler {
