@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -6,9 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::Bytes;
 
-use super::files::{self, MANIFEST, SUMS};
-use super::find::{FoundSet, best_in, entries, first_good, read_manifest, sets_in};
-use super::manifest::{Manifest, SavedPlan};
+use super::files::{self, MANIFEST, SUMS, entries, sets_in};
+use super::find::{FoundSet, best_in, first_good};
+use super::manifest::Manifest;
 use super::sums::Sums;
 use super::{CheckpointError, CheckpointSet, Retention, Snapshot};
 
@@ -102,7 +102,7 @@ impl CheckpointStore {
     /// # Errors
     ///
     /// [`CheckpointError::NotFinite`] for weights or optimizer state with a NaN or an infinity,
-    /// [`CheckpointError::Encode`] for optimizer state in a precision that Burn would not load again,
+    /// [`CheckpointError::Other`] for optimizer state in a precision that Burn would not load again,
     /// [`CheckpointError::Io`] when the disk is full or fails. The sets that were there are still there then.
     pub fn save(&self, snapshot: Snapshot) -> Result<SaveReport, CheckpointError> {
         self.save_keeping(snapshot, |sets| self.retention.kept(sets))
@@ -117,7 +117,7 @@ impl CheckpointStore {
         snapshot.check(self.allow_not_finite)?;
         let mut known = self.known();
         let number = self.sets()?.last().map_or(1, |(number, _)| number.saturating_add(1));
-        let name = format!("{number:06}-step-{}", snapshot.step);
+        let name = format!("{number:06}-step-{}", snapshot.manifest.step);
         let (aside, path) = (self.path.join(format!("{ASIDE}{name}")), self.path.join(&name));
         let published = write_set(&aside, snapshot).and_then(|written| {
             fs::rename(&aside, &path).map_err(CheckpointError::io("published", &path))?;
@@ -193,8 +193,8 @@ impl CheckpointStore {
         let sets = self.sets()?;
         let mut whole = Vec::new();
         for (number, path) in &sets {
-            match read_manifest(path) {
-                Ok(manifest) if !known.damaged.contains(number) => {
+            match Manifest::read(path) {
+                Ok((manifest, _)) if !known.damaged.contains(number) => {
                     whole.push((*number, manifest.metric));
                 }
                 Err(error) if error.is_damage() => known.note(*number, false),
@@ -243,16 +243,8 @@ impl CheckpointStore {
 
 /// Makes a folder and those above it, and waits until they are on the disk.
 fn make_dir(path: &Path) -> Result<(), CheckpointError> {
-    for part in path.ancestors() {
-        if part.exists() || part.is_symlink() {
-            match files::no_folder(part) {
-                Some(found) => {
-                    return Err(CheckpointError::NotAFolder { path: part.to_owned(), found });
-                }
-                None => break,
-            }
-        }
-    }
+    let there = path.ancestors().find(|part| part.exists() || part.is_symlink());
+    there.map_or(Ok(()), files::check_folder)?;
     let missing = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).count();
     fs::create_dir_all(path).map_err(CheckpointError::io("made", path))?;
     path.ancestors().skip(1).take(missing).try_for_each(files::sync_dir)
@@ -265,42 +257,24 @@ impl Written {
     /// Checks that the set in `dir` holds these bytes, its checksums among them, and can be opened.
     fn check(&self, dir: &Path) -> Result<(), CheckpointError> {
         self.0.iter().try_for_each(|(name, bytes)| files::check_same(dir, name, bytes))?;
-        read_manifest(dir).map(drop)
+        Manifest::read(dir).map(drop)
     }
 }
 
 /// Writes all files of a set into the new folder `dir` and waits until they are on the disk.
 fn write_set(dir: &Path, snapshot: Snapshot) -> Result<Written, CheckpointError> {
-    let Snapshot { step, epoch, metric, plan, targets, measurements, frozen, .. } = snapshot;
-    let Snapshot { optimizer, next_rate, state, files, .. } = snapshot;
     fs::create_dir(dir).map_err(CheckpointError::io("made", dir))?;
-    let (mut sums, mut lengths) = (Vec::new(), BTreeMap::new());
+    let manifest = Bytes::from_bytes_vec(snapshot.manifest.to_json()?);
+    let mut files: Vec<_> = snapshot.records.into_iter().chain([(MANIFEST, manifest)]).collect();
+    let mut sums = Vec::new();
     for (name, bytes) in &files {
         sums.push(((*name).to_owned(), files::write_summed(dir, name, bytes)?));
-        lengths.insert((*name).to_owned(), bytes.len() as u64);
     }
-    let manifest = Manifest {
-        step,
-        epoch,
-        metric,
-        files: lengths,
-        plan: SavedPlan::Plan(Box::new(plan)),
-        targets,
-        measurements,
-        frozen,
-        optimizer,
-        next_rate,
-        state,
-        ..Manifest::default()
-    };
-    let text = manifest.to_json()?;
-    sums.push((MANIFEST.to_owned(), files::write_summed(dir, MANIFEST, &text)?));
     let sums = Sums::new(sums).to_string().into_bytes();
     files::write(dir, SUMS, &sums)?;
     files::sync_dir(dir)?;
-    let small =
-        [(MANIFEST, text), (SUMS, sums)].map(|(name, text)| (name, Bytes::from_bytes_vec(text)));
-    Ok(Written(files.into_iter().chain(small).collect()))
+    files.push((SUMS, Bytes::from_bytes_vec(sums)));
+    Ok(Written(files))
 }
 
 /// Takes the folder for this process. The file stays; the lock on it ends with the process.
