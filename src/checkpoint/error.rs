@@ -108,7 +108,8 @@ impl CheckpointError {
     }
 
     pub(super) fn no_set(path: &Path, found: &str) -> Self {
-        let wrong = format!("expected a checkpoint, which is a folder with its files, found {found}");
+        let wrong =
+            format!("expected a checkpoint, which is a folder with its files, found {found}");
         Self::Damaged { path: path.to_owned(), file: None, wrong }
     }
 

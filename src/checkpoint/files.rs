@@ -215,8 +215,7 @@ fn open(dir: &Path, name: &str) -> Result<(File, u64), CheckpointError> {
 fn unreadable(dir: &Path, name: &str, error: Error) -> CheckpointError {
     /// The number of `EIO` on Unix systems.
     const BAD_SECTOR: i32 = 5;
-    let of_the_set =
-        [ErrorKind::InvalidData, ErrorKind::UnexpectedEof, ErrorKind::NotADirectory];
+    let of_the_set = [ErrorKind::InvalidData, ErrorKind::UnexpectedEof, ErrorKind::NotADirectory];
     let bad_sector = cfg!(unix) && error.raw_os_error() == Some(BAD_SECTOR);
     match error.kind() {
         ErrorKind::NotFound => CheckpointError::damaged(dir, name, MISSING),

@@ -55,12 +55,7 @@ impl Snapshot {
         Ok(snapshot.with_rate_of(scheduler))
     }
 
-    pub(crate) fn of_records(
-        step: u64,
-        plan: Plan,
-        targets: Vec<usize>,
-        records: Records,
-    ) -> Self {
+    pub(crate) fn of_records(step: u64, plan: Plan, targets: Vec<usize>, records: Records) -> Self {
         Self { manifest: Manifest::new(step, plan, targets, &records), records }
     }
 

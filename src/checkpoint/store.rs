@@ -178,6 +178,19 @@ impl CheckpointStore {
         Ok(())
     }
 
+    /// The newest good set of an epoch.
+    #[cfg(feature = "train")]
+    pub(crate) fn good_of_epoch(&self, epoch: usize) -> Result<CheckpointSet, CheckpointError> {
+        let mut known = self.known();
+        let sets = self.sets()?.into_iter().rev();
+        let of_epoch = sets.filter(|(_, path)| super::find::epoch_of(path) == Some(epoch));
+        let found = first_good(&self.path, of_epoch, |number, good| known.note(number, good))?;
+        found.map(|found| found.set).ok_or_else(|| {
+            let path = self.path.display();
+            CheckpointError::other(format!("{path}: no good checkpoint of epoch {epoch}"))
+        })
+    }
+
     /// The sets' numbers and folders in order of writing, good or not.
     pub(crate) fn sets(&self) -> Result<Vec<(u64, PathBuf)>, CheckpointError> {
         sets_in(&self.path)

@@ -102,11 +102,6 @@ impl Sampler {
                 .ok_or_else(|| DepthError::NotSupplied { name: custom.name().to_owned() })?,
         })
     }
-
-    /// What the sampler's `Debug` prints: how checkpoints of format 1 knew it.
-    pub(crate) fn debug(&self) -> String {
-        self.sampler().map_or_else(|_| self.name().to_owned(), |sampler| format!("{sampler:?}"))
-    }
 }
 
 impl Default for Sampler {

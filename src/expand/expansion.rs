@@ -66,11 +66,6 @@ impl Expansion {
                 .ok_or_else(|| ExpandError::NotSupplied { name: custom.name().to_owned() })?,
         })
     }
-
-    /// What the expander's `Debug` prints: how checkpoints of format 1 knew it.
-    pub(crate) fn debug(&self) -> String {
-        self.expander().map_or_else(|_| self.name().to_owned(), |expander| format!("{expander:?}"))
-    }
 }
 
 /// Holds the expander to its contract.

@@ -12,7 +12,6 @@ mod plateau;
 pub use error::PolicyError;
 pub(crate) use growth_policy::PolicyObject;
 pub use growth_policy::{Decision, FixedPolicy, GrowthPolicy, Observation};
-pub(crate) use measurement::number;
 pub use measurement::{LOSS, Measurement};
 pub use plateau::LossPlateau;
 
@@ -111,11 +110,6 @@ impl Policy {
                 .ok_or_else(|| PolicyError::NotSupplied { name: custom.name().to_owned() })?
                 .clone_object(),
         })
-    }
-
-    /// What the policy's `Debug` prints: how checkpoints of format 1 knew it.
-    pub(crate) fn debug(&self) -> String {
-        self.build().map_or_else(|_| self.name().to_owned(), |policy| format!("{policy:?}"))
     }
 }
 

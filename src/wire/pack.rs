@@ -141,7 +141,9 @@ impl Pack {
         let names = self.tensors.iter().map(|e| e.name.as_str());
         let names = names.chain(self.scalars.keys().map(String::as_str));
         let fields = names.filter_map(|name| name.strip_prefix(id)?.strip_prefix('.'));
-        fields.filter(|field| *field != RANK).collect()
+        let mut fields: Vec<_> = fields.filter(|field| *field != RANK).collect();
+        fields.sort_unstable();
+        fields
     }
 
     /// The first tensor or scalar of this pack that `other` does not hold in the same way.
