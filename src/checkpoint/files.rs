@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use super::CheckpointError;
-use super::sums::{Sums, checksum, checksum_of};
+use super::sums::{Sums, checksum};
 
 /// The files of a set.
 pub(crate) const MODEL: &str = "model.bpk";
@@ -37,14 +37,14 @@ pub(super) fn write_summed(
     dir: &Path,
     name: &str,
     bytes: &[u8],
-) -> Result<[u8; 32], CheckpointError> {
-    let (written, sum) = thread::scope(|scope| {
-        let sum = thread::Builder::new().spawn_scoped(scope, || checksum(bytes)).ok();
-        (write(dir, name, bytes), sum.and_then(|sum| sum.join().ok()))
-    });
-    written?;
-    // Where there was no thread to be had.
-    Ok(sum.unwrap_or_else(|| checksum(bytes)))
+) -> Result<String, CheckpointError> {
+    thread::scope(|scope| {
+        let sum = thread::Builder::new().spawn_scoped(scope, || checksum(bytes));
+        write(dir, name, bytes)?;
+        // Where there was no thread to be had, it is taken now.
+        let sum = sum.ok().and_then(|sum| sum.join().ok()).unwrap_or_else(|| checksum(bytes));
+        sum.map_err(CheckpointError::io("summed", &dir.join(name)))
+    })
 }
 
 /// Waits until the entries of a folder are on the disk.
@@ -59,21 +59,51 @@ pub(super) fn sync_dir(dir: &Path) -> Result<(), CheckpointError> {
     }
 }
 
-/// The checksums of the set in `dir`.
-pub(super) fn read_sums(dir: &Path) -> Result<Sums, CheckpointError> {
-    // The set itself may be a link, to where there is room; what is in it may not.
-    if let Some(found) = no_folder(dir) {
-        return Err(CheckpointError::no_set(dir, found));
+/// The files of a set, with the checksums that they should have.
+#[derive(Debug, Clone)]
+pub(super) struct SetFiles {
+    pub(super) dir: PathBuf,
+    sums: Sums,
+}
+
+impl SetFiles {
+    pub(super) fn open(dir: &Path) -> Result<Self, CheckpointError> {
+        // The set itself may be a link, to where there is room; what is in it may not.
+        if let Some(found) = no_folder(dir) {
+            return Err(CheckpointError::no_set(dir, found));
+        }
+        let sums = dir.join(SUMS);
+        let holds_sets = || sets_in(dir).is_ok_and(|sets| !sets.is_empty());
+        if !sums.is_symlink() && !sums.exists() && holds_sets() {
+            let found = "a folder of them: open one of them, or take the newest with `latest_good`";
+            return Err(CheckpointError::no_set(dir, found));
+        }
+        let text = read(dir, SUMS, SUMS_LIMIT)?;
+        let malformed = |e| CheckpointError::damaged(dir, SUMS, format!("is malformed: {e}"));
+        let sums = Sums::parse(&text, &SUMMED).map_err(malformed)?;
+        Ok(Self { dir: dir.to_owned(), sums })
     }
-    let sums = dir.join(SUMS);
-    let holds_sets = || sets_in(dir).is_ok_and(|sets| !sets.is_empty());
-    if !sums.is_symlink() && !sums.exists() && holds_sets() {
-        let found = "a folder of them: open one of them, or take the newest with `latest_good`";
-        return Err(CheckpointError::no_set(dir, found));
+
+    /// Reads a file and checks it against its checksum.
+    pub(super) fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, CheckpointError> {
+        let bytes = read(&self.dir, name, limit)?;
+        self.check_sum(name, &bytes[..])?;
+        Ok(bytes)
     }
-    let text = read(dir, SUMS, SUMS_LIMIT)?;
-    let malformed = |e| CheckpointError::damaged(dir, SUMS, format!("is malformed: {e}"));
-    Sums::parse(&text, &SUMMED).map_err(malformed)
+
+    /// Checks a file against its length and checksum without keeping it in memory.
+    pub(super) fn check(&self, name: &str, length: u64) -> Result<(), CheckpointError> {
+        self.check_sum(name, open_of_length(&self.dir, name, length)?)
+    }
+
+    fn check_sum(&self, name: &str, content: impl Read) -> Result<(), CheckpointError> {
+        let found = checksum(content).map_err(|e| unreadable(&self.dir, name, e))?;
+        match self.sums.get(name) {
+            Some(sum) if *sum == found => Ok(()),
+            Some(_) => Err(CheckpointError::damaged(&self.dir, name, OTHER_SUM)),
+            None => Err(CheckpointError::damaged(&self.dir, name, MISSING)),
+        }
+    }
 }
 
 /// Numbers and folders of the sets in a folder, good or not, in order of writing.
@@ -124,38 +154,6 @@ fn no_folder(path: &Path) -> Option<&'static str> {
             Some("a path that leads through a file")
         }
         (Err(_), _) => None, // what cannot be looked at will say so when it is read
-    }
-}
-
-/// Reads a file of a set and checks it against its checksum.
-pub(super) fn read_checked(
-    dir: &Path,
-    name: &str,
-    sums: &Sums,
-    limit: u64,
-) -> Result<Vec<u8>, CheckpointError> {
-    let bytes = read(dir, name, limit)?;
-    check_sum(dir, name, sums, checksum(&bytes))?;
-    Ok(bytes)
-}
-
-/// Checks a file of a set against its length and checksum without keeping it in memory.
-pub(super) fn check(
-    dir: &Path,
-    name: &str,
-    sums: &Sums,
-    length: u64,
-) -> Result<(), CheckpointError> {
-    let file = open_of_length(dir, name, length)?;
-    let found = checksum_of(file).map_err(|e| unreadable(dir, name, e))?;
-    check_sum(dir, name, sums, found)
-}
-
-fn check_sum(dir: &Path, name: &str, sums: &Sums, found: [u8; 32]) -> Result<(), CheckpointError> {
-    match sums.get(name) {
-        Some(sum) if *sum == found => Ok(()),
-        Some(_) => Err(CheckpointError::damaged(dir, name, OTHER_SUM)),
-        None => Err(CheckpointError::damaged(dir, name, MISSING)),
     }
 }
 

@@ -24,7 +24,7 @@ pub struct FoundSet {
 /// As [`CheckpointStore::latest_good`](super::CheckpointStore::latest_good).
 pub fn latest_good(path: impl AsRef<Path>) -> Result<Option<FoundSet>, CheckpointError> {
     let path = path.as_ref();
-    first_good(path, sets_in(path)?.into_iter().rev(), |_, _| {})
+    first_good(path, sets_in(path)?.into_iter().rev())
 }
 
 /// The good set with the best metric, by what `retention` takes for best, in a folder that another process may be writing
@@ -37,23 +37,13 @@ pub fn best_good(
     path: impl AsRef<Path>,
     retention: Retention,
 ) -> Result<Option<FoundSet>, CheckpointError> {
-    best_in(path.as_ref(), retention, |_, _| {})
-}
-
-pub(super) fn best_in(
-    folder: &Path,
-    retention: Retention,
-    mut note: impl FnMut(u64, bool),
-) -> Result<Option<FoundSet>, CheckpointError> {
+    let folder = path.as_ref();
     let sets = sets_in(folder)?;
     let (mut rated, mut unreadable) = (Vec::new(), Vec::new());
     for (number, path) in &sets {
         match Manifest::read(path) {
             Ok((manifest, _)) => rated.push((*number, manifest.metric)),
-            Err(error) if error.is_damage() => {
-                note(*number, false);
-                unreadable.push(error);
-            }
+            Err(error) if error.is_damage() => unreadable.push(error),
             Err(error) => return Err(error),
         }
     }
@@ -63,30 +53,23 @@ pub(super) fn best_in(
         // Any of them may have had a metric.
         return Err(CheckpointError::NoneGood { path: folder.to_owned(), damaged: unreadable });
     }
-    let found = first_good(folder, best.into_iter(), note)?;
-    Ok(found.map(|mut found| {
+    let mut found = first_good(folder, best)?;
+    if let Some(found) = &mut found {
         found.stepped_over.extend(unreadable);
-        found
-    }))
+    }
+    Ok(found)
 }
 
-/// The first good one of `sets`; `note` hears of it and of the damaged ones before it.
+/// The first good one of `sets`.
 pub(super) fn first_good(
     folder: &Path,
-    sets: impl Iterator<Item = (u64, PathBuf)>,
-    mut note: impl FnMut(u64, bool),
+    sets: impl IntoIterator<Item = (u64, PathBuf)>,
 ) -> Result<Option<FoundSet>, CheckpointError> {
     let mut stepped_over = Vec::new();
-    for (number, path) in sets {
+    for (_, path) in sets {
         match CheckpointSet::open(&path) {
-            Ok(set) => {
-                note(number, true);
-                return Ok(Some(FoundSet { set, stepped_over }));
-            }
-            Err(error) if error.is_damage() => {
-                note(number, false);
-                stepped_over.push(error);
-            }
+            Ok(set) => return Ok(Some(FoundSet { set, stepped_over })),
+            Err(error) if error.is_damage() => stepped_over.push(error),
             Err(error) => return Err(error),
         }
     }

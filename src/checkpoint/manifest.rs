@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::CheckpointError;
-use super::files::{self, MANIFEST, MODEL, OPTIM, SCHEDULER};
-use super::sums::Sums;
+use super::files::{MANIFEST, MODEL, OPTIM, SCHEDULER, SetFiles};
 use crate::plan::Plan;
 use crate::policy::Measurement;
 use crate::wire::Frozen;
@@ -81,15 +80,15 @@ impl Manifest {
         }
     }
 
-    /// The manifest of the set in a folder, and the checksums that it was read by.
+    /// The manifest of the set in a folder, and the set's files.
     ///
     /// # Errors
     ///
     /// As [`parse`](Self::parse).
-    pub(super) fn read(set: &Path) -> Result<(Self, Sums), CheckpointError> {
-        let sums = files::read_sums(set)?;
-        let text = files::read_checked(set, MANIFEST, &sums, LIMIT)?;
-        Ok((Self::parse(&text, set)?, sums))
+    pub(super) fn read(set: &Path) -> Result<(Self, SetFiles), CheckpointError> {
+        let files = SetFiles::open(set)?;
+        let text = files.read(MANIFEST, LIMIT)?;
+        Ok((Self::parse(&text, set)?, files))
     }
 
     /// # Errors

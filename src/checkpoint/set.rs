@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::optim::ModuleOptimizer;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
@@ -6,11 +6,10 @@ use burn::tensor::Bytes;
 use serde::de::DeserializeOwned;
 
 use super::CheckpointError;
-use super::files::{self, MODEL, OPTIM, SCHEDULER};
+use super::files::{MODEL, OPTIM, SCHEDULER, SetFiles};
 use super::manifest::Manifest;
 use super::restore::{load_model, load_optim, load_scheduler};
 use super::same_run::{same_plan, same_rate};
-use super::sums::Sums;
 use crate::apollo::Apollo;
 use crate::plan::Plan;
 use crate::stack::Growable;
@@ -18,8 +17,7 @@ use crate::stack::Growable;
 /// A checkpoint whose files were all found to be as they were written.
 #[derive(Debug, Clone)]
 pub struct CheckpointSet {
-    path: PathBuf,
-    sums: Sums,
+    files: SetFiles,
     manifest: Manifest,
     other_plan: bool,
 }
@@ -34,17 +32,14 @@ impl CheckpointSet {
     ///
     /// [`CheckpointError::Damaged`] naming the file, [`CheckpointError::Version`] for a set of a later version.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, CheckpointError> {
-        let path = path.as_ref().to_owned();
-        let (manifest, sums) = Manifest::read(&path)?;
-        for (name, length) in &manifest.files {
-            files::check(&path, name, &sums, *length)?;
-        }
-        Ok(Self { path, sums, manifest, other_plan: false })
+        let (manifest, files) = Manifest::read(path.as_ref())?;
+        manifest.files.iter().try_for_each(|(name, length)| files.check(name, *length))?;
+        Ok(Self { files, manifest, other_plan: false })
     }
 
     /// The set's folder.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.files.dir
     }
 
     /// Optimizer steps done.
@@ -134,7 +129,7 @@ impl CheckpointSet {
     /// A record's bytes, checked once more.
     pub(crate) fn read(&self, file: &str) -> Result<Bytes, CheckpointError> {
         let length = self.manifest.files.get(file).copied().unwrap_or(0);
-        let bytes = files::read_checked(&self.path, file, &self.sums, length)?;
+        let bytes = self.files.read(file, length)?;
         Ok(Bytes::from_bytes_vec(bytes).shared())
     }
 }
