@@ -243,7 +243,7 @@ impl<M: Growable> Branch<'_, M> {
         lr: impl Into<ModuleLearningRate>,
         mut grads: GradientsParams,
     ) -> Result<StepReport, ApolloError> {
-        let lr = self.apollo.checked_rate(optim, lr.into())?;
+        let lr = self.apollo.checked_rate(lr.into())?;
         self.apollo.without_frozen([&mut grads]);
         let bad = self.apollo.bad_gradient([&grads])?;
         self.apollo.updated(optim, bad, Ask::Nobody, |model, optim| optim.step(lr, model, grads))

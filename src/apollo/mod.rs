@@ -7,30 +7,28 @@ mod fitted;
 mod gradients;
 mod growth;
 mod inference;
-#[cfg(feature = "train")]
-mod notes;
 mod position;
 mod record;
 mod report;
 mod step;
+#[cfg(feature = "train")]
+mod unrecorded;
 
 pub use error::ApolloError;
 pub use gradients::NonFiniteGradients;
 pub use growth::GrowthRequest;
 pub use inference::InferenceDepth;
-#[cfg(feature = "train")]
-pub(crate) use notes::{Note, Notes};
 pub(crate) use record::SavedProgress;
 pub use report::{GrowthReport, StackGrowth, StepReport};
 pub(crate) use step::Ask;
+#[cfg(feature = "train")]
+pub(crate) use unrecorded::UnrecordedSteps;
 
 use std::sync::Arc;
 
-use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
 
 use crate::depth::DepthPmf;
-use crate::optim::Treatments;
 use crate::plan::Plan;
 use crate::policy::{Measurement, PolicyObject};
 use crate::registry::Registry;
@@ -113,11 +111,11 @@ pub struct Apollo<M> {
     non_finite: NonFiniteGradients,
     /// Steps in a row that were skipped until now.
     skipped: u32,
-    /// Whether the parameter groups of this stage were looked at.
+    /// Whether the groups of the learning rate were looked at in this stage.
     groups_checked: bool,
     device: Device,
     #[cfg(feature = "train")]
-    notes: Notes,
+    unrecorded: UnrecordedSteps,
 }
 
 impl<M: Growable> Apollo<M> {
@@ -154,7 +152,7 @@ impl<M: Growable> Apollo<M> {
             groups_checked: false,
             device,
             #[cfg(feature = "train")]
-            notes: Notes::default(),
+            unrecorded: UnrecordedSteps::default(),
         };
         apollo.begin_stage()?;
         Ok(apollo)
@@ -171,11 +169,6 @@ impl<M: Growable> Apollo<M> {
         // What the run has recorded, its policy has yet to see; the branch recorded nothing.
         let (policy, measurements) = (self.policy.clone(), core::mem::take(&mut self.measurements));
         *self = Self { policy, measurements, ..branch };
-    }
-
-    /// How `optim` treats the model's parameters.
-    pub(crate) fn treatments(&self, optim: &ModuleOptimizer) -> Option<Treatments> {
-        Treatments::of(optim, self.model(), &self.plan.heirs[self.stage()], &self.device)
     }
 
     pub(crate) fn device(&self) -> &Device {

@@ -8,7 +8,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 
 use super::gradients::not_finite;
 use super::{Apollo, ApolloError, GrowthReport, GrowthRequest, NonFiniteGradients, StepReport};
-use crate::optim::{check_groups, rate_not_finite, scaled_rates, without_gradients};
+use crate::optim::{check_rates, rate_not_finite, scaled_rates, without_gradients};
 use crate::panic::caught;
 use crate::policy::{Decision, Observation};
 use crate::registry::ages;
@@ -26,32 +26,29 @@ impl<M: Growable> Apollo<M> {
     /// [`ApolloError::Growth`] for a growth that failed: the step was taken and counted. The policy asks for it again after
     /// the next step; the error says what ends that.
     /// [`ApolloError::Gradient`], [`ApolloError::Skipped`] and [`ApolloError::Rate`] for numbers that are not finite, and
-    /// [`ApolloError::Optim`] for parameter groups that would not outlast a growth: nothing was changed or counted.
+    /// [`ApolloError::Optim`] for groups of rates that would not outlast a growth: nothing was changed or counted.
     pub fn update(
         &mut self,
         optim: &mut ModuleOptimizer,
         lr: impl Into<ModuleLearningRate>,
         mut grads: GradientsParams,
     ) -> Result<StepReport, ApolloError> {
-        let lr = self.checked_rate(optim, lr.into())?;
+        let lr = self.checked_rate(lr.into())?;
         self.without_frozen([&mut grads]);
         let bad = self.bad_gradient([&grads])?;
         self.updated(optim, bad, Ask::Policy, |model, optim| optim.step(lr, model, grads))
     }
 
-    /// The scheduler's rates times the plan's factor; the groups of rates and of the optimizer are looked at once a
-    /// stage.
+    /// The scheduler's rates times the plan's factor; their groups are looked at once a stage.
     pub(crate) fn checked_rate(
         &mut self,
-        optim: &ModuleOptimizer,
         lr: ModuleLearningRate,
     ) -> Result<ModuleLearningRate, ApolloError> {
         if let Some((param, rate)) = rate_not_finite(&lr, self.model()) {
             return Err(ApolloError::Rate { step: self.position.step, param, rate });
         }
         if !self.groups_checked {
-            let heirs = &self.plan.heirs[self.stage()];
-            check_groups(optim, &lr, self.model(), heirs, &self.device)?;
+            check_rates(&lr, self.model(), &self.plan.copies[self.stage()])?;
             self.groups_checked = true;
         }
         let of_layers = self.layer_factors_by_param();

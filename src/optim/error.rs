@@ -47,36 +47,31 @@ pub enum OptimError {
         /// The type it would have.
         loaded: String,
     },
-    /// A parameter group that names layers by number, in a run that is still to grow: another layer will have the
+    /// A group of the learning rate that names layers by number, in a run that is still to grow: another layer will have the
     /// number then, and copies of one layer would be trained in different ways.
     #[error(
-        "a parameter group of {groups_of} names layers by number: it treats `{copy}`, which will be a copy of `{param}`, \
-         in another way; name a part of the path that all layers share"
+        "a parameter group of the learning rate names layers by number: it treats `{copy}`, which will be a copy of \
+         `{param}`, in another way; name a part of the path that all layers share"
     )]
     ByNumber {
-        /// Whose group it is: the optimizer's or the learning rate's.
-        groups_of: &'static str,
         /// The path of a parameter.
         param: String,
         /// The path that a copy of it will have.
         copy: String,
     },
-    /// A parameter group that names parameters of a layer by id, in a run that is still to grow: copies will have other
+    /// A group of the learning rate that names parameters of a layer by id, in a run that is still to grow: copies will have other
     /// ids, and would be trained in another way.
     #[error(
-        "a parameter group of {groups_of} names `{param}` by its id: copies of it will have other ids and be treated in \
-         another way; name a part of the path that all layers share"
+        "a parameter group of the learning rate names `{param}` by its id: copies of it will have other ids and be \
+         treated in another way; name a part of the path that all layers share"
     )]
     ById {
-        /// Whose group it is: the optimizer's or the learning rate's.
-        groups_of: &'static str,
         /// The path of the parameter.
         param: String,
     },
     /// The optimizer did not take all the state it was given.
     ///
-    /// A parameter group that names layers by number or parameters by id is a likely cause where the growth is another
-    /// than the plan's: the plan's own growths are looked at before.
+    /// A parameter group that names layers by number or parameters by id is a likely cause.
     #[error(
         "the optimizer took {found} of {expected} state tensors; no parameter group of it may name layers \
          by number or parameters by id, since growth renumbers the ones and adds to the others"

@@ -223,8 +223,7 @@ impl<M: Growable + TrainStep> TrainStep for Trainable<M> {
         mut grads: GradientsParams,
     ) -> Self {
         self.update(|apollo| {
-            let lr = apollo.checked_rate(optim, lr)?;
-            apollo.note_optimizer(optim);
+            let lr = apollo.checked_rate(lr)?;
             apollo.without_frozen([&mut grads]);
             let bad = apollo.bad_gradient([&grads])?;
             apollo.updated(optim, bad, Ask::Policy, |model, optim| model.optimize(optim, lr, grads))
@@ -238,8 +237,7 @@ impl<M: Growable + TrainStep> TrainStep for Trainable<M> {
         mut grads: MultiGradientsParams,
     ) -> Self {
         self.update(|apollo| {
-            let lr = apollo.checked_rate(optim, lr)?;
-            apollo.note_optimizer(optim);
+            let lr = apollo.checked_rate(lr)?;
             apollo.without_frozen(grads.grads.iter_mut().map(|(grads, _)| grads));
             let bad = apollo.bad_gradient(grads.grads.iter().map(|(grads, _)| grads))?;
             let step =
@@ -292,7 +290,7 @@ impl<M: Growable> Module for Trainable<M> {
     /// The model's parameters under its own paths, then the progress. The progress tensor is only made
     /// for visitors that read it.
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        self.apollo.note(self.losses.waiting());
+        self.apollo.keep_unrecorded(self.losses.waiting());
         self.apollo.model().visit(visitor);
         match self.apollo.progress() {
             Ok(progress) => progress.visit(visitor),
