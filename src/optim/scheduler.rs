@@ -7,8 +7,7 @@ use burn::optim::lr_scheduler::linear::LinearLrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::lr_scheduler::sequential::SequentialLrSchedulerConfig;
 
-use super::OptimError;
-use crate::schedule::{LrShape, PhaseKind};
+use crate::schedule::{LrShape, PhaseKind, ScheduleError};
 
 impl LrShape {
     /// Burn's scheduler for a run of `steps` optimizer steps whose highest rate is `peak`.
@@ -26,12 +25,16 @@ impl LrShape {
     ///
     /// # Errors
     ///
-    /// [`OptimError::Schedule`] for a shape that [`check_for`](Self::check_for) refuses, [`OptimError::Rate`] for a peak that is
-    /// not above 0 and at most 1, as Burn's schedulers want it.
-    pub fn scheduler(&self, peak: f64, steps: u64) -> Result<ModuleLrScheduler, OptimError> {
+    /// For a shape that [`check_for`](Self::check_for) refuses, and a peak that is not above 0 and at most 1, as Burn's
+    /// schedulers want it.
+    pub fn scheduler(&self, peak: f64, steps: u64) -> Result<ModuleLrScheduler, ScheduleError> {
         self.check_for(steps)?;
+        let refused = |field, expected, found| {
+            let owner = "LrShape::scheduler";
+            ScheduleError::Parameter { owner, field, expected, found }
+        };
         if !(peak > 0.0 && peak <= 1.0) {
-            return Err(OptimError::Rate { found: peak });
+            return Err(refused("peak", "above 0 and at most 1", peak));
         }
         if *self == Self::Constant {
             return Ok(ConstantLr::new(peak).into());
@@ -60,6 +63,6 @@ impl LrShape {
         });
         let ends = ends.take(phases.len() - 1).collect();
         let sequence = SequentialLrSchedulerConfig::new(parts, ends);
-        sequence.init().map_err(|message| OptimError::Scheduler { message })
+        sequence.init().map_err(|_| refused("steps", "as many as Burn can schedule", steps as f64))
     }
 }
