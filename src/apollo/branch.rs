@@ -7,6 +7,7 @@ use burn::tensor::Device;
 
 #[cfg(feature = "train")]
 use super::Notes;
+use super::error::other;
 use super::{Apollo, ApolloError};
 use crate::generator;
 use crate::policy::{Decision, Measurement, Observation, PolicyObject};
@@ -75,29 +76,23 @@ impl<M: Growable> Apollo<M> {
     /// [`ApolloError::Other`] for a branch of another run, or of a moment that this one has left behind; the run stays as it
     /// is. A clone is the same run until it takes a step, grows or is loaded.
     pub fn adopt(&mut self, branch: Branch<M>) -> Result<(), ApolloError> {
-        if let Some(reason) = self.cannot_adopt(&branch) {
-            return Err(ApolloError::Other(format!("the branch cannot be adopted: {reason}")));
+        let Origin { moment, step, stage, .. } = &*branch.role.origin;
+        if !core::ptr::eq(moment.as_ptr(), Arc::as_ptr(&self.role.moment)) {
+            let (step_now, stage_now) = (self.step_count(), self.stage());
+            let moved = (*step, *stage) != (step_now, stage_now);
+            let origin = match moved && Arc::ptr_eq(&self.plan, &branch.plan) {
+                true => "this run",
+                false => "another run, or a clone that has parted from this one,",
+            };
+            return Err(other!(
+                "a branch that was made of {origin} at step {step} in stage {stage} cannot be adopted at step {step_now} in \
+                 stage {stage_now}"
+            ));
         }
         *self = branch.with_role(self.role.clone());
         self.role.moved();
         self.seed_next_step();
         Ok(())
-    }
-
-    fn cannot_adopt(&self, branch: &Branch<M>) -> Option<String> {
-        let Origin { moment, step, stage, .. } = &*branch.role.origin;
-        let (step_now, stage_now) = (self.step_count(), self.stage());
-        if core::ptr::eq(moment.as_ptr(), Arc::as_ptr(&self.role.moment)) {
-            None
-        } else if !Arc::ptr_eq(&self.plan, &branch.plan) {
-            Some("it was made of another run".to_owned())
-        } else if *step != step_now {
-            Some(format!("it was made at step {step}, and the run stands at step {step_now}"))
-        } else if *stage != stage_now {
-            Some(format!("it was made in stage {stage}, and the run is in stage {stage_now}"))
-        } else {
-            Some("it was made of another clone of the run".to_owned())
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::error::other;
 use super::fitted::FittedPlan;
 use super::{Apollo, ApolloError, InferenceDepth, Role};
 use crate::depth::{DepthPmf, DrawPer, draw};
@@ -60,10 +61,10 @@ impl<M: Growable, R: Role> Apollo<M, R> {
         if let InferenceDepth::At(depth) = depth
             && let Some(stack) = self.plan.targets.iter().position(|l| !(1..=*l).contains(&depth))
         {
-            return Err(ApolloError::Other(format!(
+            return Err(other!(
                 "`inference_depth`: {depth} is not in 1..={}, the target depth of stack {stack}",
                 self.plan.targets[stack]
-            )));
+            ));
         }
         self.depths.inference = depth;
         self.set_inference_depths()?;
@@ -138,9 +139,7 @@ impl<M: Growable, R: Role> Apollo<M, R> {
             InferenceDepth::At(depth)
                 if !(*unique..=if *unique == 0 { 0 } else { *target }).contains(&depth) =>
             {
-                Err(ApolloError::Other(format!(
-                    "stack {stack} runs at depths {unique}..={target} now, found {depth}"
-                )))
+                Err(other!("stack {stack} runs at depths {unique}..={target} now, found {depth}"))
             }
             _ => Ok(depth.depth(*unique, *target)),
         };

@@ -77,6 +77,12 @@ pub enum ApolloError {
     Other(String),
 }
 
+/// An [`ApolloError::Other`] of a format string.
+macro_rules! other {
+    ($($message:tt)*) => { $crate::apollo::ApolloError::Other(format!($($message)*)) };
+}
+pub(super) use other;
+
 impl From<OptimError> for ApolloError {
     fn from(error: OptimError) -> Self {
         Self::Other(error.to_string())

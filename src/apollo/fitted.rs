@@ -6,6 +6,7 @@ use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Bool, Int, Tensor};
 
 use super::ApolloError;
+use super::error::other;
 use crate::expand::{LayerMap, NewLayers};
 use crate::optim::{Heirs, MomentPolicy, check_precision};
 use crate::plan::Plan;
@@ -62,20 +63,15 @@ impl FittedPlan {
                 }
             }
         }
-        let growing: Vec<_> = self
-            .built
-            .iter()
-            .enumerate()
-            .filter(|(stack, _)| self.timeline.layers(0)[*stack] < self.targets[*stack])
-            .map(|(stack, built)| (stack, built.as_slice()))
-            .collect();
-        names_fit(&self.plan.new_layers, &growing)
+        let grows = |stack: usize| self.timeline.layers(0)[stack] < self.targets[stack];
+        let growing = self.built.iter().enumerate().filter(|(stack, _)| grows(*stack));
+        names_fit(&self.plan.new_layers, &growing.collect::<Vec<_>>())
     }
 
     pub(super) fn no_initialiser(&self, stack: usize) -> ApolloError {
-        other(format!(
+        other!(
             "stack {stack} has no initialiser for layers without a source: build it with `LayerStack::from_fn`"
-        ))
+        )
     }
 
     /// Whether a stack may grow by `map`: copies go where layers of their kind belong, and do so in an order that
@@ -105,9 +101,9 @@ impl FittedPlan {
         let stacks = stacks_mut(model);
         match (self.targets.len(), stacks.len()) {
             (before, now) if before == now => Ok(stacks),
-            (before, now) => Err(other(format!(
+            (before, now) => Err(other!(
                 "the model's `Growable::stacks` named {before} stacks at first and names {now} now"
-            ))),
+            )),
         }
     }
 
@@ -125,20 +121,16 @@ impl FittedPlan {
     }
 }
 
-fn other(message: impl Into<String>) -> ApolloError {
-    ApolloError::Other(message.into())
-}
-
 fn stack_targets(model: &impl Growable) -> Result<Vec<usize>, ApolloError> {
     let targets: Vec<usize> = model.stacks().iter().map(|s| s.target_depth()).collect();
     match (targets.len(), targets.iter().position(|l| *l == 0)) {
-        (0, _) => Err(other("the model's `Growable::stacks` names no layer stack")),
+        (0, _) => Err(other!("the model's `Growable::stacks` names no layer stack")),
         (found, _) if found > 1 << 16 => {
-            Err(other(format!("a model may name at most 65536 layer stacks, found {found}")))
+            Err(other!("a model may name at most 65536 layer stacks, found {found}"))
         }
-        (_, Some(stack)) => Err(other(format!(
-            "stack {stack} was built without layers: its target depth would be 0"
-        ))),
+        (_, Some(stack)) => {
+            Err(other!("stack {stack} was built without layers: its target depth would be 0"))
+        }
         (_, None) => Ok(targets),
     }
 }
@@ -158,23 +150,21 @@ fn prefix(layers: &[Vec<ParamInfo>], all: &[ParamInfo]) -> Option<String> {
 /// Every layer of a growth must be a copy of a layer like the one that the model was built with in its place.
 fn alike(stack: usize, built: &[Vec<ParamInfo>], map: &LayerMap) -> Result<(), ApolloError> {
     let shape = |p: &ParamInfo| (p.path.clone(), p.shape.clone(), p.kind);
+    let named = |param: Option<&ParamInfo>| {
+        param.map_or("nothing".to_owned(), |p| format!("`{}` {:?}", p.path, p.shape))
+    };
     for (layer, &source) in map.as_slice().iter().enumerate() {
         let (Some(own), Some(copied)) = (built.get(layer), built.get(source)) else { continue };
-        let differ = (0..own.len().max(copied.len()))
-            .find(|i| own.get(*i).map(shape) != copied.get(*i).map(shape));
-        if let Some(i) = differ {
-            let named = |params: &[ParamInfo]| {
-                params
-                    .get(i)
-                    .map_or("nothing".to_owned(), |p| format!("`{}` {:?}", p.path, p.shape))
-            };
-            return Err(other(format!(
+        let mut pairs = (0..own.len().max(copied.len())).map(|i| (own.get(i), copied.get(i)));
+        if let Some((own, copied)) = pairs.find(|(own, copied)| own.map(shape) != copied.map(shape))
+        {
+            return Err(other!(
                 "layer {layer} of stack {stack} would be a copy of layer {source}, but was built with {} where that has \
                  {}: choose a layer map that puts copies where their kind belongs (stacking, for a repeating pattern), \
                  let the whole pattern be one layer, or use one stack for each kind",
                 named(own),
                 named(copied)
-            )));
+            ));
         }
     }
     Ok(())
@@ -183,7 +173,7 @@ fn alike(stack: usize, built: &[Vec<ParamInfo>], map: &LayerMap) -> Result<(), A
 /// Every name must mean a parameter, and every layer that is copied must have one that is meant.
 fn names_fit(
     new_layers: &NewLayers,
-    stacks: &[(usize, &[Vec<ParamInfo>])],
+    stacks: &[(usize, &Vec<Vec<ParamInfo>>)],
 ) -> Result<(), ApolloError> {
     if !new_layers.are_identities() || stacks.is_empty() {
         return Ok(());
@@ -198,26 +188,26 @@ fn names_fit(
             })
         };
         if let Some(param) = means(|kind| kind == ParamKind::Quantised) {
-            return Err(other(format!(
+            return Err(other!(
                 "`new_layers`: `{name}` means the quantised parameter `{param}`, which cannot be made zero: grow before \
                  quantising, or leave it out and begin with copies"
-            )));
+            ));
         }
         if means(|kind| kind == ParamKind::Float).is_none() {
-            let known = known(layers());
-            let message =
-                format!("`new_layers`: `{name}` is no parameter of a layer; there are {known}");
-            return Err(other(message));
+            return Err(other!(
+                "`new_layers`: `{name}` is no parameter of a layer; there are {}",
+                known(layers())
+            ));
         }
     }
     for (stack, layers) in stacks {
         let unnamed = |params: &Vec<ParamInfo>| !zeroed(params, new_layers).contains(&true);
         if let Some(layer) = layers.iter().position(unnamed) {
             let known = known(layers.iter().skip(layer).take(1));
-            return Err(other(format!(
+            return Err(other!(
                 "`new_layers`: none of the names is a parameter of layer {layer} of stack {stack}, so a copy of it would \
                  not begin as the identity; it has {known}"
-            )));
+            ));
         }
     }
     Ok(())
@@ -243,10 +233,10 @@ fn no_ties<M: Growable>(params: &[ParamInfo], model: &M) -> Result<(), ApolloErr
     let mut first: HashMap<ParamId, &str> = HashMap::new();
     for ParamInfo { id, path, .. } in params {
         if let Some(first) = first.insert(*id, path).filter(|_| in_stacks.contains(id)) {
-            return Err(other(format!(
+            return Err(other!(
                 "`{first}` and `{path}` are one parameter by id, and Burn would train only the first: hold it in one \
                  place and pass it to the other's forward pass, or give the other an id of its own"
-            )));
+            ));
         }
     }
     Ok(())

@@ -4,6 +4,7 @@ use burn::module::Param;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Tensor;
 
+use super::error::other;
 use super::{Apollo, ApolloError, GrowthReport, Role, StackGrowth};
 use crate::expand::{Expander, Expansion};
 use crate::optim::{MomentPolicy, inherit};
@@ -69,9 +70,9 @@ impl<M: Growable, R: Role> Apollo<M, R> {
         let (stage, step) = (request.stage.unwrap_or(current + 1), self.position.step);
         let failed = |e: ApolloError| ApolloError::Growth { stage, step, cause: Box::new(e) };
         if stage <= current || stage >= stages {
-            return Err(failed(ApolloError::Other(format!(
+            return Err(failed(other!(
                 "a growth to stage {stage} was asked for in stage {current} of a schedule with {stages} stages, from 0"
-            ))));
+            )));
         }
         // All happens on clones, so that whatever fails can be dropped, a panic halfway included: Burn panics where
         // a device has no memory left.

@@ -38,6 +38,7 @@ use crate::policy::Measurement;
 use crate::registry::Registry;
 use crate::stack::{Growable, stacks, stacks_mut};
 use depths::Depths;
+use error::other;
 use fitted::FittedPlan;
 use position::Position;
 use step::Checks;
@@ -123,10 +124,11 @@ impl<M: Growable> Apollo<M> {
     /// [`ApolloError`] naming the field of the plan that does not fit the model, or what of the model cannot
     /// be grown: see [`Growable`].
     pub fn new(mut model: M, plan: Plan) -> Result<Self, ApolloError> {
-        let device =
-            model.devices().into_iter().next().ok_or_else(|| {
-                ApolloError::Other("the model has no parameter to train".to_owned())
-            })?;
+        let device = model
+            .devices()
+            .into_iter()
+            .next()
+            .ok_or_else(|| other!("the model has no parameter to train"))?;
         let (plan, policy) = FittedPlan::new(plan, &model)?;
         for (stack, layers) in stacks_mut(&mut model).into_iter().zip(plan.timeline.layers(0)) {
             stack.shorten(*layers);

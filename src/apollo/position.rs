@@ -3,6 +3,7 @@
 use core::iter::repeat_n;
 
 use super::ApolloError;
+use super::error::other;
 use crate::expand::LayerMap;
 use crate::registry::StackHistory;
 use crate::schedule::Timeline;
@@ -50,10 +51,11 @@ impl Position {
         self.growths.push(Growth { step: self.step, stage, maps });
     }
 
-    /// Format and step; how many growths there were, and of each its step, its stage and the source of each layer; the
-    /// policy's state.
+    /// Format and step; the stages of the plan; how many growths there were, and of each its step, its stage and the source
+    /// of each layer; the policy's state.
     pub(super) fn to_words(&self, timeline: &Timeline, policy_state: &[f64]) -> Vec<u64> {
-        let mut words = vec![FORMAT, self.step, self.growths.len() as u64];
+        let counts = [timeline.stages(), self.growths.len()].map(|count| count as u64);
+        let mut words = vec![FORMAT, self.step, counts[0], counts[1]];
         for Growth { step, stage, maps } in &self.growths {
             words.extend([*step, *stage as u64]);
             for (layers, map) in timeline.layers(*stage).iter().zip(maps) {
@@ -85,6 +87,10 @@ impl Position {
             )));
         }
         let mut position = Self { step: take(1)?[0], growths: Vec::new() };
+        let of = take(1)?[0];
+        if of != stages as u64 {
+            return Err(damaged(format!("it is of a plan of {of} stages, not of {stages} stages")));
+        }
         for _ in 0..take(1)?[0] {
             let (step, began) = (take(1)?[0], take(1)?[0]);
             let (before, last) = (position.stage(), position.stage_start());
@@ -166,7 +172,7 @@ impl Position {
 }
 
 fn damaged(what: String) -> ApolloError {
-    ApolloError::Other(format!("`apollo.progress` of the record: {what}"))
+    other!("`apollo.progress` of the record: {what}")
 }
 
 fn layer_map(from: usize, words: &[u64], stage: usize) -> Result<Option<LayerMap>, ApolloError> {
@@ -201,7 +207,7 @@ mod tests {
     #[test]
     fn words_round_trip() {
         let words = progress().to_words(&timeline(), &[-1.5, f64::NAN]);
-        assert_eq!(words.len(), 3 + (2 + 3) + (2 + 12) + 2);
+        assert_eq!(words.len(), 4 + (2 + 3) + (2 + 12) + 2);
         let (back, state) = Position::from_words(&words, &timeline()).unwrap();
         assert_eq!(back, progress());
         assert_eq!(back.stage(), 3);
@@ -221,24 +227,25 @@ mod tests {
     #[test]
     fn damaged_words_are_refused() {
         let words = progress().to_words(&timeline(), &[]);
-        for length in [0, 1, 2, 3, 5, 8, words.len() - 1] {
+        for length in [0, 1, 2, 3, 4, 6, 9, words.len() - 1] {
             assert!(Position::from_words(&words[..length], &timeline()).is_err(), "{length} words");
         }
-        // Format, a step before the growths, growths without end, a growth after the run's step, the stage that it began in
-        // and one that the plan has not, a source that there is not; of the second growth a step before the first, a stage
-        // of fewer layers, a source that it leaves out.
+        // Format, a step before the growths, other stages, growths without end, a growth after the run's step, the stage
+        // that it began in and one that the plan has not, a source that there is not; of the second growth a step before
+        // the first, a stage of fewer layers, a source that it leaves out.
         let cases = [
             (0, 1),
             (1, 4),
-            (2, u64::MAX),
-            (3, 1 << 41),
-            (4, 0),
-            (4, 4),
-            (5, 1),
-            (8, 4),
-            (9, 1),
-            (10, NONE),
-            (13, 3),
+            (2, 3),
+            (3, u64::MAX),
+            (4, 1 << 41),
+            (5, 0),
+            (5, 4),
+            (6, 1),
+            (9, 4),
+            (10, 1),
+            (11, NONE),
+            (14, 3),
         ];
         for (at, value) in cases {
             let mut words = words.clone();

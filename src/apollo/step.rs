@@ -6,6 +6,7 @@ use burn::module::ParamId;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 
+use super::error::other;
 use super::gradients::{Gradients, not_finite};
 use super::{
     Apollo, ApolloError, GrowthReport, GrowthRequest, NonFiniteGradients, Role, StepReport,
@@ -180,11 +181,11 @@ impl<M: Growable, R: Role> Apollo<M, R> {
             Decision::Grow => stage + 1,
             Decision::GrowTo(stage) => stage,
             Decision::Missing(name) => {
-                return Err(ApolloError::Other(format!(
+                return Err(other!(
                     "the growth policy `{}` needs the {name} to decide about the end of stage {stage}, and none was \
                      recorded: call `Apollo::record_loss` or `record`, in burn-train `LossRecorder::record`",
                     self.plan.plan.policy.name()
-                )));
+                ));
             }
         };
         self.grow(optim, &GrowthRequest::to_stage(stage)).map(Some)

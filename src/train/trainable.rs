@@ -1,10 +1,7 @@
 use core::fmt;
 use std::sync::{Arc, OnceLock};
 
-use burn::module::{
-    Content, Devices, DisplaySettings, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper,
-    ModuleVisitor,
-};
+use burn::module::{Devices, DisplaySettings, Module, ModuleDisplay, ModuleMapper, ModuleVisitor};
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::store::{ModuleRecord, RecordError};
@@ -140,8 +137,12 @@ impl<M: Growable> Trainable<M> {
         self.apollo
     }
 
-    pub(super) fn step_log(&self) -> StepLog {
+    pub(super) fn step_log(&self) -> Arc<StepLog> {
         self.monitor.subscribe()
+    }
+
+    fn with_model(self, device: Device, change: impl FnOnce(M) -> M) -> Self {
+        Self { apollo: self.apollo.with_model(device, change), ..self }
     }
 
     /// Stops the training; the first error counts.
@@ -200,7 +201,6 @@ impl<M: Growable + TrainStep> TrainStep for Trainable<M> {
         apollo.seed_micro_batch(index);
         let drawn = (apollo.plan().draw_per == DrawPer::MicroBatch).then(|| apollo.drawn(index));
         self.monitor.log(StepInfo {
-            step: apollo.step_count(),
             unique_layers: apollo.unique_layers(),
             depth: drawn.as_deref().unwrap_or(apollo.depths()).iter().sum(),
             lr_factor: apollo.lr_factor(),
@@ -248,29 +248,26 @@ impl<M: Growable> Module for Trainable<M> {
     }
 
     fn fork(self, device: &Device) -> Self {
-        let apollo = self.apollo.with_model(device.clone(), |model| model.fork(device));
-        Self { apollo, ..self }
+        self.with_model(device.clone(), |model| model.fork(device))
     }
 
     fn to_device(self, device: &Device) -> Self {
-        let apollo = self.apollo.with_model(device.clone(), |model| model.to_device(device));
-        Self { apollo, ..self }
+        self.with_model(device.clone(), |model| model.to_device(device))
     }
 
     fn train(self) -> Self {
         let device = self.apollo.device().clone().autodiff();
-        Self { apollo: self.apollo.with_model(device, Module::train), ..self }
+        self.with_model(device, Module::train)
     }
 
     fn valid(&self) -> Self {
         let device = self.apollo.device().clone().inner();
-        let apollo = self.apollo.clone().with_model(device, |model| model.valid());
-        Self { apollo, ..self.clone() }
+        self.clone().with_model(device, |model| model.valid())
     }
 
     fn materialize(self) -> Self {
         let device = self.apollo.device().clone();
-        Self { apollo: self.apollo.with_model(device, Module::materialize), ..self }
+        self.with_model(device, Module::materialize)
     }
 
     /// The model's parameters: the progress is in the record alone.
@@ -280,7 +277,7 @@ impl<M: Growable> Module for Trainable<M> {
 
     fn map<T: ModuleMapper>(self, mapper: &mut T) -> Self {
         let device = self.apollo.device().clone();
-        Self { apollo: self.apollo.with_model(device, |model| model.map(mapper)), ..self }
+        self.with_model(device, |model| model.map(mapper))
     }
 
     /// The model's parameters under its own paths, and the progress.
@@ -312,22 +309,12 @@ impl<M: Growable> Module for Trainable<M> {
     }
 }
 
-impl<M: Growable + ModuleDisplay> ModuleDisplayDefault for Trainable<M> {
-    fn content(&self, content: Content) -> Option<Content> {
-        content
-            .set_top_level_type("Trainable")
-            .add("model", self.apollo.model())
-            .add_debug_attribute("step", &self.apollo.step_count())
-            .add_debug_attribute("stage", &self.apollo.stage())
-            .optional()
-    }
-}
-
-impl<M: Growable + ModuleDisplay> ModuleDisplay for Trainable<M> {}
-
+/// What burn-train prints of its model.
 impl<M: Growable + ModuleDisplay> fmt::Display for Trainable<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&ModuleDisplay::format(self, DisplaySettings::default()))
+        let (step, stage) = (self.apollo.step_count(), self.apollo.stage());
+        let model = self.apollo.model().format(DisplaySettings::default());
+        write!(f, "at step {step}, in stage {stage}: {model}")
     }
 }
 
