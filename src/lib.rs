@@ -94,6 +94,7 @@ mod generator;
 pub mod optim;
 mod panic;
 pub mod plan;
+mod plan_error;
 pub mod policy;
 pub mod recipe;
 pub mod registry;

@@ -97,6 +97,7 @@
 #![deny(missing_docs)]
 
 mod config;
+pub mod cost;
 mod cycle;
 mod end;
 mod error;
@@ -125,7 +126,7 @@ pub use config::{OnNotFinite, RunConfig};
 pub use end::End;
 pub use error::{LabError, Result, RollBack};
 pub use folder::{Existing, RunFolder};
-pub use forecast::forecast;
+pub use forecast::{Forecast, forecast};
 pub use micro_batches::{Gradients, MicroStep};
 pub use observer::Observer;
 pub use optimizer::{OptimConfig, OptimizerKind};

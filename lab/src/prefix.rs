@@ -27,7 +27,7 @@ pub(crate) const KEPT: &str = "kept";
 pub struct Prefix {
     /// The folder of the other run.
     pub folder: PathBuf,
-    /// Optimizer steps to take over: at most [`Plan::common_steps`] of the two plans.
+    /// Optimizer steps to take over: at most those that the two plans take alike.
     pub steps: u64,
 }
 
@@ -100,8 +100,7 @@ impl Prefix {
         let mut saved: RunConfig<C> = set.state("config").map_err(LabError::NoneGood)?;
         let own = &run.config().plan;
         let plan: Plan = std::mem::replace(&mut saved.plan, own.clone());
-        let common = plan.common_steps(own, &targets(run.apollo.model()));
-        if !same_run(run.config(), &saved) || common.map_or(true, |common| common < set.step()) {
+        if !same_run(run.config(), &saved) || plan != *own {
             return Err(LabError::OtherSet { set: set.path().to_owned() });
         }
         let step = set.step();

