@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use burn::tensor::Device;
 
 #[cfg(feature = "train")]
-use super::Notes;
+use super::UnrecordedSteps;
 use super::error::other;
 use super::{Apollo, ApolloError};
 use crate::generator;
@@ -127,7 +127,7 @@ pub struct Run {
     /// Of a run that stands where it stands; clones share it until they go on.
     moment: Arc<()>,
     #[cfg(feature = "train")]
-    pub(super) notes: Notes,
+    pub(super) unrecorded: UnrecordedSteps,
 }
 
 impl Run {
@@ -137,7 +137,7 @@ impl Run {
             measurements: Vec::new(),
             moment: Arc::default(),
             #[cfg(feature = "train")]
-            notes: Notes::default(),
+            unrecorded: UnrecordedSteps::default(),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A record is a burnpack: tensors and scalars named `"{id}.{field}"`, one scalar `"{id}.__rank"` for each parameter that
 //! has state, and the parameters' module paths as metadata under their ids.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::tensor::TensorData;
@@ -95,14 +95,6 @@ impl OptimizerState {
     /// The state of no parameter, taken out: the beginning of another state.
     pub(crate) fn take_others(&mut self) -> Self {
         Self { others: core::mem::take(&mut self.others), ..Self::default() }
-    }
-
-    /// The fields of the parameters' states, each once.
-    pub(crate) fn fields(&self) -> Vec<String> {
-        let tensors = self.tensors.iter().map(|tensor| &tensor.field);
-        let scalars = self.scalars.keys().map(|(_, field)| field);
-        let fields: BTreeSet<&String> = tensors.chain(scalars).filter(|f| *f != RANK).collect();
-        fields.into_iter().cloned().collect()
     }
 
     /// Whether the parameter has state.
