@@ -11,7 +11,7 @@ use super::gradients::{Gradients, not_finite};
 use super::{
     Apollo, ApolloError, GrowthReport, GrowthRequest, NonFiniteGradients, Role, StepReport,
 };
-use crate::optim::{check_rates, rate_not_finite, scaled_rates, without_gradients};
+use crate::optim::{check_rates, rates, scaled_rates, without_gradients};
 use crate::policy::{Decision, Observation};
 use crate::registry::ages;
 use crate::stack::{Growable, stacks};
@@ -104,10 +104,10 @@ impl<M: Growable, R: Role> Apollo<M, R> {
         of_layers: &HashMap<ParamId, f64>,
     ) -> Result<ModuleLearningRate, ApolloError> {
         let stage = self.stage();
-        if let Some((param, rate)) = rate_not_finite(&lr, self.model()) {
+        let rates = rates(&lr, self.model());
+        if let Some((_, param, rate)) = rates.iter().find(|(_, _, rate)| !rate.is_finite()) {
             let step = self.position.step;
-            let message = format!("step {step}: the learning rate of `{param}` is {rate}");
-            return Err(ApolloError::Other(message));
+            return Err(other!("step {step}: the learning rate of `{param}` is {rate}"));
         }
         if self.checks.groups_of != Some(stage) {
             check_rates(&lr, self.model(), &self.plan.copies[stage])?;
@@ -115,7 +115,7 @@ impl<M: Growable, R: Role> Apollo<M, R> {
         }
         Ok(match self.lr_factor() {
             1.0 if of_layers.is_empty() => lr,
-            factor => scaled_rates(&lr, factor, of_layers, self.model()),
+            factor => scaled_rates(lr.base(), rates, factor, of_layers),
         })
     }
 

@@ -57,7 +57,6 @@ pub(crate) fn inherit(
     let optim = optim.clone().load_record(record);
     let found = optim.to_record().len();
     if found != tensors_after {
-        // The plan's own growths are looked at before the run, those that are asked for by hand are not.
         return Err(OptimError(format!(
             "the optimizer took {found} of {tensors_after} state tensors; no parameter group of it may name layers by \
              number or parameters by id, since growth renumbers the ones and adds to the others"

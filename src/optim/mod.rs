@@ -26,6 +26,4 @@ pub(crate) use error::OptimError;
 pub(crate) use groups::{StackCopies, check_rates};
 pub use inherit::StateReport;
 pub(crate) use inherit::{check_precision, inherit};
-pub(crate) use rates::{
-    not_finite as rate_not_finite, scaled as scaled_rates, without as without_gradients,
-};
+pub(crate) use rates::{rates, scaled as scaled_rates, without as without_gradients};
