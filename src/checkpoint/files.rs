@@ -10,8 +10,9 @@ use super::sums::{Sums, checksum};
 
 /// The files of a set.
 pub(crate) const MODEL: &str = "model.bpk";
-pub(crate) const OPTIM: &str = "optim.bpk";
-pub(crate) const SCHEDULER: &str = "scheduler.bpk";
+pub(super) const OPTIM: &str = "optim.bpk";
+pub(super) const SCHEDULER: &str = "scheduler.bpk";
+pub(crate) const RECORDS: [&str; 3] = [MODEL, OPTIM, SCHEDULER];
 pub(super) const MANIFEST: &str = "manifest.json";
 pub(super) const SUMS: &str = "SHA256SUMS";
 pub(super) const SUMMED: [&str; 4] = [MODEL, OPTIM, SCHEDULER, MANIFEST];

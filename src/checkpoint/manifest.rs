@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::CheckpointError;
-use super::files::{MANIFEST, MODEL, OPTIM, SCHEDULER, SetFiles};
+use super::files::{MANIFEST, RECORDS, SetFiles};
 use crate::plan::Plan;
 use crate::policy::Measurement;
 use crate::wire::Frozen;
@@ -44,9 +44,6 @@ pub(crate) struct Manifest {
     pub(crate) state: BTreeMap<String, Value>,
 }
 
-/// The records of a set and their files.
-pub(crate) type Records = [(&'static str, Bytes); 3];
-
 const FORMAT: &str = "burn-apollo checkpoint";
 /// The version of the format.
 const VERSION: u64 = 2;
@@ -61,8 +58,8 @@ struct Header {
 }
 
 impl Manifest {
-    pub(super) fn new(step: u64, plan: Plan, targets: Vec<usize>, records: &Records) -> Self {
-        let length = |(file, bytes): &(&str, Bytes)| ((*file).to_owned(), bytes.len() as u64);
+    pub(super) fn new(step: u64, plan: Plan, targets: Vec<usize>, records: &[Bytes; 3]) -> Self {
+        let lengths = records.iter().map(|bytes| bytes.len() as u64);
         Self {
             format: FORMAT.to_owned(),
             version: VERSION,
@@ -70,7 +67,7 @@ impl Manifest {
             step,
             epoch: None,
             metric: None,
-            files: records.iter().map(length).collect(),
+            files: RECORDS.map(str::to_owned).into_iter().zip(lengths).collect(),
             plan,
             targets,
             measurements: Vec::new(),
@@ -111,7 +108,7 @@ impl Manifest {
         }
         let manifest: Self = serde_json::from_slice(text).map_err(|e| malformed(e.to_string()))?;
         let names: Vec<&str> = manifest.files.keys().map(String::as_str).collect();
-        match names == [MODEL, OPTIM, SCHEDULER] {
+        match names == RECORDS {
             true => Ok(manifest),
             false => Err(malformed(format!("its `files` are {names:?}"))),
         }
@@ -133,6 +130,7 @@ impl Manifest {
 
 #[cfg(test)]
 mod tests {
+    use super::super::files::{MODEL, OPTIM, SCHEDULER};
     use super::*;
 
     fn manifest() -> Value {

@@ -100,7 +100,7 @@ pub use snapshot::Snapshot;
 pub use store::{CheckpointStore, SaveReport};
 #[cfg(feature = "train")]
 pub(crate) use {
-    files::{MODEL, OPTIM, SCHEDULER},
+    files::{MODEL, RECORDS},
     find::epoch_of,
     snapshot::{encode, to_value},
 };

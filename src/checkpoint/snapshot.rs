@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::CheckpointError;
-use super::files::{MODEL, OPTIM, SCHEDULER};
+use super::files::{MODEL, OPTIM, RECORDS, SCHEDULER};
 use super::finite;
-use super::manifest::{Manifest, Records};
+use super::manifest::Manifest;
 use super::same_run::next_rate;
 use crate::apollo::Apollo;
 use crate::optim::check_precision;
@@ -23,7 +23,8 @@ use crate::wire::{Frozen, Pack};
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     pub(crate) manifest: Manifest,
-    pub(super) records: Records,
+    /// The [`RECORDS`].
+    pub(super) records: [Bytes; 3],
 }
 
 impl Snapshot {
@@ -55,7 +56,12 @@ impl Snapshot {
         Ok(snapshot.with_rate_of(scheduler))
     }
 
-    pub(crate) fn of_records(step: u64, plan: Plan, targets: Vec<usize>, records: Records) -> Self {
+    pub(crate) fn of_records(
+        step: u64,
+        plan: Plan,
+        targets: Vec<usize>,
+        records: [Bytes; 3],
+    ) -> Self {
         Self { manifest: Manifest::new(step, plan, targets, &records), records }
     }
 
@@ -104,9 +110,9 @@ impl Snapshot {
 
     /// Looks for what could not be loaded again, and for numbers that are not worth keeping.
     pub(super) fn check(&self, not_finite: bool) -> Result<(), CheckpointError> {
-        for (file, bytes) in &self.records {
+        for (file, bytes) in RECORDS.into_iter().zip(&self.records) {
             let pack = Pack::read(bytes).map_err(|e| not_made(file, &e))?;
-            if *file == OPTIM {
+            if file == OPTIM {
                 // Burn takes all numbers to the default device's precision when it loads them.
                 let mut floats = pack.floats();
                 let checked = floats.try_for_each(|(name, dtype)| check_precision(name, dtype));
@@ -135,10 +141,10 @@ pub(crate) fn to_value(
 
 /// A record as the bytes of a file.
 pub(crate) fn encode(
-    file: &'static str,
+    file: &str,
     bytes: Result<Bytes, RecordError>,
-) -> Result<(&'static str, Bytes), CheckpointError> {
-    Ok((file, bytes.map_err(|e| not_made(file, &e))?.shared()))
+) -> Result<Bytes, CheckpointError> {
+    Ok(bytes.map_err(|e| not_made(file, &e))?.shared())
 }
 
 fn not_made(file: &str, message: &dyn core::fmt::Display) -> CheckpointError {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::Bytes;
 
-use super::files::{self, MANIFEST, SUMS, entries, sets_in};
+use super::files::{self, MANIFEST, RECORDS, SUMS, entries, sets_in};
 use super::find::{self, FoundSet};
 use super::manifest::Manifest;
 use super::sums::Sums;
@@ -261,7 +261,8 @@ fn write_set(
 ) -> Result<Vec<(&'static str, Bytes)>, CheckpointError> {
     fs::create_dir(dir).map_err(CheckpointError::io("made", dir))?;
     let manifest = Bytes::from_bytes_vec(snapshot.manifest.to_json()?);
-    let mut files: Vec<_> = snapshot.records.into_iter().chain([(MANIFEST, manifest)]).collect();
+    let mut files: Vec<_> = RECORDS.into_iter().zip(snapshot.records).collect();
+    files.push((MANIFEST, manifest));
     let mut sums = Vec::new();
     for (name, bytes) in &files {
         sums.push(((*name).to_owned(), files::write_summed(dir, name, bytes)?));

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::trainable::chain;
 use crate::apollo::{Apollo, UnrecordedSteps};
 use crate::checkpoint::{
-    CheckpointError, CheckpointStore, MODEL, OPTIM, SCHEDULER, Snapshot, encode, epoch_of, to_value,
+    CheckpointError, CheckpointStore, MODEL, RECORDS, Snapshot, encode, epoch_of, to_value,
 };
 use crate::plan::Plan;
 use crate::stack::Growable;
@@ -115,15 +115,13 @@ struct Sets {
     scheduler: Option<ModuleLrScheduler>,
     states: BTreeMap<String, OfEpoch<Result<Value, CheckpointError>>>,
     metric: Option<OfEpoch<Option<f64>>>,
-    /// Records of epochs whose other records are still to come, in the order of [`FILES`].
+    /// Records of epochs whose other records are still to come, in the order of [`RECORDS`].
     partial: BTreeMap<usize, [Option<Bytes>; 3]>,
     /// Epochs to remove once a newer set is good.
     to_remove: BTreeSet<usize>,
     /// Whether the last set that was to be written is there.
     written: bool,
 }
-
-const FILES: [&str; 3] = [MODEL, OPTIM, SCHEDULER];
 
 impl fmt::Debug for Sets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -208,17 +206,17 @@ impl SetCheckpointers {
 
     /// The checkpointer of the model's record.
     pub fn model(&self) -> impl Checkpointer<ModuleRecord> + use<> {
-        RecordCheckpointer { sets: self.sets.clone(), file: 0 }
+        RecordCheckpointer { sets: self.sets.clone(), record: 0 }
     }
 
     /// The checkpointer of the optimizer's record.
     pub fn optim(&self) -> impl Checkpointer<OptimizerRecord> + use<> {
-        RecordCheckpointer { sets: self.sets.clone(), file: 1 }
+        RecordCheckpointer { sets: self.sets.clone(), record: 1 }
     }
 
     /// The checkpointer of the learning-rate scheduler's record.
     pub fn scheduler(&self) -> impl Checkpointer<LrSchedulerRecord> + use<> {
-        RecordCheckpointer { sets: self.sets.clone(), file: 2 }
+        RecordCheckpointer { sets: self.sets.clone(), record: 2 }
     }
 }
 
@@ -226,17 +224,17 @@ fn locked(sets: &Mutex<Sets>) -> MutexGuard<'_, Sets> {
     sets.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Of one of the [`FILES`]. burn-train calls each from a thread of its own.
+/// Of one of the [`RECORDS`]. burn-train calls each from a thread of its own.
 struct RecordCheckpointer {
     sets: Arc<Mutex<Sets>>,
-    file: usize,
+    record: usize,
 }
 
 impl<R: Checkpoint> Checkpointer<R> for RecordCheckpointer {
     fn save(&self, epoch: usize, record: R) -> Result<(), CheckpointerError> {
-        let (_, bytes) =
-            encode(FILES[self.file], record.checkpoint_into_bytes()).map_err(unknown)?;
-        locked(&self.sets).put(epoch, self.file, bytes).map_err(unknown)
+        let bytes =
+            encode(RECORDS[self.record], record.checkpoint_into_bytes()).map_err(unknown)?;
+        locked(&self.sets).put(epoch, self.record, bytes).map_err(unknown)
     }
 
     fn delete(&self, epoch: usize) -> Result<(), CheckpointerError> {
@@ -245,20 +243,20 @@ impl<R: Checkpoint> Checkpointer<R> for RecordCheckpointer {
 
     fn restore(&self, epoch: usize) -> Result<R, CheckpointerError> {
         let set = locked(&self.sets).store.good_of_epoch(epoch).map_err(unknown)?;
-        let bytes = set.read(FILES[self.file]).map_err(unknown)?;
+        let bytes = set.read(RECORDS[self.record]).map_err(unknown)?;
         R::checkpoint_from_bytes(bytes).map_err(CheckpointerError::Record)
     }
 }
 
 impl Sets {
     /// Takes a record of an epoch; the last of its three writes the set.
-    fn put(&mut self, epoch: usize, file: usize, bytes: Bytes) -> Result<(), CheckpointError> {
+    fn put(&mut self, epoch: usize, record: usize, bytes: Bytes) -> Result<(), CheckpointError> {
         let records = self.partial.entry(epoch).or_default();
-        records[file] = Some(bytes);
+        records[record] = Some(bytes);
         let [Some(model), Some(optim), Some(scheduler)] = records.clone() else { return Ok(()) };
         self.partial.remove(&epoch);
         self.written = false;
-        let snapshot = self.snapshot(epoch, model, optim, scheduler)?;
+        let snapshot = self.snapshot(epoch, [model, optim, scheduler])?;
         let removed: BTreeSet<u64> =
             self.sets_to_remove()?.into_iter().map(|(number, ..)| number).collect();
         self.store.save_keeping(snapshot, |good| {
@@ -269,15 +267,8 @@ impl Sets {
         Ok(())
     }
 
-    fn snapshot(
-        &self,
-        epoch: usize,
-        model: Bytes,
-        optim: Bytes,
-        scheduler: Bytes,
-    ) -> Result<Snapshot, CheckpointError> {
-        let (step, next) = (step(&model)?, self.scheduler_after(&scheduler));
-        let records = [(MODEL, model), (OPTIM, optim), (SCHEDULER, scheduler)];
+    fn snapshot(&self, epoch: usize, records: [Bytes; 3]) -> Result<Snapshot, CheckpointError> {
+        let (step, next) = (step(&records[0])?, self.scheduler_after(&records[2]));
         let (plan, targets) = (self.plan.clone(), self.targets.clone());
         let mut snapshot = Snapshot::of_records(step, plan, targets, records).with_epoch(epoch);
         if let Some(scheduler) = next {
