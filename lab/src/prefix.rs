@@ -15,7 +15,6 @@ use crate::folder::RunFolder;
 use crate::options::Options;
 use crate::results::{STEPS, VALIDATION};
 use crate::run::Run;
-use crate::step::targets;
 use crate::table;
 use crate::task::Task;
 
