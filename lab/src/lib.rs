@@ -139,4 +139,4 @@ pub use signal::{Signal, Signals};
 pub use table::Table;
 pub use task::{Baseline, Measure, Measures, Score, Task};
 pub use training::Training;
-pub use try_out::{Branch, TryOut};
+pub use try_out::Branch;

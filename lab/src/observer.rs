@@ -7,7 +7,7 @@ use crate::results::{Row, ValidationRow};
 /// In a step, the moments come in this order: every [`micro_batch`](Self::micro_batch), the [`growth`](Self::growth)
 /// that the step's end brings, and where a checkpoint is due every [`loss`](Self::loss) that is not read yet, the
 /// [`validation`](Self::validation)s and the [`checkpoint`](Self::checkpoint). A run waits for its observer, and nothing
-/// that an observer does changes what it computes. Branches of a [try-out](crate::Run::try_out) are observed too.
+/// that an observer does changes what it computes. [Branches](crate::Run::branch) are observed too.
 pub trait Observer {
     /// The gradients of a micro-batch are added up.
     fn micro_batch(&self, _number: u64) {}

@@ -1,5 +1,6 @@
 //! A run as it goes: a model in training.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use burn::optim::ModuleOptimizer;
@@ -33,6 +34,8 @@ pub struct Run<T: Task, C> {
     pub(crate) waiting: Vec<(Row, Tensor<1>)>,
     /// The latest loss that was read.
     pub(crate) shown_loss: Option<f64>,
+    /// What branches spent and `state` does not count yet.
+    pub(crate) tried: Rc<RefCell<Spent>>,
 }
 
 /// A step of a run, which may be several optimizer steps: [`Run::step`], or one's own.
@@ -106,6 +109,7 @@ impl<T: Task, C> Run<T, C> {
             state: LoopState::default(),
             waiting: Vec::new(),
             shown_loss: None,
+            tried: Rc::default(),
         })
     }
 
@@ -176,6 +180,7 @@ impl<T: Task, C> Run<T, C> {
             how,
         )?;
         self.state.count(&spent);
+        self.count_tried();
         self.waiting.push((row, loss));
         Ok(report)
     }

@@ -103,7 +103,7 @@ macro_rules! position {
 }
 
 position!(Apollo<M>, |run: &mut Self, name, value| Apollo::record(run, name, value));
-position!(Branch<'_, M>, |_: &mut Self, _: String, _: f64| {});
+position!(Branch<M>, |_: &mut Self, _: String, _: f64| {});
 
 /// A step that was taken.
 pub(crate) struct Taken {

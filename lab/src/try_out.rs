@@ -1,6 +1,7 @@
 //! Try-outs of a run: growths that are trained for a while before one is adopted.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use burn::optim::ModuleOptimizer;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
@@ -15,82 +16,55 @@ use crate::run::Run;
 use crate::step::{Shared, Spent, take};
 use crate::task::Task;
 
-/// The run that branches are made of, while a try-out goes on.
-pub struct TryOut<'a, 'id, T: Task, C> {
-    run: &'a branch::TryOut<'id, T::Model>,
-    optim: &'a ModuleOptimizer,
-    scheduler: &'a ModuleLrScheduler,
-    shared: &'a Shared<T, C>,
+/// A branch of a run, with an optimizer and a learning rate of its own: see [`burn_apollo::branch`].
+pub struct Branch<T: Task, C> {
+    branch: branch::Branch<T::Model>,
+    optim: ModuleOptimizer,
+    scheduler: ModuleLrScheduler,
+    shared: Shared<T, C>,
     skipped: u64,
     shown_loss: Option<f64>,
     /// Of all branches.
-    spent: &'a RefCell<Spent>,
-}
-
-/// A branch of a run, with an optimizer and a learning rate of its own: see [`burn_apollo::branch`].
-pub struct Branch<'a, 'id, T: Task, C> {
-    branch: branch::Branch<'id, T::Model>,
-    optim: ModuleOptimizer,
-    scheduler: ModuleLrScheduler,
-    shared: &'a Shared<T, C>,
-    skipped: u64,
-    shown_loss: Option<f64>,
-    spent: &'a RefCell<Spent>,
+    spent: Rc<RefCell<Spent>>,
     /// Steps whose loss is not read yet.
     waiting: Vec<(Row, Tensor<1>)>,
 }
 
 impl<T: Task, C> Run<T, C> {
-    /// Tries something out in branches, and goes on as the branch that `f` gives back, if it gives one. What all
-    /// branches cost counts as the run's.
-    ///
-    /// # Errors
-    ///
-    /// What `f` gives; the run then stays as it was.
-    pub fn try_out(
-        &mut self,
-        f: impl for<'a, 'id> FnOnce(&TryOut<'a, 'id, T, C>) -> Result<Option<Branch<'a, 'id, T, C>>>,
-    ) -> Result<()> {
-        let spent = RefCell::new(Spent::default());
-        let Self { shared, apollo, optim, scheduler, state, shown_loss, .. } = self;
-        let (skipped, shown_loss) = (state.skipped, *shown_loss);
-        let adopted = apollo.try_out(|run| {
-            let spent = &spent;
-            let (optim, scheduler) = (&*optim, &*scheduler);
-            let try_out = TryOut { run, optim, scheduler, shared, skipped, shown_loss, spent };
-            Ok::<_, LabError>(match f(&try_out)? {
-                Some(Branch { branch, optim, scheduler, waiting, .. }) => {
-                    (Some(branch), Some((optim, scheduler, waiting)))
-                }
-                None => (None, None),
-            })
-        });
-        self.state.count(&spent.borrow());
-        if let Some((optim, scheduler, waiting)) = adopted? {
-            (self.optim, self.scheduler) = (optim, scheduler);
-            self.waiting.extend(waiting);
-        }
-        Ok(())
-    }
-}
-
-impl<'a, 'id, T: Task, C> TryOut<'a, 'id, T, C> {
-    /// A new branch.
-    pub fn branch(&self) -> Branch<'a, 'id, T, C> {
+    /// A branch of the run, from where it stands. What all branches cost counts as the run's.
+    pub fn branch(&self) -> Branch<T, C> {
         Branch {
-            branch: self.run.branch(),
+            branch: self.apollo.branch(),
             optim: self.optim.clone(),
             scheduler: self.scheduler.clone(),
-            shared: self.shared,
-            skipped: self.skipped,
+            shared: self.shared.clone(),
+            skipped: self.state.skipped,
             shown_loss: self.shown_loss,
-            spent: self.spent,
+            spent: self.tried.clone(),
             waiting: Vec::new(),
         }
     }
+
+    /// Goes on as the branch does.
+    ///
+    /// # Errors
+    ///
+    /// For a branch that was not made of this run where it stands now; the run stays as it is.
+    pub fn adopt(&mut self, branch: Branch<T, C>) -> Result<()> {
+        self.apollo.adopt(branch.branch).map_err(LabError::Step)?;
+        (self.optim, self.scheduler) = (branch.optim, branch.scheduler);
+        self.waiting.extend(branch.waiting);
+        self.count_tried();
+        Ok(())
+    }
+
+    /// Counts what branches spent since it was last counted.
+    pub(crate) fn count_tried(&mut self) {
+        self.state.count(&self.tried.take());
+    }
 }
 
-impl<T: Task, C> Branch<'_, '_, T, C> {
+impl<T: Task, C> Branch<T, C> {
     /// Grows before the next step.
     ///
     /// # Errors
@@ -107,7 +81,7 @@ impl<T: Task, C> Branch<'_, '_, T, C> {
     /// As [`Run::step`].
     pub fn step(&mut self, progress: &mut Progress) -> Result<StepReport> {
         let taken = take(
-            self.shared,
+            &self.shared,
             &mut self.branch,
             (&mut self.optim, &mut self.scheduler),
             self.skipped,

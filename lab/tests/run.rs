@@ -324,17 +324,15 @@ fn trying_out(run: &mut Run<Doubling, Doubling>, progress: &mut Progress) -> Res
     if run.apollo.step_count() != 3 {
         return run.step(progress).map(drop);
     }
-    run.try_out(|run| {
-        let mut tried = Vec::new();
-        for growth in [GrowthRequest::next(), GrowthRequest::next().with_expander(Stacking)] {
-            let mut branch = run.branch();
-            branch.grow(&growth)?;
-            branch.step(progress)?;
-            tried.push((branch.loss(InferenceDepth::Full)?, branch));
-        }
-        let best = tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
-        Ok(best.map(|(_, branch)| branch))
-    })
+    let mut tried = Vec::new();
+    for growth in [GrowthRequest::next(), GrowthRequest::next().with_expander(Stacking)] {
+        let mut branch = run.branch();
+        branch.grow(&growth)?;
+        branch.step(progress)?;
+        tried.push((branch.loss(InferenceDepth::Full)?, branch));
+    }
+    let best = tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
+    best.map_or(Ok(()), |(_, branch)| run.adopt(branch))
 }
 
 #[test]

@@ -40,16 +40,16 @@ impl UnrecordedSteps {
 impl<M: Growable> Apollo<M> {
     /// What the records of this run do not hold, which is kept from now on.
     pub(crate) fn unrecorded(&self) -> UnrecordedSteps {
-        self.unrecorded.steps().get_or_insert_default();
-        self.unrecorded.clone()
+        self.role.unrecorded.steps().get_or_insert_default();
+        self.role.unrecorded.clone()
     }
 
     /// Keeps it for the record that is made now, with `waiting` numbers that the run has not recorded yet.
     pub(crate) fn keep_unrecorded(&self, waiting: Vec<(String, f64)>) {
-        let mut steps = self.unrecorded.steps();
+        let mut steps = self.role.unrecorded.steps();
         let Some(steps) = steps.as_mut().filter(|_| self.device.is_autodiff()) else { return };
         let (step, depth) = (self.step_count(), self.depth());
-        let mut measurements = self.measurements.clone();
+        let mut measurements = self.role.measurements.clone();
         let waiting = waiting.into_iter();
         measurements.extend(waiting.map(|(name, value)| Measurement { step, name, value, depth }));
         steps.insert(step, Unrecorded { measurements, frozen: Frozen::of(self.model()) });

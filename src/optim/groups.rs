@@ -45,7 +45,7 @@ impl StackCopies {
 ///
 /// # Errors
 ///
-/// [`OptimError::ByNumber`] and [`OptimError::ById`] for groups of the learning rate that tell them apart.
+/// For groups of the learning rate that tell them apart.
 pub(crate) fn check_rates<M: Module>(
     lr: &ModuleLearningRate,
     model: &M,
@@ -60,10 +60,16 @@ pub(crate) fn check_rates<M: Module>(
         let copied = ParamId::from(mix(id.val(), 1));
         let is_other = |path: &String| lr.lr_from_param(copied, Some(path)) != rate;
         if is_other(&path) {
-            return Err(OptimError::ById { param: path });
+            return Err(OptimError(format!(
+                "a parameter group of the learning rate names `{path}` by its id: copies of it will have other ids and be \
+                 treated in another way; name a part of the path that all layers share"
+            )));
         }
         if let Some(copy) = copies.into_iter().find(is_other) {
-            return Err(OptimError::ByNumber { param: path, copy });
+            return Err(OptimError(format!(
+                "a parameter group of the learning rate names layers by number: it treats `{copy}`, which will be a copy \
+                 of `{path}`, in another way; name a part of the path that all layers share"
+            )));
         }
     }
     Ok(())

@@ -11,7 +11,7 @@
 //!
 //! A plan from a TOML file is a recipe for one model and one length; see [`Plan`]. What of the published methods is not
 //! here needs more than a plan: RaPTr, progressive layer dropping and stochastic depth leave layers out within a step;
-//! landscape-aware growing tries growths out ([`Apollo::try_out`](crate::Apollo::try_out)).
+//! landscape-aware growing tries growths out ([`Apollo::branch`](crate::Apollo::branch)).
 
 mod published;
 

@@ -21,7 +21,7 @@ use crate::plan::Plan;
 use crate::stack::Growable;
 use crate::wire::Pack;
 
-/// Checkpointers for burn-train that write its three records as one [set](CheckpointSet) per epoch.
+/// Checkpointers for burn-train that write its three records as one [set](crate::checkpoint::CheckpointSet) per epoch.
 ///
 /// A set holds all that one of a hand-written loop does: what was frozen and what the growth policy has yet to see too. A
 /// set that cannot be written stops the training; on a terminal, [`KeepError`](super::KeepError) says why.

@@ -77,16 +77,14 @@ impl OptimizerState {
             Tensor::new(format!("{id}.{field}"), dtype, shape, Some(id), bytes)
         });
         let mut writer = Writer::new(tensors.collect());
-        let scalars = self.scalars.iter().map(|((id, field), x)| (format!("{id}.{field}"), x));
-        let others = self.others.iter().map(|(name, x)| (name.clone(), x));
-        let sorted: BTreeMap<String, &Scalar> = scalars.chain(others).collect();
-        for (name, value) in sorted {
-            writer = writer.with_scalar(&name, *value);
+        for ((id, field), value) in self.scalars {
+            writer = writer.with_scalar(&format!("{id}.{field}"), value);
         }
-        let paths: BTreeMap<String, &String> =
-            self.paths.iter().map(|(id, path)| (id.to_string(), path)).collect();
-        for (id, path) in paths {
-            writer = writer.with_metadata(&id, path);
+        for (name, value) in self.others {
+            writer = writer.with_scalar(&name, value);
+        }
+        for (id, path) in self.paths {
+            writer = writer.with_metadata(&id.to_string(), &path);
         }
         let bytes = writer.into_bytes().map_err(|e| e.to_string())?;
         OptimizerRecord::from_bytes(bytes).map_err(|e| e.to_string())

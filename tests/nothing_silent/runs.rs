@@ -45,7 +45,7 @@ fn a_rate_that_is_not_finite_is_an_error_at_once() {
         for rate in [f64::NAN, f64::INFINITY] {
             let grads = gradients(&apollo, 1.0);
             let error = apollo.update(&mut optim, rate, grads).unwrap_err();
-            assert!(matches!(error, ApolloError::Rate { step: 0, .. }), "{error}");
+            assert!(error.to_string().starts_with("step 0: the learning rate of `"), "{error}");
         }
         assert_eq!(apollo.model().input.weight.val().into_data(), before);
         train(&mut apollo, &mut optim, 1);
@@ -152,8 +152,8 @@ fn panics_of_a_users_own_parts_are_its_own() {
     let (mut apollo, mut optim, _) = new_run(plan);
     now.store(true, Ordering::SeqCst);
     let grads = gradients(&apollo, 1.0);
-    let error = apollo.update(&mut optim, 0.01, grads).unwrap_err();
-    assert!(matches!(error, ApolloError::Panicked { .. }), "{error}");
+    let update = AssertUnwindSafe(|| apollo.update(&mut optim, 0.01, grads));
+    assert!(catch_unwind(update).is_err(), "the policy's panic is the caller's");
     now.store(false, Ordering::SeqCst);
     train(&mut apollo, &mut optim, 2);
     assert_eq!((apollo.step_count(), apollo.stage()), (3, 1));
@@ -199,7 +199,7 @@ fn groups_of_rates_that_a_growth_would_leave_behind_are_refused_at_the_first_ste
     ] {
         let grads = gradients(&apollo, 1.0);
         let error = apollo.update(&mut optim, rates(group).step(), grads).unwrap_err();
-        assert!(matches!(error, ApolloError::Optim(_)), "{error}");
+        assert!(matches!(error, ApolloError::Other(_)), "{error}");
         assert_eq!((apollo.step_count(), optim.to_record().len()), (0, 0));
         let error = error.to_string();
         words.iter().for_each(|w| assert!(error.contains(w), "{error} should contain {w}"));
