@@ -1,8 +1,7 @@
 //! What can go wrong with a run.
 
 use std::error::Error;
-use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::{ExecutionError, TensorReadError};
 use burn_apollo::ApolloError;
@@ -14,7 +13,7 @@ use thiserror::Error;
 pub type Result<T, E = LabError> = std::result::Result<T, E>;
 
 /// An error of any kind.
-type Any = Box<dyn Error + Send + Sync>;
+pub(crate) type Any = Box<dyn Error + Send + Sync>;
 
 /// Why a run cannot begin, or did not come to its end.
 ///
@@ -50,25 +49,13 @@ pub enum LabError {
         /// The folder.
         folder: PathBuf,
     },
-    /// The study in a folder is not the one that is to be continued.
-    #[error("{}: holds another study: task, batch, optimizer settings, steps and warm-up are those in its compare.json", folder.display())]
-    OtherStudy {
+    /// A study that its folder, or the process that works there, has no place for.
+    #[error("{}: {problem}", folder.display())]
+    Study {
         /// The folder.
         folder: PathBuf,
-    },
-    /// A recipe of one's own has another plan than the trainings in a study's folder.
-    #[error("{}: {recipe} has trainings there by another plan; give this one another name", folder.display())]
-    OtherPlan {
-        /// The folder.
-        folder: PathBuf,
-        /// The recipe's name.
-        recipe: String,
-    },
-    /// A study is under way in a folder, in another process.
-    #[error("{}: a study is under way there, in another process", folder.display())]
-    StudyInUse {
-        /// The folder.
-        folder: PathBuf,
+        /// What is in the way.
+        problem: String,
     },
     /// A checkpoint in a run's folder is of another run.
     #[error("{}: is of a run with another configuration", set.display())]
@@ -170,10 +157,7 @@ pub enum LabError {
         /// The step of the newest checkpoint that is kept.
         kept: Option<u64>,
     },
-    /// Signals could not be caught.
-    #[error("signals cannot be caught")]
-    Signals(#[source] io::Error),
-    /// Something else that failed, in a [`Task`](crate::Task) or a [`Step`](crate::Step) of one's own.
+    /// Something else that failed, in a [`Task`](crate::Task), an [`Observer`](crate::Observer) or a [`Step`](crate::Step) of one's own.
     #[error(transparent)]
     Failed(Any),
 }
@@ -207,33 +191,16 @@ fn rest(roll_back: RollBack, kept: Option<u64>) -> String {
 impl LabError {
     /// Whether what the user gave cannot be used, by convention exit code 2, and not the run that failed, exit code 1.
     pub fn is_usage(&self) -> bool {
-        match self {
-            Self::Setting { .. }
-            | Self::HoldsRun { .. }
-            | Self::NoRun { .. }
-            | Self::OtherRun { .. }
-            | Self::OtherStudy { .. }
-            | Self::OtherPlan { .. }
-            | Self::StudyInUse { .. }
-            | Self::OtherSet { .. }
-            | Self::Remains { .. }
-            | Self::Folder { .. }
-            | Self::Checkpoints { .. }
-            | Self::NoneGood(_)
-            | Self::Restore(_)
-            | Self::File { .. }
-            | Self::LacksRows { .. }
-            | Self::Plan(_)
-            | Self::Usage(_) => true,
+        !matches!(
+            self,
             Self::Step(_)
-            | Self::Device(_)
-            | Self::Read(_)
-            | Self::Write { .. }
-            | Self::Checkpoint { .. }
-            | Self::Ended { .. }
-            | Self::Signals(_)
-            | Self::Failed(_) => false,
-        }
+                | Self::Device(_)
+                | Self::Read(_)
+                | Self::Write { .. }
+                | Self::Checkpoint { .. }
+                | Self::Ended { .. }
+                | Self::Failed(_)
+        )
     }
 
     /// The error and its causes in one line.
@@ -242,13 +209,34 @@ impl LabError {
     }
 
     /// What was given and cannot be used.
-    pub fn usage(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub fn usage(error: impl Into<Any>) -> Self {
         Self::Usage(error.into())
     }
 
     /// What failed.
-    pub fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub fn failed(error: impl Into<Any>) -> Self {
         Self::Failed(error.into())
+    }
+
+    /// A setting that no run or study can have.
+    pub(crate) fn setting(field: &'static str, value: impl ToString, right: &'static str) -> Self {
+        Self::Setting { field, value: value.to_string(), right }
+    }
+
+    pub(crate) fn folder(folder: &Path, action: &'static str, cause: impl Into<Any>) -> Self {
+        Self::Folder { folder: folder.to_owned(), action, cause: cause.into() }
+    }
+
+    pub(crate) fn file(path: &Path, cause: impl Into<Any>) -> Self {
+        Self::File { path: path.to_owned(), cause: cause.into() }
+    }
+
+    pub(crate) fn write(name: &str, cause: impl Into<Any>) -> Self {
+        Self::Write { name: name.to_owned(), cause: cause.into() }
+    }
+
+    pub(crate) fn study(folder: &Path, problem: impl Into<String>) -> Self {
+        Self::Study { folder: folder.to_owned(), problem: problem.into() }
     }
 }
 
@@ -260,11 +248,6 @@ impl From<PlanError> for LabError {
 
 /// An error and its causes in one line.
 pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
+    let causes = std::iter::successors(Some(error), |error| (*error).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
