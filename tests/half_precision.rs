@@ -14,7 +14,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::ModuleOptimizer;
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use burn_apollo::expand::Stacking;
-use burn_apollo::optim::{MomentPolicy, OptimError};
+use burn_apollo::optim::MomentPolicy;
 use burn_apollo::{Apollo, ApolloError, GrowthRequest, Plan};
 use burn_pack::Reader;
 use kind::{Kind, Model, contract, step_of, turn};
@@ -72,13 +72,8 @@ fn another_precision_than_the_default_devices() {
     let plan = || Plan::new(20).with_schedule(stages(&[(2, 4)], 4));
     let error = Apollo::new(build(), plan()).unwrap_err();
     let text = error.to_string();
-    let ApolloError::Optim(OptimError::Precision { what, dtype, loaded }) = error else {
-        panic!("{text}")
-    };
-    assert_eq!(
-        (what.as_str(), dtype.as_str(), loaded.as_str()),
-        ("blocks.0.linear.weight", "BF16", "F16")
-    );
+    let loaded = "`blocks.0.linear.weight` is BF16, but Burn loads optimizer state as F16";
+    assert!(text.starts_with(loaded), "{text}");
     assert!(text.contains("MomentPolicy::Reset"), "{text}");
 
     // An optimizer that starts afresh loads nothing.

@@ -49,14 +49,6 @@ pub enum LabError {
         /// The folder.
         folder: PathBuf,
     },
-    /// A study that its folder, or the process that works there, has no place for.
-    #[error("{}: {problem}", folder.display())]
-    Study {
-        /// The folder.
-        folder: PathBuf,
-        /// What is in the way.
-        problem: String,
-    },
     /// A checkpoint in a run's folder is of another run.
     #[error("{}: is of a run with another configuration", set.display())]
     OtherSet {
@@ -71,29 +63,17 @@ pub enum LabError {
         /// What it holds.
         name: String,
     },
-    /// A folder that cannot be used for a run.
-    #[error("{}: cannot be {action}", folder.display())]
+    /// A folder that cannot be used for a run: another process has its checkpoints, for one.
+    #[error("{}: {problem}", folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,
-        /// What was tried: `made`, `written to`, `cleared`.
-        action: &'static str,
+        /// What cannot be done with it.
+        problem: &'static str,
         /// What the system says.
         #[source]
         cause: Any,
     },
-    /// The checkpoints in a run's folder cannot be opened: another process has them, for one.
-    #[error("{}: its checkpoints cannot be opened", folder.display())]
-    Checkpoints {
-        /// The run's folder.
-        folder: PathBuf,
-        /// What is wrong with them.
-        #[source]
-        cause: CheckpointError,
-    },
-    /// None of a run's checkpoints can be read.
-    #[error(transparent)]
-    NoneGood(CheckpointError),
     /// A good checkpoint that does not fit the run.
     #[error(transparent)]
     Restore(CheckpointError),
@@ -105,12 +85,6 @@ pub enum LabError {
         /// What is wrong with it.
         #[source]
         cause: Any,
-    },
-    /// A table that has fewer rows than the checkpoint that a run goes on from.
-    #[error("{}: lacks rows of steps before the checkpoint", path.display())]
-    LacksRows {
-        /// The table.
-        path: PathBuf,
     },
     /// The plan does not fit the model.
     #[error(transparent)]
@@ -223,8 +197,8 @@ impl LabError {
         Self::Setting { field, value: value.to_string(), right }
     }
 
-    pub(crate) fn folder(folder: &Path, action: &'static str, cause: impl Into<Any>) -> Self {
-        Self::Folder { folder: folder.to_owned(), action, cause: cause.into() }
+    pub(crate) fn folder(folder: &Path, problem: &'static str, cause: impl Into<Any>) -> Self {
+        Self::Folder { folder: folder.to_owned(), problem, cause: cause.into() }
     }
 
     pub(crate) fn file(path: &Path, cause: impl Into<Any>) -> Self {
@@ -233,10 +207,6 @@ impl LabError {
 
     pub(crate) fn write(name: &str, cause: impl Into<Any>) -> Self {
         Self::Write { name: name.to_owned(), cause: cause.into() }
-    }
-
-    pub(crate) fn study(folder: &Path, problem: impl Into<String>) -> Self {
-        Self::Study { folder: folder.to_owned(), problem: problem.into() }
     }
 }
 

@@ -100,6 +100,7 @@
 #![deny(missing_docs)]
 
 mod config;
+pub mod cost;
 mod error;
 pub mod folder;
 mod forecast;
@@ -113,8 +114,8 @@ mod terminal;
 pub use config::{OnNotFinite, OptimConfig, OptimizerKind, Options, RunConfig};
 pub use error::{LabError, Result, RollBack};
 pub use folder::{Existing, RunFolder, Table, TensorBoard};
-pub use forecast::forecast;
+pub use forecast::{Forecast, forecast};
 pub use observer::{Observer, Start, StudyObserver};
-pub use run::{Branch, End, Gradients, MicroStep, Run, Step, Training, TryOut};
+pub use run::{Branch, End, Gradients, MicroStep, Run, Step, Training};
 pub use task::{Baseline, Measure, Measures, Score, Task};
 pub use terminal::{Progress, Signal, Signals, StudyProgress, printable};

@@ -13,8 +13,7 @@ use crate::results::{Row, ValidationRow};
 ///
 /// The moments stand here in the order in which they come. A run waits for its observers, first its own tables and then those of
 /// [`Training::observer`](crate::Training::observer) in the order in which they were added. Nothing that an observer does changes
-/// what the run computes; an error of its ends the run. Branches of a [try-out](crate::Run::try_out) are observed too, up to the
-/// end of their steps.
+/// what the run computes; an error of its ends the run. The steps of [branches](crate::Run::branch) are observed too.
 pub trait Observer {
     /// The run begins, goes on, or is back at a checkpoint.
     fn start(&mut self, _start: &Start<'_>) -> Result<()> {

@@ -245,7 +245,7 @@ fn what_was_given_and_what_failed_are_told_apart() {
         training(config).run(&options)
     };
     for (wrong, words) in [
-        (with_plan(|plan| Plan { steps: 0, ..plan }), "`steps`: a run needs at least one"),
+        (with_plan(|plan| Plan { steps: 0, ..plan }), "`steps` must be at least one"),
         (RunConfig { batch: 0, ..config(&[]) }, "`batch` is 0, must be at least 1"),
         (RunConfig { lr: f64::NAN, ..config(&[]) }, "`lr` is NaN, must be above 0 and at most 1"),
         (
@@ -312,17 +312,15 @@ fn trying_out(run: &mut Run<Doubling, Doubling>) -> Result<()> {
     if run.apollo.step_count() != 3 {
         return run.step().map(drop);
     }
-    run.try_out(|run| {
-        let mut tried = Vec::new();
-        for growth in [GrowthRequest::next(), GrowthRequest::next().with_expander(Stacking)] {
-            let mut branch = run.branch();
-            branch.grow(&growth)?;
-            branch.step()?;
-            tried.push((branch.loss(InferenceDepth::Full)?, branch));
-        }
-        let best = tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
-        Ok(best.map(|(_, branch)| branch))
-    })
+    let mut tried = Vec::new();
+    for growth in [GrowthRequest::next(), GrowthRequest::next().with_expander(Stacking)] {
+        let mut branch = run.branch();
+        branch.grow(&growth)?;
+        branch.step()?;
+        tried.push((branch.loss(InferenceDepth::Full)?, branch));
+    }
+    let best = tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
+    best.map_or(Ok(()), |(_, branch)| run.adopt(branch))
 }
 
 #[test]

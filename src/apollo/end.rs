@@ -13,7 +13,7 @@ impl<M: Growable> Apollo<M> {
     /// trained are not passed off as trained. [`into_partly_trained`](Self::into_partly_trained) does so on purpose.
     pub fn into_inner(self) -> Result<M, ApolloError> {
         let (stage, stages, step) = (self.stage(), self.timeline().stages(), self.step_count());
-        let trained = step > self.position.growths.last().copied().unwrap_or(0);
+        let trained = step > self.position.stage_start();
         if stage + 1 < stages || (stages > 1 && !trained) {
             return Err(ApolloError::Unfinished { step, steps: self.total_steps(), stage, stages });
         }
@@ -32,8 +32,8 @@ impl<M: Growable> Apollo<M> {
         }
         for stack in stacks_mut(self.model_mut()) {
             let identity = LayerMap::identity(stack.unique_layers());
-            stack.set_training_depth(&identity)?;
-            stack.set_inference_depth(&identity)?;
+            stack.set_training_depth(&identity);
+            stack.set_inference_depth(&identity);
         }
         Ok(self.into_model())
     }

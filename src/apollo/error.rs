@@ -4,8 +4,6 @@ use thiserror::Error;
 
 use crate::optim::OptimError;
 use crate::plan::PlanError;
-use crate::policy::PolicyError;
-use crate::stack::StackError;
 
 /// What is wrong with a run of [`Apollo`](crate::Apollo).
 #[derive(Debug, Error)]
@@ -14,12 +12,6 @@ pub enum ApolloError {
     /// The plan, or what a part of it answered.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// The model's layer stacks.
-    #[error(transparent)]
-    Stack(#[from] StackError),
-    /// The optimizer state of grown layers.
-    #[error(transparent)]
-    Optim(#[from] OptimError),
     /// A growth that failed. The update before it was done and counted; the model and the optimizer are as it left them.
     /// A policy that wants the growth asks for it again after the next step, so that every step from here on gives this
     /// error until one of three things is done: what failed is mended, [`Apollo::grow`](crate::Apollo::grow) grows in
@@ -37,42 +29,6 @@ pub enum ApolloError {
         #[source]
         cause: Box<ApolloError>,
     },
-    /// The growth policy needs numbers that the training loop never recorded. The update before it was done and counted.
-    #[error(
-        "the growth policy `{policy}` needs the {name} to decide about the end of stage {stage}, and none was recorded: \
-         call `Apollo::record_loss` or `record`, in burn-train `LossRecorder::record`"
-    )]
-    Missing {
-        /// The stage that should end.
-        stage: usize,
-        /// The policy's name.
-        policy: String,
-        /// What was not recorded.
-        name: &'static str,
-    },
-    /// A growth was asked for to a stage that is no later stage of the schedule.
-    #[error(
-        "a growth to stage {stage} was asked for in stage {current} of a schedule with {stages} stages, from 0"
-    )]
-    Target {
-        /// The stage asked for.
-        stage: usize,
-        /// The stage that the run is in.
-        current: usize,
-        /// The number of stages.
-        stages: usize,
-    },
-    /// Other code panicked: an allocation, an initialiser, a layer, a user's sampler, expander or policy.
-    #[error("{what} panicked: {message}")]
-    Panicked {
-        /// What was being done.
-        what: &'static str,
-        /// What the panic said.
-        message: String,
-    },
-    /// The device could not do what it was asked to, for want of memory for one.
-    #[error("the device failed: {0}")]
-    Device(String),
     /// The gradient of a parameter holds a NaN or an infinity. Nothing was changed or counted.
     #[error("step {step}: the gradient of `{param}` is not finite")]
     Gradient {
@@ -93,16 +49,6 @@ pub enum ApolloError {
         /// Steps in a row that were skipped before this one.
         skipped: u32,
     },
-    /// A learning rate is a NaN or an infinity. Nothing was changed or counted.
-    #[error("step {step}: the learning rate of `{param}` is {rate}")]
-    Rate {
-        /// The optimizer step, from 0.
-        step: u64,
-        /// Path of the first parameter with such a rate.
-        param: String,
-        /// The rate.
-        rate: f64,
-    },
     /// The model is wanted before all of its layers were trained.
     #[error(
         "the run stands at step {step} of {steps}, in stage {stage} of {stages} (from 0), and layers of its full model \
@@ -118,52 +64,26 @@ pub enum ApolloError {
         /// The number of stages.
         stages: usize,
     },
-    /// A depth that a stack cannot run at.
-    #[error("stack {stack} runs at depths {unique}..={target} now, found {depth}")]
-    DepthRange {
-        /// Place of the stack in its model.
-        stack: usize,
-        /// The depth asked for.
-        depth: usize,
-        /// Unique layers of the stack.
-        unique: usize,
-        /// Target depth of the stack.
-        target: usize,
-    },
-    /// An inference depth beyond the model's.
-    #[error("`inference_depth`: {depth} is not in 1..={target}, the target depth of stack {stack}")]
-    InferenceDepth {
-        /// Place of the stack in its model.
-        stack: usize,
-        /// The depth asked for.
-        depth: usize,
-        /// Target depth of the stack.
-        target: usize,
-    },
-    /// The model has no parameter, so it is on no device.
-    #[error("the model has no parameter to train")]
-    NoParameter,
-    /// A record whose progress is of another plan or damaged.
-    #[error("`apollo.progress` of the record: {0}")]
-    Progress(String),
+    /// The device could not do what it was asked to, for want of memory for one.
+    #[error("the device failed: {0}")]
+    Device(String),
     /// A step failed in burn-train, whose hook cannot return the error.
     #[error("a step of the training failed")]
     Failed(#[source] Arc<ApolloError>),
+    /// Anything else that is refused: a model that cannot be grown, an optimizer whose state or parameter groups would not
+    /// outlast a growth, a value out of its range. The message says what was found and what would be right.
+    #[error("{0}")]
+    Other(String),
 }
 
-macro_rules! plan_errors {
-    ($($error:ty),*) => {
-        $(impl From<$error> for ApolloError {
-            fn from(error: $error) -> Self {
-                Self::Plan(error.into())
-            }
-        })*
-    };
+/// An [`ApolloError::Other`] of a format string.
+macro_rules! other {
+    ($($message:tt)*) => { $crate::apollo::ApolloError::Other(format!($($message)*)) };
 }
+pub(super) use other;
 
-plan_errors!(
-    crate::depth::DepthError,
-    crate::expand::ExpandError,
-    crate::schedule::ScheduleError,
-    PolicyError
-);
+impl From<OptimError> for ApolloError {
+    fn from(error: OptimError) -> Self {
+        Self::Other(error.to_string())
+    }
+}

@@ -6,12 +6,13 @@ use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Bool, Int, Tensor};
 
 use super::ApolloError;
+use super::error::other;
 use crate::expand::{LayerMap, NewLayers};
 use crate::optim::{Heirs, MomentPolicy, check_precision};
 use crate::plan::Plan;
 use crate::policy::PolicyObject;
 use crate::schedule::Timeline;
-use crate::stack::{Growable, Stack, StackError, meant_by, stacks, stacks_mut, zeroed};
+use crate::stack::{Growable, Stack, meant_by, stacks, stacks_mut, zeroed};
 use crate::wire::{ParamInfo, ParamKind};
 
 /// A plan that fits a model.
@@ -51,7 +52,7 @@ impl FittedPlan {
     fn check_layers(&self, model: &impl Growable) -> Result<(), ApolloError> {
         for (stack, (layers, s)) in self.timeline.layers(0).iter().zip(stacks(model)).enumerate() {
             if *layers == 0 && !s.has_initialiser() {
-                return Err(StackError::NoInitialiser { stack }.into());
+                return Err(self.no_initialiser(stack));
             }
         }
         for stage in 1..self.timeline.stages() {
@@ -62,21 +63,22 @@ impl FittedPlan {
                 }
             }
         }
-        let growing: Vec<_> = self
-            .built
-            .iter()
-            .enumerate()
-            .filter(|(stack, _)| self.timeline.layers(0)[*stack] < self.targets[*stack])
-            .map(|(stack, built)| (stack, built.as_slice()))
-            .collect();
-        Ok(names_fit(&self.plan.new_layers, &growing)?)
+        let grows = |stack: usize| self.timeline.layers(0)[stack] < self.targets[stack];
+        let growing = self.built.iter().enumerate().filter(|(stack, _)| grows(*stack));
+        names_fit(&self.plan.new_layers, &growing.collect::<Vec<_>>())
+    }
+
+    pub(super) fn no_initialiser(&self, stack: usize) -> ApolloError {
+        other!(
+            "stack {stack} has no initialiser for layers without a source: build it with `LayerStack::from_fn`"
+        )
     }
 
     /// Whether a stack may grow by `map`: copies go where layers of their kind belong, and do so in an order that
     /// the plan's new layers can bear.
     pub(super) fn check_growth(&self, stack: usize, map: &LayerMap) -> Result<(), ApolloError> {
         self.plan.new_layers.check_map(map)?;
-        Ok(alike(stack, &self.built[stack], map)?)
+        alike(stack, &self.built[stack], map)
     }
 
     fn heirs_of(&self, stage: usize, all: &[ParamInfo]) -> Result<Vec<Heirs>, ApolloError> {
@@ -95,11 +97,13 @@ impl FittedPlan {
     pub(super) fn stacks<'a, M: Growable>(
         &self,
         model: &'a mut M,
-    ) -> Result<Vec<&'a mut dyn Stack>, StackError> {
+    ) -> Result<Vec<&'a mut dyn Stack>, ApolloError> {
         let stacks = stacks_mut(model);
         match (self.targets.len(), stacks.len()) {
             (before, now) if before == now => Ok(stacks),
-            (before, now) => Err(StackError::StacksChanged { before, now }),
+            (before, now) => Err(other!(
+                "the model's `Growable::stacks` named {before} stacks at first and names {now} now"
+            )),
         }
     }
 
@@ -119,15 +123,15 @@ impl FittedPlan {
 
 fn stack_targets(model: &impl Growable) -> Result<Vec<usize>, ApolloError> {
     let targets: Vec<usize> = model.stacks().iter().map(|s| s.target_depth()).collect();
-    if targets.is_empty() {
-        return Err(StackError::NoStack.into());
-    }
-    if targets.len() > 1 << 16 {
-        return Err(StackError::TooManyStacks { found: targets.len() }.into());
-    }
-    match targets.iter().position(|l| *l == 0) {
-        Some(stack) => Err(StackError::Empty { stack }.into()),
-        None => Ok(targets),
+    match (targets.len(), targets.iter().position(|l| *l == 0)) {
+        (0, _) => Err(other!("the model's `Growable::stacks` names no layer stack")),
+        (found, _) if found > 1 << 16 => {
+            Err(other!("a model may name at most 65536 layer stacks, found {found}"))
+        }
+        (_, Some(stack)) => {
+            Err(other!("stack {stack} was built without layers: its target depth would be 0"))
+        }
+        (_, None) => Ok(targets),
     }
 }
 
@@ -144,20 +148,23 @@ fn prefix(layers: &[Vec<ParamInfo>], all: &[ParamInfo]) -> Option<String> {
 }
 
 /// Every layer of a growth must be a copy of a layer like the one that the model was built with in its place.
-fn alike(stack: usize, built: &[Vec<ParamInfo>], map: &LayerMap) -> Result<(), StackError> {
+fn alike(stack: usize, built: &[Vec<ParamInfo>], map: &LayerMap) -> Result<(), ApolloError> {
     let shape = |p: &ParamInfo| (p.path.clone(), p.shape.clone(), p.kind);
+    let named = |param: Option<&ParamInfo>| {
+        param.map_or("nothing".to_owned(), |p| format!("`{}` {:?}", p.path, p.shape))
+    };
     for (layer, &source) in map.as_slice().iter().enumerate() {
         let (Some(own), Some(copied)) = (built.get(layer), built.get(source)) else { continue };
-        let differ = (0..own.len().max(copied.len()))
-            .find(|i| own.get(*i).map(shape) != copied.get(*i).map(shape));
-        if let Some(i) = differ {
-            let named = |params: &[ParamInfo]| {
-                params
-                    .get(i)
-                    .map_or("nothing".to_owned(), |p| format!("`{}` {:?}", p.path, p.shape))
-            };
-            let (built, copied) = (named(own), named(copied));
-            return Err(StackError::Unlike { stack, layer, source_layer: source, built, copied });
+        let mut pairs = (0..own.len().max(copied.len())).map(|i| (own.get(i), copied.get(i)));
+        if let Some((own, copied)) = pairs.find(|(own, copied)| own.map(shape) != copied.map(shape))
+        {
+            return Err(other!(
+                "layer {layer} of stack {stack} would be a copy of layer {source}, but was built with {} where that has \
+                 {}: choose a layer map that puts copies where their kind belongs (stacking, for a repeating pattern), \
+                 let the whole pattern be one layer, or use one stack for each kind",
+                named(own),
+                named(copied)
+            ));
         }
     }
     Ok(())
@@ -166,8 +173,8 @@ fn alike(stack: usize, built: &[Vec<ParamInfo>], map: &LayerMap) -> Result<(), S
 /// Every name must mean a parameter, and every layer that is copied must have one that is meant.
 fn names_fit(
     new_layers: &NewLayers,
-    stacks: &[(usize, &[Vec<ParamInfo>])],
-) -> Result<(), StackError> {
+    stacks: &[(usize, &Vec<Vec<ParamInfo>>)],
+) -> Result<(), ApolloError> {
     if !new_layers.are_identities() || stacks.is_empty() {
         return Ok(());
     }
@@ -181,43 +188,55 @@ fn names_fit(
             })
         };
         if let Some(param) = means(|kind| kind == ParamKind::Quantised) {
-            return Err(StackError::Quantised { name: name.clone(), param });
+            return Err(other!(
+                "`new_layers`: `{name}` means the quantised parameter `{param}`, which cannot be made zero: grow before \
+                 quantising, or leave it out and begin with copies"
+            ));
         }
         if means(|kind| kind == ParamKind::Float).is_none() {
-            return Err(StackError::UnknownName { name: name.clone(), known: known(layers()) });
+            return Err(other!(
+                "`new_layers`: `{name}` is no parameter of a layer; there are {}",
+                known(layers())
+            ));
         }
     }
     for (stack, layers) in stacks {
         let unnamed = |params: &Vec<ParamInfo>| !zeroed(params, new_layers).contains(&true);
         if let Some(layer) = layers.iter().position(unnamed) {
             let known = known(layers.iter().skip(layer).take(1));
-            return Err(StackError::NothingZeroed { stack: *stack, layer, known });
+            return Err(other!(
+                "`new_layers`: none of the names is a parameter of layer {layer} of stack {stack}, so a copy of it would \
+                 not begin as the identity; it has {known}"
+            ));
         }
     }
     Ok(())
 }
 
 /// The paths that could be named, each once.
-fn known<'a>(layers: impl Iterator<Item = &'a Vec<ParamInfo>>) -> Vec<String> {
-    let mut known: Vec<String> = Vec::new();
+fn known<'a>(layers: impl Iterator<Item = &'a Vec<ParamInfo>>) -> String {
+    let mut known: Vec<&str> = Vec::new();
     for param in layers.flatten().filter(|p| p.kind == ParamKind::Float) {
-        if !known.contains(&param.path) {
-            known.push(param.path.clone());
+        if !known.contains(&param.path.as_str()) {
+            known.push(&param.path);
         }
     }
-    known
+    known.join(", ")
 }
 
 /// Every trained parameter of a stack must have an id of its own: Burn's optimizers update only the first holder
 /// of an id.
-fn no_ties<M: Growable>(params: &[ParamInfo], model: &M) -> Result<(), StackError> {
+fn no_ties<M: Growable>(params: &[ParamInfo], model: &M) -> Result<(), ApolloError> {
     let ids = |params: Vec<Vec<ParamInfo>>| params.into_iter().flatten().map(|p| p.id);
     let in_stacks: HashSet<ParamId> =
         stacks(model).iter().flat_map(|stack| ids(stack.params())).collect();
     let mut first: HashMap<ParamId, &str> = HashMap::new();
     for ParamInfo { id, path, .. } in params {
         if let Some(first) = first.insert(*id, path).filter(|_| in_stacks.contains(id)) {
-            return Err(StackError::Tied { first: first.to_owned(), second: path.clone() });
+            return Err(other!(
+                "`{first}` and `{path}` are one parameter by id, and Burn would train only the first: hold it in one \
+                 place and pass it to the other's forward pass, or give the other an id of its own"
+            ));
         }
     }
     Ok(())

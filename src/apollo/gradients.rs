@@ -1,5 +1,5 @@
 use burn::module::Param;
-use burn::optim::GradientsParams;
+use burn::optim::{GradientsParams, MultiGradientsParams};
 use burn::tensor::{Bool, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -31,55 +31,61 @@ pub enum NonFiniteGradients {
     Error,
 }
 
+/// The gradients of a step, of one device or of several.
+pub(crate) trait Gradients {
+    fn of_devices(&mut self) -> Vec<&mut GradientsParams>;
+}
+
+impl Gradients for GradientsParams {
+    fn of_devices(&mut self) -> Vec<&mut GradientsParams> {
+        vec![self]
+    }
+}
+
+impl Gradients for MultiGradientsParams {
+    fn of_devices(&mut self) -> Vec<&mut GradientsParams> {
+        self.grads.iter_mut().map(|(grads, _)| grads).collect()
+    }
+}
+
 /// The path of a parameter whose gradient is not finite, if there is one.
-pub(super) fn not_finite<'a>(
+pub(super) fn not_finite(
     model: &impl Growable,
-    grads: impl IntoIterator<Item = &'a GradientsParams>,
+    grads: &[&mut GradientsParams],
 ) -> Result<Option<String>, ApolloError> {
-    let mut all = Gradients::default();
-    for grads in grads {
-        all = walk(model, OfModel { grads, all }).all;
-    }
-    let device_error = |e: burn::tensor::TensorReadError| ApolloError::Device(e.to_string());
-    if all.finite.is_empty() {
-        return Ok(None);
-    }
+    let read = |finite: Tensor<1, Bool>| {
+        finite.try_into_scalar::<bool>().map_err(|e| ApolloError::Device(e.to_string()))
+    };
+    let all = walk(model, Finite { grads, found: Vec::new() }).found;
     // One read where all is well; which gradient it is matters only when one is not.
-    let together = Tensor::cat(all.finite.clone(), 0).all();
-    if together.try_into_scalar::<bool>().map_err(device_error)? {
+    let finite: Vec<_> = all.iter().map(|(_, finite)| finite.clone()).collect();
+    if finite.is_empty() || read(Tensor::cat(finite, 0).all())? {
         return Ok(None);
     }
-    for (path, finite) in all.paths.into_iter().zip(all.finite) {
-        if !finite.try_into_scalar::<bool>().map_err(device_error)? {
+    for (path, finite) in all {
+        if !read(finite)? {
             return Ok(Some(path));
         }
     }
     Ok(None)
 }
 
-#[derive(Default)]
-struct Gradients {
-    paths: Vec<String>,
-    /// Whether each gradient is finite, `[1]`.
-    finite: Vec<Tensor<1, Bool>>,
+struct Finite<'a> {
+    grads: &'a [&'a mut GradientsParams],
+    /// Paths, and whether each gradient is finite.
+    found: Vec<(String, Tensor<1, Bool>)>,
 }
 
-struct OfModel<'a> {
-    grads: &'a GradientsParams,
-    all: Gradients,
-}
-
-impl PathVisitor for OfModel<'_> {
+impl PathVisitor for Finite<'_> {
     fn float<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
-        if let Some(grad) = self.grads.get::<D>(param.id) {
+        for grad in self.grads.iter().filter_map(|grads| grads.get::<D>(param.id)) {
             let finite = grad.is_finite().all();
             // Gradients of several devices meet on the first one's.
-            let finite = match self.all.finite.first() {
-                Some(first) => finite.to_device(&first.device()),
+            let finite = match self.found.first() {
+                Some((_, first)) => finite.to_device(&first.device()),
                 None => finite,
             };
-            self.all.finite.push(finite);
-            self.all.paths.push(path.to_owned());
+            self.found.push((path.to_owned(), finite));
         }
     }
 }

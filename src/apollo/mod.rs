@@ -1,5 +1,6 @@
 //! [`Apollo`]: a model together with its plan and its position in the run.
 
+mod branch;
 mod depths;
 mod end;
 mod error;
@@ -14,7 +15,9 @@ mod record;
 mod report;
 mod step;
 
+pub use branch::{Branch, Role, Run, TryOut};
 pub use error::ApolloError;
+pub(crate) use gradients::Gradients;
 pub use gradients::NonFiniteGradients;
 pub use growth::GrowthRequest;
 pub use inference::InferenceDepth;
@@ -22,7 +25,6 @@ pub use inference::InferenceDepth;
 pub(crate) use notes::{Note, Notes};
 pub(crate) use record::SavedProgress;
 pub use report::{GrowthReport, StackGrowth, StepReport};
-pub(crate) use step::Ask;
 
 use std::sync::Arc;
 
@@ -32,11 +34,14 @@ use burn::tensor::Device;
 use crate::depth::DepthPmf;
 use crate::optim::Treatments;
 use crate::plan::Plan;
-use crate::policy::{Measurement, PolicyObject};
+use crate::policy::Measurement;
 use crate::registry::Registry;
 use crate::stack::{Growable, stacks, stacks_mut};
+use depths::Depths;
+use error::other;
 use fitted::FittedPlan;
 use position::Position;
+use step::Checks;
 
 /// A model that trains by progressive depth.
 ///
@@ -97,27 +102,15 @@ use position::Position;
 /// }
 /// ```
 #[derive(Debug, Clone)]
-pub struct Apollo<M> {
+pub struct Apollo<M, R = Run> {
     /// Taken out for as long as the optimizer updates it.
     model: Option<M>,
     plan: Arc<FittedPlan>,
-    policy: Box<dyn PolicyObject>,
     position: Position,
-    pmfs: Arc<[DepthPmf]>,
-    /// The part of the run whose sampler gave them.
-    sampler_part: usize,
-    depths: Vec<usize>,
-    /// Recorded since the policy was last asked.
-    measurements: Vec<Measurement>,
-    inference_depth: InferenceDepth,
-    non_finite: NonFiniteGradients,
-    /// Steps in a row that were skipped until now.
-    skipped: u32,
-    /// Whether the parameter groups of this stage were looked at.
-    groups_checked: bool,
+    depths: Depths,
+    checks: Checks,
     device: Device,
-    #[cfg(feature = "train")]
-    notes: Notes,
+    role: R,
 }
 
 impl<M: Growable> Apollo<M> {
@@ -131,10 +124,14 @@ impl<M: Growable> Apollo<M> {
     /// [`ApolloError`] naming the field of the plan that does not fit the model, or what of the model cannot
     /// be grown: see [`Growable`].
     pub fn new(mut model: M, plan: Plan) -> Result<Self, ApolloError> {
-        let device = model.devices().into_iter().next().ok_or(ApolloError::NoParameter)?;
+        let device = model
+            .devices()
+            .into_iter()
+            .next()
+            .ok_or_else(|| other!("the model has no parameter to train"))?;
         let (plan, policy) = FittedPlan::new(plan, &model)?;
         for (stack, layers) in stacks_mut(&mut model).into_iter().zip(plan.timeline.layers(0)) {
-            stack.shorten(*layers)?;
+            stack.shorten(*layers);
         }
         // Weights are drawn before the first step's seed, as the user seeded the device.
         fitted::initialise(&model);
@@ -142,40 +139,43 @@ impl<M: Growable> Apollo<M> {
         let mut apollo = Self {
             model: Some(model),
             plan: Arc::new(plan),
-            policy,
             position: Position::default(),
-            pmfs: Arc::new([]),
-            sampler_part: 0,
-            depths: Vec::new(),
-            measurements: Vec::new(),
-            inference_depth: InferenceDepth::default(),
-            non_finite: NonFiniteGradients::default(),
-            skipped: 0,
-            groups_checked: false,
+            depths: Depths::default(),
+            checks: Checks::default(),
             device,
-            #[cfg(feature = "train")]
-            notes: Notes::default(),
+            role: Run::new(policy),
         };
         apollo.begin_stage()?;
+        apollo.draw_depth()?;
         Ok(apollo)
-    }
-
-    /// Which unique layer each virtual layer of the next step uses, and where every parameter comes from.
-    pub fn registry(&self) -> Registry {
-        let history = self.position.history(&self.plan.timeline);
-        Registry::new(&stacks(self.model()), &history, &self.plan.plan.new_layers)
-    }
-
-    /// Goes on as a branch of this run does.
-    pub(crate) fn adopt(&mut self, branch: Self) {
-        // What the run has recorded, its policy has yet to see; the branch recorded nothing.
-        let (policy, measurements) = (self.policy.clone(), core::mem::take(&mut self.measurements));
-        *self = Self { policy, measurements, ..branch };
     }
 
     /// How `optim` treats the model's parameters.
     pub(crate) fn treatments(&self, optim: &ModuleOptimizer) -> Option<Treatments> {
         Treatments::of(optim, self.model(), &self.plan.heirs[self.stage()], &self.device)
+    }
+
+    /// Records the training loss of an optimizer step, for the growth policy.
+    ///
+    /// Reading a loss makes the device wait: do it every few steps where that matters. The policy sees what was recorded
+    /// when it is asked next, at the end of the next [`update`](Self::update).
+    pub fn record_loss(&mut self, step: u64, loss: f64) {
+        let depth = self.depth_of(step);
+        self.role.measurements.push(Measurement::loss(step, loss, depth));
+    }
+
+    /// Records a number of any other kind, measured at the next step, under a name that the policy knows.
+    pub fn record(&mut self, name: impl Into<String>, value: f64) {
+        let (step, depth) = (self.position.step, self.depth());
+        self.role.measurements.push(Measurement { step, name: name.into(), value, depth });
+    }
+}
+
+impl<M: Growable, R> Apollo<M, R> {
+    /// Which unique layer each virtual layer of the next step uses, and where every parameter comes from.
+    pub fn registry(&self) -> Registry {
+        let history = self.position.history(&self.plan.timeline);
+        Registry::new(&stacks(self.model()), &history, &self.plan.plan.new_layers)
     }
 
     pub(crate) fn device(&self) -> &Device {
@@ -189,7 +189,7 @@ impl<M: Growable> Apollo<M> {
     }
 }
 
-impl<M> Apollo<M> {
+impl<M, R> Apollo<M, R> {
     /// The model, at the depth of the next step.
     ///
     /// # Panics
@@ -248,53 +248,34 @@ impl<M> Apollo<M> {
 
     /// Virtual depth of the next step, over all stacks.
     pub fn depth(&self) -> usize {
-        self.depths.iter().sum()
+        self.depths.training.iter().sum()
     }
 
     /// Virtual depth of the next step, stack by stack.
     pub fn depths(&self) -> &[usize] {
-        &self.depths
+        &self.depths.training
     }
 
     /// The distributions that the depths of the next step are drawn from, stack by stack.
     pub fn pmfs(&self) -> &[DepthPmf] {
-        &self.pmfs
+        &self.depths.pmfs
     }
 
     /// The growths so far: the optimizer step before which the model grew, and the stage that began. A policy or
     /// [`grow`](Self::grow) may skip stages.
     pub fn growths(&self) -> impl Iterator<Item = (u64, usize)> + '_ {
-        let stages = self.position.made.iter().map(|made| made.stage);
-        self.position.growths.iter().copied().zip(stages)
+        self.position.growths.iter().map(|growth| (growth.step, growth.stage))
     }
 
     /// The factor that the plan puts on the learning rate of the next step.
     pub fn lr_factor(&self) -> f64 {
-        self.plan.plan.lr_at_growth.factor(self.position.step, &self.position.growths)
+        let growths: Vec<u64> = self.growths().map(|(step, _)| step).collect();
+        self.plan.plan.lr_at_growth.factor(self.position.step, &growths)
     }
 
     /// What to do with a step whose gradients are not all finite.
-    pub fn with_non_finite_gradients(self, non_finite: NonFiniteGradients) -> Self {
-        Self { non_finite, ..self }
-    }
-
-    /// Records the training loss of an optimizer step, for the growth policy.
-    ///
-    /// Reading a loss makes the device wait: do it every few steps where that matters. The policy sees what was recorded
-    /// when it is asked next, at the end of the next [`update`](Self::update).
-    pub fn record_loss(&mut self, step: u64, loss: f64) {
-        let depth = self.depth_of(step);
-        self.measurements.push(Measurement::loss(step, loss, depth));
-    }
-
-    /// Records a number of any other kind, measured at the next step, under a name that the policy knows.
-    pub fn record(&mut self, name: impl Into<String>, value: f64) {
-        let (step, depth) = (self.position.step, self.depth());
-        self.measurements.push(Measurement { step, name: name.into(), value, depth });
-    }
-
-    /// What was recorded since the policy was last asked.
-    pub(crate) fn measurements(&self) -> &[Measurement] {
-        &self.measurements
+    pub fn with_non_finite_gradients(mut self, non_finite: NonFiniteGradients) -> Self {
+        self.checks.non_finite = non_finite;
+        self
     }
 }

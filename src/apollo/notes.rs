@@ -51,13 +51,13 @@ impl Notes {
 impl<M: Growable> Apollo<M> {
     /// The notes of this run, which are written from now on.
     pub(crate) fn notes(&self) -> Notes {
-        self.notes.noted().wanted = true;
-        self.notes.clone()
+        self.role.notes.noted().wanted = true;
+        self.role.notes.clone()
     }
 
     /// Notes what the optimizer does, once a stage.
     pub(crate) fn note_optimizer(&self, optim: &ModuleOptimizer) {
-        let (mut noted, stage) = (self.notes.noted(), self.stage());
+        let (mut noted, stage) = (self.role.notes.noted(), self.stage());
         if noted.wanted && noted.optimizer.as_ref().is_none_or(|(noted, _)| *noted != stage) {
             noted.optimizer = Some((stage, self.treatments(optim)));
         }
@@ -65,12 +65,12 @@ impl<M: Growable> Apollo<M> {
 
     /// Notes how the run stands, with `waiting` numbers that it has not recorded yet.
     pub(crate) fn note(&self, waiting: Vec<(String, f64)>) {
-        let (mut noted, step) = (self.notes.noted(), self.step_count());
+        let (mut noted, step) = (self.role.notes.noted(), self.step_count());
         if !noted.wanted || !self.device.is_autodiff() {
             return;
         }
         let depth = self.depth();
-        let mut measurements = self.measurements.clone();
+        let mut measurements = self.role.measurements.clone();
         measurements.extend(waiting.into_iter().map(|(name, value)| Measurement {
             step,
             name,

@@ -3,6 +3,7 @@
 use core::iter::repeat_n;
 
 use super::ApolloError;
+use super::error::other;
 use crate::expand::LayerMap;
 use crate::registry::StackHistory;
 use crate::schedule::Timeline;
@@ -12,45 +13,53 @@ use crate::schedule::Timeline;
 pub(crate) struct Position {
     /// Optimizer steps done.
     pub(super) step: u64,
-    /// The steps before which the model grew, one per growth.
-    pub(super) growths: Vec<u64>,
-    /// What each of these growths made.
-    pub(super) made: Vec<Made>,
+    pub(super) growths: Vec<Growth>,
 }
 
 /// A growth that was made: where a layer comes from is known from it, whatever the plan's expander says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Made {
+pub(super) struct Growth {
+    /// The step before which the model grew.
+    pub(super) step: u64,
     /// The stage that began.
     pub(super) stage: usize,
     /// The source of each layer, stack by stack; none for layers without source.
-    pub(super) maps: Vec<Option<LayerMap>>,
+    maps: Vec<Option<LayerMap>>,
 }
 
-const FORMAT: u64 = 2;
-/// A growth that was not made, or a layer without source.
+const FORMAT: u64 = 3;
+/// The source of a layer without source.
 const NONE: u64 = u64::MAX;
 
 impl Position {
     /// The stage that the run is in.
     pub(super) fn stage(&self) -> usize {
-        self.made.last().map_or(0, |made| made.stage)
+        self.growths.last().map_or(0, |growth| growth.stage)
+    }
+
+    /// The step with which it began.
+    pub(super) fn stage_start(&self) -> u64 {
+        self.growths.last().map_or(0, |growth| growth.step)
+    }
+
+    /// The stage that an earlier step ran in.
+    pub(super) fn stage_at(&self, step: u64) -> usize {
+        self.growths.iter().rfind(|growth| growth.step <= step).map_or(0, |growth| growth.stage)
     }
 
     pub(super) fn grew(&mut self, stage: usize, maps: Vec<Option<LayerMap>>) {
-        self.growths.push(self.step);
-        self.made.push(Made { stage, maps });
+        self.growths.push(Growth { step: self.step, stage, maps });
     }
 
-    /// Format and step; for each stage but the first, the step before which it began and the source of each layer;
-    /// the policy's state. How many words there are follows from the plan.
+    /// Format and step; the stages of the plan; how many growths there were, and of each its step, its stage and the source
+    /// of each layer; the policy's state.
     pub(super) fn to_words(&self, timeline: &Timeline, policy_state: &[f64]) -> Vec<u64> {
-        let mut words = vec![FORMAT, self.step];
-        for stage in 1..timeline.stages() {
-            let growth = self.growths.iter().zip(&self.made).find(|(_, made)| made.stage == stage);
-            words.push(growth.map_or(NONE, |(step, _)| *step));
-            for (stack, layers) in timeline.layers(stage).iter().enumerate() {
-                match growth.and_then(|(_, made)| made.maps[stack].as_ref()) {
+        let counts = [timeline.stages(), self.growths.len()].map(|count| count as u64);
+        let mut words = vec![FORMAT, self.step, counts[0], counts[1]];
+        for Growth { step, stage, maps } in &self.growths {
+            words.extend([*step, *stage as u64]);
+            for (layers, map) in timeline.layers(*stage).iter().zip(maps) {
+                match map {
                     Some(map) => words.extend(map.as_slice().iter().map(|source| *source as u64)),
                     None => words.extend(repeat_n(NONE, *layers)),
                 }
@@ -65,70 +74,70 @@ impl Position {
         words: &[u64],
         timeline: &Timeline,
     ) -> Result<(Self, Vec<f64>), ApolloError> {
-        let mut words = Words { left: words, all: words.len(), stages: timeline.stages() };
-        let format = words.take(1)?[0];
+        let (mut left, all, stages) = (words, words.len(), timeline.stages());
+        let mut take = |count: usize| {
+            let too_few =
+                || damaged(format!("{all} words are too few for a plan of {stages} stages"));
+            left.split_off(..count).ok_or_else(too_few)
+        };
+        let format = take(1)?[0];
         if format != FORMAT {
-            return Err(ApolloError::Progress(format!(
-                "format {format} is unknown, this version reads format {FORMAT}"
+            return Err(damaged(format!(
+                "format {format} is unknown, this version reads {FORMAT}"
             )));
         }
-        let mut progress = Self { step: words.take(1)?[0], ..Self::default() };
-        for stage in 1..timeline.stages() {
-            let before = timeline.layers(progress.stage()).to_vec();
-            let began = words.take(1)?[0];
-            let mut maps = Vec::new();
-            for (from, to) in before.into_iter().zip(timeline.layers(stage)) {
-                let sources = words.take(*to)?;
-                if began != NONE {
-                    maps.push(layer_map(from, sources, stage)?);
-                } else if sources.iter().any(|source| *source != NONE) {
-                    let message = format!("layers of stage {stage}, which did not begin");
-                    return Err(ApolloError::Progress(message));
-                }
-            }
-            if began == NONE {
-                continue;
-            }
-            if began > progress.step || progress.growths.last().is_some_and(|last| *last > began) {
-                let (step, last) = (progress.step, progress.growths.last());
-                return Err(ApolloError::Progress(format!(
-                    "growth before step {began} after that before {last:?} does not fit step {step}"
+        let mut position = Self { step: take(1)?[0], growths: Vec::new() };
+        let of = take(1)?[0];
+        if of != stages as u64 {
+            return Err(damaged(format!("it is of a plan of {of} stages, not of {stages} stages")));
+        }
+        for _ in 0..take(1)?[0] {
+            let (step, began) = (take(1)?[0], take(1)?[0]);
+            let (before, last) = (position.stage(), position.stage_start());
+            let stage = usize::try_from(began).ok().filter(|s| (before + 1..stages).contains(s));
+            let stage = stage.ok_or_else(|| {
+                damaged(format!("stage {began} after stage {before} in a plan of {stages} stages"))
+            })?;
+            if !(last..=position.step).contains(&step) {
+                let now = position.step;
+                return Err(damaged(format!(
+                    "a growth before step {step}, after one before step {last}, of a run at step {now}"
                 )));
             }
-            progress.growths.push(began);
-            progress.made.push(Made { stage, maps });
+            let layers = timeline.layers(before).iter().zip(timeline.layers(stage));
+            let maps = layers.map(|(from, to)| layer_map(*from, take(*to)?, stage));
+            let maps = maps.collect::<Result<_, _>>()?;
+            position.growths.push(Growth { step, stage, maps });
         }
-        let state = words.left.iter().map(|w| f64::from_bits(*w)).collect();
-        Ok((progress, state))
+        Ok((position, left.iter().map(|w| f64::from_bits(*w)).collect()))
     }
 
     /// The same position in another schedule, whose stages hold the layers that the run grew through.
     ///
     /// # Errors
     ///
-    /// [`ApolloError::Progress`] naming the layers that no stage of `to` holds.
-    pub(super) fn moved(&self, from: &Timeline, to: &Timeline) -> Result<Self, ApolloError> {
+    /// Naming the layers that no stage of `to` holds.
+    pub(super) fn moved(mut self, from: &Timeline, to: &Timeline) -> Result<Self, ApolloError> {
         let none = |layers: &[usize], which: &str| {
-            ApolloError::Progress(format!(
+            damaged(format!(
                 "the saved run had {layers:?} layers, and {which} of this plan's schedule has as many"
             ))
         };
         if from.layers(0) != to.layers(0) {
             return Err(none(from.layers(0), "not the first stage"));
         }
-        let mut moved = self.clone();
-        for made in &mut moved.made {
-            let layers = from.layers(made.stage);
-            made.stage = (0..to.stages())
+        for growth in &mut self.growths {
+            let layers = from.layers(growth.stage);
+            growth.stage = (0..to.stages())
                 .find(|stage| to.layers(*stage) == layers)
                 .ok_or_else(|| none(layers, "no stage"))?;
         }
-        Ok(moved)
+        Ok(self)
     }
 
     /// `stage` if the run went through it, and the first otherwise.
     pub(super) fn stage_passed(&self, stage: usize) -> usize {
-        let passed = self.made.iter().any(|made| made.stage == stage);
+        let passed = self.growths.iter().any(|growth| growth.stage == stage);
         if passed { stage } else { 0 }
     }
 
@@ -140,8 +149,8 @@ impl Position {
         layers: usize,
     ) -> Result<LayerMap, ApolloError> {
         let mut map = LayerMap::identity(layers);
-        let later = self.made.iter().filter(|made| made.stage > stage);
-        for next in later.filter_map(|made| made.maps[stack].as_ref()) {
+        let later = self.growths.iter().filter(|growth| growth.stage > stage);
+        for next in later.filter_map(|growth| growth.maps[stack].as_ref()) {
             let source = |i: &usize| map.as_slice().get(*i).copied().unwrap_or(usize::MAX);
             map = LayerMap::new(layers, next.as_slice().iter().map(source).collect())?;
         }
@@ -151,33 +160,19 @@ impl Position {
     /// Of each stack: the stage, layers and map of every growth so far.
     pub(super) fn history(&self, timeline: &Timeline) -> Vec<Vec<StackHistory>> {
         let of = |stack: usize| {
-            let growth = |made: &Made| StackHistory {
-                stage: made.stage,
-                layers: timeline.layers(made.stage)[stack],
-                map: made.maps[stack].clone(),
+            let growth = |growth: &Growth| StackHistory {
+                stage: growth.stage,
+                layers: timeline.layers(growth.stage)[stack],
+                map: growth.maps[stack].clone(),
             };
-            self.made.iter().map(growth).collect()
+            self.growths.iter().map(growth).collect()
         };
         (0..timeline.layers(0).len()).map(of).collect()
     }
 }
 
-struct Words<'a> {
-    left: &'a [u64],
-    all: usize,
-    /// Stages of the plan that reads them.
-    stages: usize,
-}
-
-impl<'a> Words<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u64], ApolloError> {
-        let (all, stages) = (self.all, self.stages);
-        let too_few = || format!("holds {all} words, too few for a plan of {stages} stages");
-        let (taken, left) =
-            self.left.split_at_checked(count).ok_or_else(|| ApolloError::Progress(too_few()))?;
-        self.left = left;
-        Ok(taken)
-    }
+fn damaged(what: String) -> ApolloError {
+    other!("`apollo.progress` of the record: {what}")
 }
 
 fn layer_map(from: usize, words: &[u64], stage: usize) -> Result<Option<LayerMap>, ApolloError> {
@@ -185,9 +180,8 @@ fn layer_map(from: usize, words: &[u64], stage: usize) -> Result<Option<LayerMap
         return Ok(None);
     }
     let sources = words.iter().map(|w| usize::try_from(*w).unwrap_or(usize::MAX)).collect();
-    LayerMap::new(from, sources)
-        .map(Some)
-        .map_err(|e| ApolloError::Progress(format!("layers of stage {stage}: {e}")))
+    let map = LayerMap::new(from, sources);
+    map.map(Some).map_err(|e| damaged(format!("layers of stage {stage}: {e}")))
 }
 
 #[cfg(test)]
@@ -213,7 +207,7 @@ mod tests {
     #[test]
     fn words_round_trip() {
         let words = progress().to_words(&timeline(), &[-1.5, f64::NAN]);
-        assert_eq!(words.len(), 2 + (1 + 3) + (1 + 6) + (1 + 12) + 2);
+        assert_eq!(words.len(), 4 + (2 + 3) + (2 + 12) + 2);
         let (back, state) = Position::from_words(&words, &timeline()).unwrap();
         assert_eq!(back, progress());
         assert_eq!(back.stage(), 3);
@@ -233,19 +227,30 @@ mod tests {
     #[test]
     fn damaged_words_are_refused() {
         let words = progress().to_words(&timeline(), &[]);
-        for length in [0, 1, 2, 5, words.len() - 1] {
+        for length in [0, 1, 2, 3, 4, 6, 9, words.len() - 1] {
             assert!(Position::from_words(&words[..length], &timeline()).is_err(), "{length} words");
         }
-        // Format, step, beginning of stage 1, its map, a map of stage 2 alone, a source that stage 3 has not, a source
-        // that it leaves out.
-        let cases =
-            [(0, 1), (1, 4), (2, 1 << 41), (2, NONE), (3, 1), (7, 0), (14, 3), (14, 1), (13, NONE)];
+        // Format, a step before the growths, other stages, growths without end, a growth after the run's step, the stage
+        // that it began in and one that the plan has not, a source that there is not; of the second growth a step before
+        // the first, a stage of fewer layers, a source that it leaves out.
+        let cases = [
+            (0, 1),
+            (1, 4),
+            (2, 3),
+            (3, u64::MAX),
+            (4, 1 << 41),
+            (5, 0),
+            (5, 4),
+            (6, 1),
+            (9, 4),
+            (10, 1),
+            (11, NONE),
+            (14, 3),
+        ];
         for (at, value) in cases {
             let mut words = words.clone();
             words[at] = value;
-            let found = Position::from_words(&words, &timeline());
-            // Without its last growth, the words are those of a run in stage 1 whose later layers have sources.
-            assert_eq!(found.is_err(), (at, value) != (14, 1), "word {at} = {value}");
+            assert!(Position::from_words(&words, &timeline()).is_err(), "word {at} = {value}");
         }
     }
 }

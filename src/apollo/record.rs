@@ -4,12 +4,13 @@ use burn::module::Module;
 use burn::store::ModuleRecord;
 
 use super::position::Position;
+use super::step::Checks;
 use super::{Apollo, ApolloError};
 use crate::expand::NewLayers;
-use crate::panic::caught;
+use crate::policy::Measurement;
 use crate::schedule::Timeline;
-use crate::stack::{Growable, LayerSource};
-use crate::wire::{ProgressRecord, WithProgress};
+use crate::stack::Growable;
+use crate::wire::{ProgressRecord, WithProgress, mix};
 
 /// The progress of a run, as a record holds it.
 #[derive(Debug)]
@@ -29,24 +30,13 @@ impl SavedProgress {
 }
 
 impl<M: Growable> Apollo<M> {
-    /// The model and the run's progress as a module.
+    /// The model and the run's progress as a module: a state of the policy that it would not take back is refused.
     pub(crate) fn module(&self) -> Result<WithProgress<M>, ApolloError> {
-        Ok(WithProgress { model: self.model().clone(), progress: self.progress()? })
-    }
-
-    pub(crate) fn progress(&self) -> Result<ProgressRecord, ApolloError> {
-        Ok(ProgressRecord::new(self.words()?, &self.device))
-    }
-
-    /// The run's progress as words: a state of the policy that it would not take back is refused.
-    fn words(&self) -> Result<Vec<u64>, ApolloError> {
-        let checked = caught(|| {
-            let state = self.policy.state();
-            self.policy.clone().restore(&state).map(|()| state)
-        });
-        let state = checked
-            .map_err(|message| ApolloError::Panicked { what: "the growth policy", message })??;
-        Ok(self.position.to_words(&self.plan.timeline, &state))
+        let state = self.role.policy.state();
+        self.role.policy.clone().restore(&state)?;
+        let words = self.position.to_words(&self.plan.timeline, &state);
+        let progress = ProgressRecord::new(words, &self.device);
+        Ok(WithProgress { model: self.model().clone(), progress })
     }
 
     /// Loads a record of any stage, whose progress is `saved`: first the layers of its stage are made, then the
@@ -67,6 +57,7 @@ impl<M: Growable> Apollo<M> {
             apollo.model = Some(loaded.model);
         }
         apollo.begin_stage()?;
+        apollo.draw_depth()?;
         Ok(apollo)
     }
 
@@ -76,55 +67,52 @@ impl<M: Growable> Apollo<M> {
         drop(self.model().valid());
     }
 
+    /// What was recorded since the policy was last asked.
+    pub(crate) fn measurements(&self) -> &[Measurement] {
+        &self.role.measurements
+    }
+
     /// Records again what the growth policy had not been asked about when the record was made.
-    pub(crate) fn set_measurements(&mut self, measurements: Vec<crate::policy::Measurement>) {
-        self.measurements = measurements;
+    pub(crate) fn set_measurements(&mut self, measurements: Vec<Measurement>) {
+        self.role.measurements = measurements;
     }
 
     /// At the step and with the layers that `saved` says, whatever the layers hold.
     fn restored(mut self, saved: &SavedProgress) -> Result<Self, ApolloError> {
-        let SavedProgress { words, timeline, other_policy } = saved;
-        let own = &self.plan.timeline;
-        let (position, policy_state) = match timeline {
-            None => Position::from_words(words, own)?,
-            Some(timeline) => {
-                let (position, policy_state) = Position::from_words(words, timeline)?;
-                (position.moved(timeline, own)?, policy_state)
-            }
-        };
-        self.policy = self.plan.plan.policy.build()?;
-        if !other_policy {
-            caught(|| self.policy.restore(&policy_state)).map_err(|message| {
-                ApolloError::Panicked { what: "the growth policy", message }
-            })??;
+        let plan = self.plan.clone();
+        let timeline = saved.timeline.as_ref().unwrap_or(&plan.timeline);
+        let (position, policy_state) = Position::from_words(&saved.words, timeline)?;
+        self.role.policy = plan.plan.policy.build()?;
+        if !saved.other_policy {
+            self.role.policy.restore(&policy_state)?;
         }
+        self.role.measurements.clear();
         let before = self.stage();
-        self.position = position;
-        (self.measurements, self.skipped) = (Vec::new(), 0);
-        let (plan, device, stage) = (self.plan.clone(), self.device.clone(), self.stage());
+        self.position = match &saved.timeline {
+            Some(timeline) => position.moved(timeline, &plan.timeline)?,
+            None => position,
+        };
+        self.checks = Checks::new(self.checks.non_finite);
         let from = self.position.stage_passed(before);
         // Only the number and the kinds of layers matter: their parameters are loaded next.
         let as_made = NewLayers::Copies;
-        let position = self.position.clone();
+        let (position, device) = (self.position.clone(), self.device.clone());
         for (i, stack) in plan.stacks(self.model_mut())?.into_iter().enumerate() {
-            let want = plan.timeline.layers(stage)[i];
+            let layers = |stage: usize| plan.timeline.layers(stage)[i];
             if from != before {
-                stack.shorten(plan.timeline.layers(from)[i])?;
+                stack.shorten(layers(from));
             }
-            let have = stack.unique_layers();
+            let (have, want) = (stack.unique_layers(), layers(position.stage()));
             if want < have {
-                stack.shorten(want)?;
+                stack.shorten(want);
             } else if have == 0 && want > 0 {
-                let (layers, seed) = (want, plan.plan.seed);
-                let (device, distributed) = (&device, false);
-                let source =
-                    LayerSource::Initialiser { layers, seed, stack: i, device, distributed };
-                stack.grow(source, &as_made)?;
+                let seed = mix(plan.plan.seed, i as u64);
+                stack
+                    .initialise(want, seed, &device, false, &as_made)
+                    .ok_or_else(|| plan.no_initialiser(i))?;
             } else if want > have {
                 // By the run's own maps, which keep layers of unequal kinds in their places.
-                let map = position.map_since(from, i, have)?;
-                let source = LayerSource::Copies { map: &map, stage: 0, seed: 0 };
-                stack.grow(source, &as_made)?;
+                stack.grow(&position.map_since(from, i, have)?, 0, 0, &as_made);
             }
         }
         Ok(self)

@@ -6,16 +6,34 @@ use burn::module::ParamId;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 
-use super::gradients::not_finite;
-use super::{Apollo, ApolloError, GrowthReport, GrowthRequest, NonFiniteGradients, StepReport};
+use super::error::other;
+use super::gradients::{Gradients, not_finite};
+use super::{
+    Apollo, ApolloError, GrowthReport, GrowthRequest, NonFiniteGradients, Role, StepReport,
+};
 use crate::optim::{check_groups, rate_not_finite, scaled_rates, without_gradients};
-use crate::panic::caught;
 use crate::policy::{Decision, Observation};
 use crate::registry::ages;
 use crate::stack::{Growable, stacks};
 
-impl<M: Growable> Apollo<M> {
-    /// Updates the parameters with `grads`, counts one optimizer step, grows where the policy says so,
+/// What is looked at before a step.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Checks {
+    pub(super) non_finite: NonFiniteGradients,
+    /// Steps in a row that were skipped until now.
+    skipped: u32,
+    /// The stage whose parameter groups were looked at.
+    groups_of: Option<usize>,
+}
+
+impl Checks {
+    pub(super) fn new(non_finite: NonFiniteGradients) -> Self {
+        Self { non_finite, ..Self::default() }
+    }
+}
+
+impl<M: Growable, R: Role> Apollo<M, R> {
+    /// Updates the parameters with `grads`, counts one optimizer step, grows where the policy says so (a branch has none),
     /// and sets the depth of the next step; answers what ran and what became of it.
     ///
     /// `lr` is the rate that the scheduler gives; the plan's [`LrAtGrowth`](crate::schedule::LrAtGrowth)
@@ -24,40 +42,82 @@ impl<M: Growable> Apollo<M> {
     /// # Errors
     ///
     /// [`ApolloError::Growth`] for a growth that failed: the step was taken and counted. The policy asks for it again after
-    /// the next step; the error says what ends that.
-    /// [`ApolloError::Gradient`], [`ApolloError::Skipped`] and [`ApolloError::Rate`] for numbers that are not finite, and
-    /// [`ApolloError::Optim`] for parameter groups that would not outlast a growth: nothing was changed or counted.
+    /// the next step; the error says what ends that. [`ApolloError::Gradient`] and [`ApolloError::Skipped`] for gradients
+    /// that are not finite, [`ApolloError::Other`] for such a learning rate and for parameter groups that would not outlast
+    /// a growth: nothing was changed or counted. [`ApolloError::Other`], too, where the policy needs numbers that were never
+    /// recorded: the step was taken and counted.
     pub fn update(
         &mut self,
         optim: &mut ModuleOptimizer,
         lr: impl Into<ModuleLearningRate>,
-        mut grads: GradientsParams,
+        grads: GradientsParams,
     ) -> Result<StepReport, ApolloError> {
-        let lr = self.checked_rate(optim, lr.into())?;
-        self.without_frozen([&mut grads]);
-        let bad = self.bad_gradient([&grads])?;
-        self.updated(optim, bad, Ask::Policy, |model, optim| optim.step(lr, model, grads))
+        let step = |model, optim: &mut ModuleOptimizer, lr, grads| optim.step(lr, model, grads);
+        self.step(optim, lr.into(), grads, step)
     }
 
-    /// The scheduler's rates times the plan's factor; the groups of rates and of the optimizer are looked at once a
+    /// [`update`](Self::update) by `step`, which takes the optimizer's step with the rates and gradients that it is given.
+    pub(crate) fn step<G: Gradients>(
+        &mut self,
+        optim: &mut ModuleOptimizer,
+        lr: ModuleLearningRate,
+        mut grads: G,
+        step: impl FnOnce(M, &mut ModuleOptimizer, ModuleLearningRate, G) -> M,
+    ) -> Result<StepReport, ApolloError> {
+        let of_layers = self.layer_factors_by_param();
+        let lr = self.checked_rate(optim, lr, &of_layers)?;
+        let frozen = of_layers.iter().filter(|(_, factor)| **factor == 0.0);
+        let frozen: HashSet<ParamId> = frozen.map(|(id, _)| *id).collect();
+        let mut of_devices = grads.of_devices();
+        if !frozen.is_empty() {
+            of_devices.iter_mut().for_each(|g| without_gradients(&frozen, g, self.model()));
+        }
+        let skipped = self.bad_gradient(&of_devices)?;
+        let mut report = StepReport {
+            step: self.position.step,
+            stage: self.stage(),
+            unique_layers: self.unique_layers(),
+            depths: self.depths.training.clone(),
+            lr_factor: self.lr_factor(),
+            skipped,
+            growth: None,
+        };
+        match report.skipped {
+            None => {
+                self.model = self.model.take().map(|model| step(model, optim, lr, grads));
+                self.checks.skipped = 0;
+            }
+            Some(_) => self.checks.skipped += 1,
+        }
+        self.position.step += 1;
+        let growth = self.policy_growth(optim);
+        // The next step has a depth, whatever became of the growth.
+        self.draw_depth()?;
+        report.growth = growth?;
+        Ok(report)
+    }
+
+    /// The scheduler's rates times the plan's factors; the groups of rates and of the optimizer are looked at once a
     /// stage.
-    pub(crate) fn checked_rate(
+    fn checked_rate(
         &mut self,
         optim: &ModuleOptimizer,
         lr: ModuleLearningRate,
+        of_layers: &HashMap<ParamId, f64>,
     ) -> Result<ModuleLearningRate, ApolloError> {
+        let stage = self.stage();
         if let Some((param, rate)) = rate_not_finite(&lr, self.model()) {
-            return Err(ApolloError::Rate { step: self.position.step, param, rate });
+            let step = self.position.step;
+            let message = format!("step {step}: the learning rate of `{param}` is {rate}");
+            return Err(ApolloError::Other(message));
         }
-        if !self.groups_checked {
-            let heirs = &self.plan.heirs[self.stage()];
-            check_groups(optim, &lr, self.model(), heirs, &self.device)?;
-            self.groups_checked = true;
+        if self.checks.groups_of != Some(stage) {
+            check_groups(optim, &lr, self.model(), &self.plan.heirs[stage], &self.device)?;
+            self.checks.groups_of = Some(stage);
         }
-        let of_layers = self.layer_factors_by_param();
         Ok(match self.lr_factor() {
             1.0 if of_layers.is_empty() => lr,
-            factor => scaled_rates(&lr, factor, &of_layers, self.model()),
+            factor => scaled_rates(&lr, factor, of_layers, self.model()),
         })
     }
 
@@ -85,69 +145,19 @@ impl<M: Growable> Apollo<M> {
         params.flat_map(|(layer, f)| layer.into_iter().map(move |param| (param.id, f))).collect()
     }
 
-    /// Takes the gradients of frozen layers out of `grads`.
-    pub(crate) fn without_frozen<'a>(
-        &self,
-        grads: impl IntoIterator<Item = &'a mut GradientsParams>,
-    ) {
-        let factors = self.layer_factors_by_param();
-        let frozen: HashSet<ParamId> =
-            factors.into_iter().filter(|(_, factor)| *factor == 0.0).map(|(id, _)| id).collect();
-        if !frozen.is_empty() {
-            grads.into_iter().for_each(|grads| without_gradients(&frozen, grads, self.model()));
-        }
-    }
-
     /// The parameter for whose gradient the step is to be skipped, if there is one.
-    pub(crate) fn bad_gradient<'a>(
-        &self,
-        grads: impl IntoIterator<Item = &'a GradientsParams>,
-    ) -> Result<Option<String>, ApolloError> {
-        if self.non_finite == NonFiniteGradients::Allow {
+    fn bad_gradient(&self, grads: &[&mut GradientsParams]) -> Result<Option<String>, ApolloError> {
+        let Checks { non_finite, skipped, .. } = self.checks;
+        if non_finite == NonFiniteGradients::Allow {
             return Ok(None);
         }
         let Some(param) = not_finite(self.model(), grads)? else { return Ok(None) };
-        let (step, skipped) = (self.position.step, self.skipped);
-        match self.non_finite {
+        let step = self.position.step;
+        match non_finite {
             NonFiniteGradients::Skip { in_a_row } if skipped < in_a_row => Ok(Some(param)),
             NonFiniteGradients::Skip { .. } => Err(ApolloError::Skipped { step, param, skipped }),
             _ => Err(ApolloError::Gradient { step, param }),
         }
-    }
-
-    /// Takes `step`, unless it is to be skipped, and all that comes after it.
-    pub(crate) fn updated(
-        &mut self,
-        optim: &mut ModuleOptimizer,
-        skipped: Option<String>,
-        ask: Ask,
-        step: impl FnOnce(M, &mut ModuleOptimizer) -> M,
-    ) -> Result<StepReport, ApolloError> {
-        let mut report = StepReport {
-            step: self.position.step,
-            stage: self.stage(),
-            unique_layers: self.unique_layers(),
-            depths: self.depths.clone(),
-            lr_factor: self.lr_factor(),
-            skipped,
-            growth: None,
-        };
-        match report.skipped {
-            None => {
-                self.model = self.model.take().map(|model| step(model, optim));
-                self.skipped = 0;
-            }
-            Some(_) => self.skipped += 1,
-        }
-        self.position.step += 1;
-        let growth = match ask {
-            Ask::Policy => self.policy_growth(optim),
-            Ask::Nobody => Ok(None),
-        };
-        // The next step has a depth, whatever became of the growth.
-        self.draw_depth()?;
-        report.growth = growth?;
-        Ok(report)
     }
 
     /// The growth that the policy wants.
@@ -155,46 +165,29 @@ impl<M: Growable> Apollo<M> {
         &mut self,
         optim: &mut ModuleOptimizer,
     ) -> Result<Option<GrowthReport>, ApolloError> {
-        match self.ask_policy()? {
-            Some(stage) => self.grow_stacks(optim, &GrowthRequest::to_stage(stage)).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// The stage that the policy wants to grow to.
-    fn ask_policy(&mut self) -> Result<Option<usize>, ApolloError> {
-        let measurements = core::mem::take(&mut self.measurements);
         let (stage, timeline) = (self.stage(), &self.plan.timeline);
-        if stage + 1 >= timeline.stages() {
-            return Ok(None);
-        }
         let now = Observation {
             step: self.position.step,
             stage,
             stages: timeline.stages(),
-            stage_start: self.position.growths.last().copied().unwrap_or(0),
+            stage_start: self.position.stage_start(),
             stage_end: timeline.end(stage),
             steps: timeline.steps(),
             unique_layers: self.unique_layers(),
-            measurements: &measurements,
+            measurements: &[],
         };
-        let decision = caught(|| self.policy.decide(&now))
-            .map_err(|message| ApolloError::Panicked { what: "the growth policy", message })?;
-        Ok(match decision {
-            Decision::Stay => None,
-            Decision::Grow => Some(stage + 1),
-            Decision::GrowTo(stage) => Some(stage),
+        let stage = match self.role.decide(now) {
+            Decision::Stay => return Ok(None),
+            Decision::Grow => stage + 1,
+            Decision::GrowTo(stage) => stage,
             Decision::Missing(name) => {
-                let policy = self.plan.plan.policy.name().to_owned();
-                return Err(ApolloError::Missing { stage, policy, name });
+                return Err(other!(
+                    "the growth policy `{}` needs the {name} to decide about the end of stage {stage}, and none was \
+                     recorded: call `Apollo::record_loss` or `record`, in burn-train `LossRecorder::record`",
+                    self.plan.plan.policy.name()
+                ));
             }
-        })
+        };
+        self.grow(optim, &GrowthRequest::to_stage(stage)).map(Some)
     }
-}
-
-/// Who decides whether to grow after a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ask {
-    Policy,
-    Nobody,
 }

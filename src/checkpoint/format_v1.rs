@@ -4,11 +4,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::apollo::Apollo;
-use crate::depth::DrawPer;
-use crate::expand::NewLayers;
+use crate::depth::{DrawPer, Sampler};
+use crate::expand::{Expansion, NewLayers};
 use crate::optim::MomentPolicy;
 use crate::plan::{EarlySampler, PlanError};
-use crate::policy::{Measurement, number};
+use crate::policy::{Measurement, Policy};
 use crate::schedule::{LayerRates, LrAtGrowth, Schedule, Stage, Timeline, Until};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,10 +46,10 @@ impl PlanV1 {
             targets: apollo.targets().to_vec(),
             layers: (0..timeline.stages()).map(|s| timeline.layers(s).to_vec()).collect(),
             ends: (0..timeline.stages()).map(|s| timeline.end(s)).collect(),
-            sampler: plan.sampler.debug(),
-            expander: plan.expander.debug(),
+            sampler: sampler(&plan.sampler),
+            expander: expander(&plan.expander),
             new_layers: plan.new_layers.clone(),
-            policy: plan.policy.debug(),
+            policy: policy(&plan.policy),
             moments: plan.moments,
             lr_at_growth: plan.lr_at_growth,
             layer_rates: plan.layer_rates.clone(),
@@ -69,24 +69,55 @@ impl PlanV1 {
             until: Some(Until::Step(*end)),
         };
         let schedule = Schedule { stages: self.layers.iter().zip(&self.ends).map(stage).collect() };
-        Ok(schedule.timeline(self.steps, &self.targets)?)
+        schedule.timeline(self.steps, &self.targets)
     }
 
     pub(super) fn has_other_policy<M>(&self, apollo: &Apollo<M>) -> bool {
-        self.policy != apollo.plan().policy.debug()
+        self.policy != policy(&apollo.plan().policy)
     }
+}
+
+fn sampler(sampler: &Sampler) -> String {
+    match sampler {
+        Sampler::Lvps(lvps) => format!("{lvps:?}"),
+        Sampler::Uniform => "Uniform".to_owned(),
+        Sampler::Sigmoid => "Sigmoid".to_owned(),
+        Sampler::ConstantHigh => "ConstantHigh".to_owned(),
+        Sampler::ConstantLow => "ConstantLow".to_owned(),
+        Sampler::Custom(custom) => {
+            let supplied = custom.supplied("sampler", "Sampler");
+            supplied.map_or_else(|_| custom.name().to_owned(), |own| format!("{own:?}"))
+        }
+    }
+}
+
+fn expander(expander: &Expansion) -> String {
+    match expander {
+        Expansion::Interpolation => "Interpolation".to_owned(),
+        Expansion::Stacking => "Stacking".to_owned(),
+        Expansion::MiddleStacking(middle) => format!("{middle:?}").replace(", centred: false", ""),
+        Expansion::Custom(custom) => {
+            let supplied = custom.supplied("expander", "Expansion");
+            supplied.map_or_else(|_| custom.name().to_owned(), |own| format!("{own:?}"))
+        }
+    }
+}
+
+fn policy(policy: &Policy) -> String {
+    let built = policy.build().map(|own| format!("{own:?}").replace(", tracked: None", ""));
+    built.unwrap_or_else(|_| policy.name().to_owned())
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LossV1 {
     step: u64,
-    #[serde(with = "number")]
-    loss: f64,
+    loss: serde_json::Value,
 }
 
 impl From<LossV1> for Measurement {
     fn from(LossV1 { step, loss }: LossV1) -> Self {
-        Self::loss(step, loss, 0)
+        let text = || loss.as_str()?.parse().ok();
+        Self::loss(step, loss.as_f64().or_else(text).unwrap_or(f64::NAN), 0)
     }
 }

@@ -19,14 +19,10 @@
 //! # Ok::<(), burn_apollo::plan::PlanError>(())
 //! ```
 
-mod budget;
 mod meter;
 mod model;
 mod plan;
-mod size;
 
-pub use budget::{Hop, HopSchedule};
 pub use meter::Meter;
 pub use model::ModelCost;
 pub use plan::{PlanCost, StageCost};
-pub use size::Size;

@@ -2,7 +2,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ModelCost, Size};
+use super::ModelCost;
 use crate::plan::{Plan, PlanError};
 
 /// What a plan will cost, before anything runs: the expectation over its depths, with every growth where the schedule says.
@@ -31,9 +31,6 @@ pub struct StageCost {
     pub depths: Vec<f64>,
     /// Operations of the stage.
     pub operations: f64,
-    /// What the training holds in it, if that is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub size: Option<Size>,
 }
 
 impl PlanCost {
@@ -59,20 +56,12 @@ impl PlanCost {
                 layers.iter().zip(targets).map(mean).collect::<Result<Vec<_>, PlanError>>()?;
             let items = (end - begin) as f64 * items as f64;
             let operations = items * model.training_mean(depths.iter().copied());
-            stages.push(StageCost { begin, end, layers, depths, operations, size: None });
+            stages.push(StageCost { begin, end, layers, depths, operations });
             begin = end;
         }
         let operations = stages.iter().map(|stage| stage.operations).sum();
         let from_scratch = plan.steps as f64 * items as f64 * model.training(targets);
         Ok(Self { stages, operations, from_scratch })
-    }
-
-    /// With what the training holds in each stage, in order.
-    pub fn with_sizes(mut self, sizes: impl IntoIterator<Item = Size>) -> Self {
-        for (stage, size) in self.stages.iter_mut().zip(sizes) {
-            stage.size = Some(size);
-        }
-        self
     }
 
     /// The operations as a share of training the full model for as many steps.
@@ -81,34 +70,20 @@ impl PlanCost {
     }
 }
 
-/// A table, one line for each stage; memory is that of [`Size::bytes`].
+/// A table, one line for each stage.
 impl fmt::Display for PlanCost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:>5} {:>17} {:>13} {:>14} {:>11} {:>11} {:>12} {:>8}",
-            "stage",
-            "steps",
-            "unique layers",
-            "expected depth",
-            "parameters",
-            "memory",
-            "operations",
-            "share"
+            "{:>5} {:>17} {:>13} {:>14} {:>12} {:>8}",
+            "stage", "steps", "unique layers", "expected depth", "operations", "share"
         )?;
         for (i, stage) in self.stages.iter().enumerate() {
             let steps = format!("{}..{}", stage.begin, stage.end);
             let depth: f64 = stage.depths.iter().sum();
-            let [parameters, memory] = match stage.size {
-                Some(size) => [
-                    size.parameters.to_string(),
-                    format!("{:.1} MiB", size.bytes() as f64 / f64::from(1 << 20)),
-                ],
-                None => ["-".to_owned(), "-".to_owned()],
-            };
             writeln!(
                 f,
-                "{:>5} {steps:>17} {:>13} {depth:>14.2} {parameters:>11} {memory:>11} {:>12.3e} {:>7.1}%",
+                "{:>5} {steps:>17} {:>13} {depth:>14.2} {:>12.3e} {:>7.1}%",
                 i + 1,
                 stage.layers.iter().sum::<usize>(),
                 stage.operations,
@@ -116,7 +91,7 @@ impl fmt::Display for PlanCost {
             )?;
         }
         let total = format!("of {:.3e} from scratch", self.from_scratch);
-        write!(f, "{total:>76} {:>12.3e} {:>7.1}%", self.operations, 100.0 * self.share())
+        write!(f, "{total:>52} {:>12.3e} {:>7.1}%", self.operations, 100.0 * self.share())
     }
 }
 
@@ -148,8 +123,5 @@ mod tests {
         let high = PlanCost::of(&plan.with_sampler(ConstantHigh), &[4], &model, 1).unwrap();
         assert_eq!(high.share(), 1.0);
         assert!(high.to_string().contains("0..75"), "{high}");
-        let sizes = [1 << 20, 1 << 22].map(|parameters| Size { parameters, state: 2 * parameters });
-        let shown = high.with_sizes(sizes).to_string();
-        assert!(shown.contains(" 1048576 ") && shown.contains(" 64.0 MiB "), "{shown}");
     }
 }

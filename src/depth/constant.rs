@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use super::{DepthError, DepthPmf, DepthSampler};
+use super::{DepthPmf, DepthSampler};
+use crate::plan_error::PlanError;
 
 /// Always the target depth: all layers tied at full depth, untied stage by stage.
 ///
@@ -11,7 +12,7 @@ use super::{DepthError, DepthPmf, DepthSampler};
 /// use burn_apollo::depth::{ConstantHigh, DepthSampler};
 ///
 /// assert_eq!(ConstantHigh.pmf(3, 12)?.mean(), 12.0);
-/// # Ok::<(), burn_apollo::depth::DepthError>(())
+/// # Ok::<(), burn_apollo::plan::PlanError>(())
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConstantHigh;
@@ -23,19 +24,19 @@ pub struct ConstantHigh;
 /// use burn_apollo::depth::{ConstantLow, DepthSampler};
 ///
 /// assert_eq!(ConstantLow.pmf(3, 12)?.mean(), 3.0);
-/// # Ok::<(), burn_apollo::depth::DepthError>(())
+/// # Ok::<(), burn_apollo::plan::PlanError>(())
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConstantLow;
 
 impl DepthSampler for ConstantHigh {
-    fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, DepthError> {
+    fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, PlanError> {
         DepthPmf::from_survival(unique, target, |_| 1.0)
     }
 }
 
 impl DepthSampler for ConstantLow {
-    fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, DepthError> {
+    fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, PlanError> {
         DepthPmf::from_survival(unique, target, |_| 0.0)
     }
 }

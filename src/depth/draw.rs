@@ -34,7 +34,7 @@ pub enum DrawPer {
 /// let pmf = Lvps::default().pmf(3, 12)?;
 /// let depths: Vec<usize> = (0..8).map(|step| draw(&pmf, 42, step, 0, 0)).collect();
 /// assert_eq!(depths, [3, 3, 3, 3, 3, 6, 3, 6]);
-/// # Ok::<(), burn_apollo::depth::DepthError>(())
+/// # Ok::<(), burn_apollo::plan::PlanError>(())
 /// ```
 pub fn draw(pmf: &DepthPmf, seed: u64, step: u64, micro_batch: u64, stack: u16) -> usize {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use super::{DepthError, DepthPmf, DepthSampler, pmf::check_range};
+use super::{DepthPmf, DepthSampler};
+use crate::plan_error::PlanError;
 
 /// Low-value-prioritized sampling (LVPS), the sampler of Apollo: shallow, cheap depths dominate.
 ///
@@ -18,7 +19,7 @@ use super::{DepthError, DepthPmf, DepthSampler, pmf::check_range};
 ///
 /// let pmf = Lvps::default().pmf(1, 12)?;
 /// assert!((pmf.mean() - 1.767).abs() < 5e-4);
-/// # Ok::<(), burn_apollo::depth::DepthError>(())
+/// # Ok::<(), burn_apollo::plan::PlanError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -38,27 +39,21 @@ impl Default for Lvps {
 }
 
 impl Lvps {
-    fn check(&self) -> Result<(), DepthError> {
-        let error = |field, expected, found| {
-            Err(DepthError::Parameter { sampler: "Lvps", field, expected, found })
-        };
-        if !(self.excess >= 0.0 && self.excess.is_finite()) {
-            return error("excess", "finite and at least 0", self.excess);
-        }
-        if !(self.end > 0.0 && self.end < 1.0) {
-            return error("end", "between 0 and 1, both excluded", self.end);
-        }
-        if !(self.x_min > 0.0 && self.x_min < 1.0) {
-            return error("x_min", "between 0 and 1, both excluded", self.x_min);
+    fn check(&self) -> Result<(), PlanError> {
+        let Self { excess, end, x_min } = *self;
+        let finite = excess >= 0.0 && excess.is_finite();
+        PlanError::unless(finite, "lvps.excess", excess, "finite and at least 0")?;
+        for (field, found) in [("lvps.end", end), ("lvps.x_min", x_min)] {
+            let inside = found > 0.0 && found < 1.0;
+            PlanError::unless(inside, field, found, "between 0 and 1, both excluded")?;
         }
         Ok(())
     }
 }
 
 impl DepthSampler for Lvps {
-    fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, DepthError> {
+    fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, PlanError> {
         self.check()?;
-        check_range(unique, target)?;
         let (begin, end, x0) = (target as f64 / unique as f64 + self.excess, self.end, self.x_min);
         let n = (begin * x0 - end) / (end - begin);
         let m = end * (n + 1.0);
@@ -107,14 +102,11 @@ mod tests {
             (Lvps { excess: -0.1, ..Default::default() }, "excess"),
             (Lvps { excess: f64::INFINITY, ..Default::default() }, "excess"),
         ] {
-            match sampler.pmf(1, 2).unwrap_err() {
-                DepthError::Parameter { field, .. } => assert_eq!(field, name),
-                other => panic!("{other}"),
-            }
+            assert_eq!(sampler.pmf(1, 2).unwrap_err().field, format!("lvps.{name}"));
         }
         assert_eq!(
-            Lvps::default().pmf(0, 4).unwrap_err(),
-            DepthError::Unique { unique: 0, target: 4 }
+            Lvps::default().pmf(0, 4).unwrap_err().to_string(),
+            "`unique` must be from 1 to the target depth of 4, found 0"
         );
     }
 }

@@ -15,7 +15,6 @@
 
 mod constant;
 mod draw;
-mod error;
 mod lvps;
 mod pmf;
 mod sampler;
@@ -24,7 +23,6 @@ mod uniform;
 
 pub use constant::{ConstantHigh, ConstantLow};
 pub use draw::{DrawPer, draw};
-pub use error::DepthError;
 pub use lvps::Lvps;
 pub use pmf::DepthPmf;
 pub use sampler::Sampler;
@@ -32,6 +30,8 @@ pub use sigmoid::Sigmoid;
 pub use uniform::Uniform;
 
 use core::fmt::Debug;
+
+use crate::plan_error::PlanError;
 
 /// The distribution of the virtual depth in each stage.
 ///
@@ -42,21 +42,21 @@ use core::fmt::Debug;
 /// every step. The answer must depend on
 /// the arguments and the sampler's own parameters alone: all devices and all resumed runs rely on
 /// getting the same one. `unique` is at least 1 and at most `target`; a stage without layers runs at
-/// depth 0 and asks no sampler. Depths outside `unique..=target` are refused
-/// with [`DepthError::Support`].
+/// depth 0 and asks no sampler. Depths outside `unique..=target` are refused.
 ///
 /// # Example
 ///
 /// A sampler that runs half of the steps at the unique layers and half at full depth:
 ///
 /// ```
-/// use burn_apollo::depth::{DepthError, DepthPmf, DepthSampler};
+/// use burn_apollo::depth::{DepthPmf, DepthSampler};
+/// use burn_apollo::plan::PlanError;
 ///
 /// #[derive(Debug)]
 /// struct Ends;
 ///
 /// impl DepthSampler for Ends {
-///     fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, DepthError> {
+///     fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, PlanError> {
 ///         let mut weights = vec![0.0; target - unique + 1];
 ///         weights[0] += 0.5;
 ///         weights[target - unique] += 0.5;
@@ -67,7 +67,7 @@ use core::fmt::Debug;
 /// let pmf = Ends.pmf(3, 12)?;
 /// assert_eq!(pmf.probability(3), 0.5);
 /// assert_eq!(pmf.mean(), 7.5);
-/// # Ok::<(), DepthError>(())
+/// # Ok::<(), PlanError>(())
 /// ```
 ///
 /// A sampler that keeps state or draws by itself would be *wrong*: resumed runs and other devices
@@ -78,7 +78,7 @@ pub trait DepthSampler: Debug + Send + Sync {
     /// # Errors
     ///
     /// When the sampler's parameters give no distribution for these numbers of layers.
-    fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, DepthError>;
+    fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, PlanError>;
 }
 
 const _: Option<&dyn DepthSampler> = None; // stays object-safe

@@ -2,7 +2,7 @@ use rand::Rng;
 use rand_distr::Distribution;
 use rand_distr::weighted::WeightedAliasIndex;
 
-use super::DepthError;
+use crate::plan_error::PlanError;
 
 /// The exact probability of every virtual depth in one stage.
 ///
@@ -16,7 +16,7 @@ use super::DepthError;
 /// assert!((pmf.mean() - 7.135).abs() < 5e-4);
 /// assert!((pmf.probability(12) - 0.0667).abs() < 5e-5);
 /// assert_eq!(pmf.probability(5), 0.0);
-/// # Ok::<(), burn_apollo::depth::DepthError>(())
+/// # Ok::<(), burn_apollo::plan::PlanError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct DepthPmf {
@@ -30,21 +30,20 @@ impl DepthPmf {
     ///
     /// # Errors
     ///
-    /// [`DepthError::Weight`], [`DepthError::NoWeight`] and [`DepthError::TooDeep`].
-    pub fn from_weights(lowest: usize, weights: Vec<f64>) -> Result<Self, DepthError> {
-        check_depth(lowest.saturating_add(weights.len().saturating_sub(1)))?;
-        for (i, &w) in weights.iter().enumerate() {
-            if !(w >= 0.0 && w.is_finite()) {
-                return Err(DepthError::Weight { depth: lowest + i, found: w });
-            }
+    /// A weight that is negative, infinite or not a number; weights that are missing or all zero; a depth beyond any model's.
+    pub fn from_weights(lowest: usize, weights: Vec<f64>) -> Result<Self, PlanError> {
+        PlanError::check_depth(lowest.saturating_add(weights.len().saturating_sub(1)))?;
+        if let Some(i) = weights.iter().position(|w| !(*w >= 0.0 && w.is_finite())) {
+            let found = format!("{} for depth {}", weights[i], lowest + i);
+            return Err(PlanError::new("weights", found, "finite and at least 0"));
         }
         let total: f64 = weights.iter().sum();
+        let no_weight = || PlanError::new("weights", total, "above 0 and finite in sum");
         if !(total > 0.0 && total.is_finite()) {
-            return Err(DepthError::NoWeight);
+            return Err(no_weight());
         }
         let probabilities: Vec<f64> = weights.iter().map(|w| w / total).collect();
-        let alias =
-            WeightedAliasIndex::new(probabilities.clone()).map_err(|_| DepthError::NoWeight)?;
+        let alias = WeightedAliasIndex::new(probabilities.clone()).map_err(|_| no_weight())?;
         Ok(Self { lowest, probabilities, alias })
     }
 
@@ -53,14 +52,13 @@ impl DepthPmf {
     ///
     /// # Errors
     ///
-    /// [`DepthError::Unique`] unless `1 ≤ unique ≤ target`; [`DepthError::Weight`] where the survival
-    /// function rises or is not a number.
+    /// Unless `1 ≤ unique ≤ target`, and where the survival function rises or is not a number.
     pub fn from_survival(
         unique: usize,
         target: usize,
         survival: impl Fn(usize) -> f64,
-    ) -> Result<Self, DepthError> {
-        check_range(unique, target)?;
+    ) -> Result<Self, PlanError> {
+        PlanError::check_layers("unique", unique, target)?;
         let at_least: Vec<f64> = (unique..=target + 1)
             .map(|d| match d {
                 d if d == unique => 1.0,
@@ -117,54 +115,44 @@ impl Distribution<usize> for DepthPmf {
     }
 }
 
-pub(super) fn check_range(unique: usize, target: usize) -> Result<(), DepthError> {
-    if unique == 0 || unique > target {
-        return Err(DepthError::Unique { unique, target });
-    }
-    check_depth(target)
-}
-
-/// More layers than any model has.
-const LIMIT: usize = 1 << 20;
-
-fn check_depth(depth: usize) -> Result<(), DepthError> {
-    match depth > LIMIT {
-        true => Err(DepthError::TooDeep { depth, limit: LIMIT }),
-        false => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn weights_that_are_no_distribution_are_refused() {
-        let weights = |w: &[f64]| DepthPmf::from_weights(3, w.to_vec()).map(|_| ());
-        assert_eq!(weights(&[]), Err(DepthError::NoWeight));
-        assert_eq!(weights(&[0.0, 0.0]), Err(DepthError::NoWeight));
-        assert_eq!(weights(&[1.0, -0.5]), Err(DepthError::Weight { depth: 4, found: -0.5 }));
-        assert!(matches!(weights(&[f64::NAN]), Err(DepthError::Weight { depth: 3, .. })));
-        assert!(matches!(weights(&[f64::INFINITY]), Err(DepthError::Weight { depth: 3, .. })));
+        let weights = |w: &[f64]| DepthPmf::from_weights(3, w.to_vec()).unwrap_err().to_string();
+        for none in [&[][..], &[0.0, 0.0]] {
+            let error = weights(none);
+            assert!(
+                error.starts_with("`weights` must be above 0 and finite in sum, found"),
+                "{error}"
+            );
+        }
+        let words = "`weights` must be finite and at least 0, found";
+        assert_eq!(weights(&[1.0, -0.5]), format!("{words} -0.5 for depth 4"));
+        assert_eq!(weights(&[f64::NAN]), format!("{words} NaN for depth 3"));
+        assert_eq!(weights(&[f64::INFINITY]), format!("{words} inf for depth 3"));
     }
 
     #[test]
     fn rising_survival_is_refused() {
-        let rising = DepthPmf::from_survival(1, 3, |d| d as f64 / 4.0);
-        assert!(matches!(rising, Err(DepthError::Weight { depth: 2, .. })));
+        let rising = DepthPmf::from_survival(1, 3, |d| d as f64 / 4.0).unwrap_err();
+        assert_eq!(rising.found, "-0.25 for depth 2");
     }
 
     #[test]
     fn the_greatest_depth_is_one_that_can_be_drawn() {
         use crate::depth::{DepthSampler, Uniform};
 
+        const LIMIT: usize = 1 << 20;
         let uniform = |target| Uniform.pmf(1, target).map(|pmf| pmf.highest());
         assert_eq!(uniform(LIMIT), Ok(LIMIT));
-        let too_deep = |depth| Err(DepthError::TooDeep { depth, limit: LIMIT });
-        assert_eq!(uniform(LIMIT + 1), too_deep(LIMIT + 1));
+        let too_deep = Err(PlanError::new("depth", LIMIT + 1, "at most 1048576"));
+        assert_eq!(uniform(LIMIT + 1), too_deep);
         assert_eq!(DepthPmf::from_weights(LIMIT, vec![1.0]).map(|pmf| pmf.lowest()), Ok(LIMIT));
         let beyond = DepthPmf::from_weights(LIMIT, vec![1.0; 2]).map(|pmf| pmf.lowest());
-        assert_eq!(beyond, too_deep(LIMIT + 1));
+        assert_eq!(beyond, too_deep);
     }
 
     #[test]

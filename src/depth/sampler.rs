@@ -3,10 +3,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{
-    ConstantHigh, ConstantLow, DepthError, DepthPmf, DepthSampler, Lvps, Sigmoid, Uniform,
-};
-use crate::custom::{Custom, ParametersError, name_or_table};
+use super::{ConstantHigh, ConstantLow, DepthPmf, DepthSampler, Lvps, Sigmoid, Uniform};
+use crate::custom::{Custom, name_or};
+use crate::plan_error::PlanError;
 
 /// A [`DepthSampler`] as data: what a [`Plan`](crate::plan::Plan) holds.
 ///
@@ -17,7 +16,8 @@ use crate::custom::{Custom, ParametersError, name_or_table};
 /// sampler = { lvps = { excess = 0.3 } }
 /// sampler = { custom = { name = "ends" } }   # the program supplies it
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", remote = "Self")]
 #[non_exhaustive]
 pub enum Sampler {
     /// `lvps`, the default.
@@ -41,7 +41,8 @@ impl Sampler {
     /// A sampler of your own under a name of your own. Its parameters are what it serialises.
     ///
     /// ```
-    /// use burn_apollo::depth::{DepthError, DepthPmf, DepthSampler, Sampler};
+    /// use burn_apollo::depth::{DepthPmf, DepthSampler, Sampler};
+    /// use burn_apollo::plan::PlanError;
     /// use serde::Serialize;
     ///
     /// #[derive(Debug, Serialize)]
@@ -50,7 +51,7 @@ impl Sampler {
     /// }
     ///
     /// impl DepthSampler for Middle {
-    ///     fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, DepthError> {
+    ///     fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, PlanError> {
     ///         let mut weights = vec![1.0 - self.share; target - unique + 1];
     ///         weights[(target - unique) / 2] += self.share;
     ///         DepthPmf::from_weights(unique, weights)
@@ -73,7 +74,7 @@ impl Sampler {
     pub fn custom(
         name: &str,
         sampler: impl DepthSampler + Serialize + 'static,
-    ) -> Result<Self, ParametersError> {
+    ) -> Result<Self, PlanError> {
         let sampler = Arc::new(sampler);
         Custom::new(name, sampler.as_ref(), sampler.clone() as _).map(Self::Custom)
     }
@@ -90,22 +91,15 @@ impl Sampler {
         }
     }
 
-    fn sampler(&self) -> Result<&dyn DepthSampler, DepthError> {
+    fn sampler(&self) -> Result<&dyn DepthSampler, PlanError> {
         Ok(match self {
             Self::Lvps(lvps) => lvps,
             Self::Uniform => &Uniform,
             Self::Sigmoid => &Sigmoid,
             Self::ConstantHigh => &ConstantHigh,
             Self::ConstantLow => &ConstantLow,
-            Self::Custom(custom) => custom
-                .implementation()
-                .ok_or_else(|| DepthError::NotSupplied { name: custom.name().to_owned() })?,
+            Self::Custom(custom) => custom.supplied("sampler", "Sampler")?,
         })
-    }
-
-    /// What the sampler's `Debug` prints: how checkpoints of format 1 knew it.
-    pub(crate) fn debug(&self) -> String {
-        self.sampler().map_or_else(|_| self.name().to_owned(), |sampler| format!("{sampler:?}"))
     }
 }
 
@@ -116,32 +110,25 @@ impl Default for Sampler {
 }
 
 impl DepthSampler for Sampler {
-    fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, DepthError> {
+    fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, PlanError> {
         let pmf = self.sampler()?.pmf(unique, target)?;
-        match pmf.lowest() >= unique && pmf.highest() <= target {
-            true => Ok(pmf),
-            false => Err(DepthError::Support {
-                unique,
-                target,
-                found_low: pmf.lowest(),
-                found_high: pmf.highest(),
-            }),
+        let (low, high) = (pmf.lowest(), pmf.highest());
+        if low < unique || high > target {
+            let asked = format!("depths {unique}..={target}");
+            return Err(PlanError::answer("sampler", format!("{low}..={high}"), asked));
         }
+        Ok(pmf)
     }
 }
 
 impl FromStr for Sampler {
-    type Err = DepthError;
+    type Err = PlanError;
 
-    fn from_str(name: &str) -> Result<Self, DepthError> {
-        Ok(match name {
-            "lvps" => Self::default(),
-            "uniform" => Self::Uniform,
-            "sigmoid" => Self::Sigmoid,
-            "constant_high" => Self::ConstantHigh,
-            "constant_low" => Self::ConstantLow,
-            _ => return Err(DepthError::UnknownSampler { name: name.to_owned() }),
-        })
+    fn from_str(name: &str) -> Result<Self, PlanError> {
+        let all =
+            [Self::default(), Self::Uniform, Self::Sigmoid, Self::ConstantHigh, Self::ConstantLow];
+        let found = all.into_iter().find(|sampler| sampler.name() == name);
+        found.ok_or_else(|| PlanError::unknown("sampler", name, &Self::NAMES.join(", ")))
     }
 }
 
@@ -163,40 +150,57 @@ impl From<Lvps> for Sampler {
     }
 }
 
-/// The samplers with parameters.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Table {
-    Lvps(Lvps),
-    Custom(Custom<dyn DepthSampler>),
-}
-
-impl From<Table> for Sampler {
-    fn from(table: Table) -> Self {
-        match table {
-            Table::Lvps(lvps) => Self::Lvps(lvps),
-            Table::Custom(custom) => Self::Custom(custom),
-        }
-    }
-}
-
+/// LVPS as it is published needs no table.
 impl Serialize for Sampler {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Lvps(lvps) if *lvps != Lvps::default() => {
-                Table::Lvps(*lvps).serialize(serializer)
-            }
-            Self::Custom(custom) => Table::Custom(custom.clone()).serialize(serializer),
-            sampler => serializer.serialize_str(sampler.name()),
+        match *self == Self::default() {
+            true => serializer.serialize_str(self.name()),
+            false => Self::serialize(self, serializer),
         }
     }
 }
 
 impl<'de> Deserialize<'de> for Sampler {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        name_or_table::<D, Self, Table>(
-            deserializer,
-            "the name of a sampler, or a table such as { lvps = { excess = 0.3 } }",
-        )
+        name_or(deserializer, |table| Self::deserialize(table))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Written and read as ever.
+    #[test]
+    fn it_is_data() {
+        let pairs = [
+            (Sampler::default(), r#""lvps""#),
+            (Sampler::Uniform, r#""uniform""#),
+            (Sampler::Sigmoid, r#""sigmoid""#),
+            (Sampler::ConstantHigh, r#""constant_high""#),
+            (Sampler::ConstantLow, r#""constant_low""#),
+            (
+                Lvps { excess: 0.3, ..Lvps::default() }.into(),
+                r#"{"lvps":{"excess":0.3,"end":0.6,"x_min":1e-6}}"#,
+            ),
+            (Sampler::custom("uniform", Uniform).unwrap(), r#"{"custom":{"name":"uniform"}}"#),
+        ];
+        for (sampler, text) in pairs {
+            assert_eq!(serde_json::to_string(&sampler).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Sampler>(text).unwrap(), sampler);
+        }
+        let read = |text| serde_json::from_str::<Sampler>(text).map_err(|e| e.to_string());
+        assert_eq!(read(r#"{"lvps":{}}"#), Ok(Sampler::default()));
+        for (text, words) in [
+            (r#""lottery""#, "`sampler`: \"lottery\" is unknown; there are lvps, uniform, sigmoid"),
+            (r#""custom""#, "is unknown"),
+            (r#"{"lvps":{"start":1.0}}"#, "unknown field `start`, expected one of `excess`"),
+            (r#"{"lvps":{"end":"low"}}"#, "invalid type: string \"low\", expected f64"),
+            (r#"{"custom":{"name":"a","other":1}}"#, "unknown field `other`"),
+            ("3", "expected a name, or a table such as { custom"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(words), "{error} should contain {words}");
+        }
     }
 }

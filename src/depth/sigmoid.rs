@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use super::{DepthError, DepthPmf, DepthSampler, pmf::check_range};
+use super::{DepthPmf, DepthSampler};
+use crate::plan_error::PlanError;
 
 /// Depths from a falling sigmoid: mass at both ends of `N..=L`, little between.
 ///
@@ -14,7 +15,7 @@ use super::{DepthError, DepthPmf, DepthSampler, pmf::check_range};
 /// use burn_apollo::depth::{DepthSampler, Sigmoid};
 ///
 /// assert!((Sigmoid.pmf(3, 12)?.mean() - 7.393).abs() < 5e-4);
-/// # Ok::<(), burn_apollo::depth::DepthError>(())
+/// # Ok::<(), burn_apollo::plan::PlanError>(())
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sigmoid;
@@ -25,8 +26,7 @@ const X_MIN: f64 = 1e-6;
 const SLOPE: f64 = 20.0;
 
 impl DepthSampler for Sigmoid {
-    fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, DepthError> {
-        check_range(unique, target)?;
+    fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, PlanError> {
         let begin = target as f64 / unique as f64 + EXCESS;
         DepthPmf::from_survival(unique, target, |d| {
             let odds = (begin - END) / (d as f64 / unique as f64 - END) - 1.0;

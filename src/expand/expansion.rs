@@ -1,10 +1,11 @@
 use core::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-use super::{ExpandError, Expander, Interpolation, LayerMap, MiddleStacking, Stacking};
-use crate::custom::{Custom, ParametersError, name_or_table};
+use super::{Expander, Interpolation, LayerMap, MiddleStacking, Stacking};
+use crate::custom::Custom;
+use crate::plan_error::PlanError;
 
 /// An [`Expander`] as data: what a [`Plan`](crate::plan::Plan) holds.
 ///
@@ -15,7 +16,8 @@ use crate::custom::{Custom, ParametersError, name_or_table};
 /// expander = { middle_stacking = { block = 2 } }
 /// expander = { custom = { name = "top" } }   # the program supplies it
 /// ```
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Expansion {
     /// `interpolation`, the default.
@@ -41,7 +43,7 @@ impl Expansion {
     pub fn custom(
         name: &str,
         expander: impl Expander + Serialize + 'static,
-    ) -> Result<Self, ParametersError> {
+    ) -> Result<Self, PlanError> {
         let expander = Arc::new(expander);
         Custom::new(name, expander.as_ref(), expander.clone() as _).map(Self::Custom)
     }
@@ -56,51 +58,42 @@ impl Expansion {
         }
     }
 
-    fn expander(&self) -> Result<&dyn Expander, ExpandError> {
+    fn expander(&self) -> Result<&dyn Expander, PlanError> {
         Ok(match self {
             Self::Interpolation => &Interpolation,
             Self::Stacking => &Stacking,
             Self::MiddleStacking(middle) => middle,
-            Self::Custom(custom) => custom
-                .implementation()
-                .ok_or_else(|| ExpandError::NotSupplied { name: custom.name().to_owned() })?,
+            Self::Custom(custom) => custom.supplied("expander", "Expansion")?,
         })
-    }
-
-    /// What the expander's `Debug` prints: how checkpoints of format 1 knew it.
-    pub(crate) fn debug(&self) -> String {
-        self.expander().map_or_else(|_| self.name().to_owned(), |expander| format!("{expander:?}"))
     }
 }
 
 /// Holds the expander to its contract.
 impl Expander for Expansion {
-    fn map(&self, source: usize, target: usize) -> Result<LayerMap, ExpandError> {
+    fn map(&self, source: usize, target: usize) -> Result<LayerMap, PlanError> {
         if source == target {
             return Ok(LayerMap::identity(source));
         }
         let map = self.expander()?.map(source, target)?;
-        if map.source() != source || map.target() != target {
-            return Err(ExpandError::Contract {
-                source_layers: source,
-                target,
-                found_source: map.source(),
-                found_target: map.target(),
-            });
+        if (map.source(), map.target()) != (source, target) {
+            let found = format!("{} → {}", map.source(), map.target());
+            return Err(PlanError::answer(
+                "expander",
+                found,
+                format!("{source} → {target} layers"),
+            ));
         }
         Ok(map)
     }
 }
 
 impl FromStr for Expansion {
-    type Err = ExpandError;
+    type Err = PlanError;
 
-    fn from_str(name: &str) -> Result<Self, ExpandError> {
-        match name {
-            "interpolation" => Ok(Self::Interpolation),
-            "stacking" => Ok(Self::Stacking),
-            _ => Err(ExpandError::UnknownExpander { name: name.to_owned() }),
-        }
+    fn from_str(name: &str) -> Result<Self, PlanError> {
+        let found = [Self::Interpolation, Self::Stacking].into_iter().find(|e| e.name() == name);
+        let names = || Self::NAMES.join(", ") + " and tables for others";
+        found.ok_or_else(|| PlanError::unknown("expander", name, &names()))
     }
 }
 
@@ -122,38 +115,33 @@ impl From<MiddleStacking> for Expansion {
     }
 }
 
-/// The expanders with parameters.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Table {
-    MiddleStacking(MiddleStacking),
-    Custom(Custom<dyn Expander>),
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl From<Table> for Expansion {
-    fn from(table: Table) -> Self {
-        match table {
-            Table::MiddleStacking(middle) => Self::MiddleStacking(middle),
-            Table::Custom(custom) => Self::Custom(custom),
+    /// Written and read as ever.
+    #[test]
+    fn it_is_data() {
+        let pairs = [
+            (Expansion::default(), r#""interpolation""#),
+            (Expansion::Stacking, r#""stacking""#),
+            (MiddleStacking::new(2).unwrap().into(), r#"{"middle_stacking":{"block":2}}"#),
+            (Expansion::custom("top", Stacking).unwrap(), r#"{"custom":{"name":"top"}}"#),
+        ];
+        for (expansion, text) in pairs {
+            assert_eq!(serde_json::to_string(&expansion).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Expansion>(text).unwrap(), expansion);
         }
-    }
-}
-
-impl Serialize for Expansion {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::MiddleStacking(middle) => Table::MiddleStacking(*middle).serialize(serializer),
-            Self::Custom(custom) => Table::Custom(custom.clone()).serialize(serializer),
-            expander => serializer.serialize_str(expander.name()),
+        let read = |text| serde_json::from_str::<Expansion>(text).unwrap_err().to_string();
+        for (text, words) in [
+            (
+                r#""lottery""#,
+                "unknown variant `lottery`, expected one of `interpolation`, `stacking`",
+            ),
+            (r#"{"middle_stacking":{"blocks":2}}"#, "unknown field `blocks`"),
+            (r#"{"middle_stacking":{"block":0}}"#, "expected a nonzero usize"),
+        ] {
+            assert!(read(text).contains(words), "{} should contain {words}", read(text));
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for Expansion {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        name_or_table::<D, Self, Table>(
-            deserializer,
-            "the name of an expander, or a table such as { middle_stacking = { block = 2 } }",
-        )
     }
 }

@@ -2,58 +2,41 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::ExpandError;
+use crate::plan_error::PlanError;
 
 /// For each layer of a stack of [`target`](Self::target) layers, the source layer it comes from.
 ///
 /// Every source layer is used at least once.
 ///
 /// ```
-/// use burn_apollo::expand::{ExpandError, LayerMap};
+/// use burn_apollo::expand::LayerMap;
+/// use burn_apollo::plan::PlanError;
 ///
 /// let map = LayerMap::new(2, vec![0, 1, 1])?;
 /// assert_eq!(map.copies(1), 2);
-/// assert_eq!(LayerMap::new(2, vec![0, 2]), Err(ExpandError::Source { layer: 1, found: 2, source_layers: 2 }));
-/// # Ok::<(), ExpandError>(())
+/// let error = LayerMap::new(2, vec![0, 2]).unwrap_err();
+/// assert_eq!(error.to_string(), "`layers[1]` must be below the 2 source layers, found 2");
+/// # Ok::<(), PlanError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "RawMap", into = "RawMap")]
+#[serde(try_from = "RawMap")]
 pub struct LayerMap {
     source: usize,
     layers: Vec<usize>,
 }
 
-#[derive(Serialize, Deserialize)]
+/// A map that was read and is yet to be checked.
+#[derive(Deserialize)]
 struct RawMap {
     source: usize,
     layers: Vec<usize>,
 }
 
-impl From<LayerMap> for RawMap {
-    fn from(map: LayerMap) -> Self {
-        Self { source: map.source, layers: map.layers }
-    }
-}
-
 impl TryFrom<RawMap> for LayerMap {
-    type Error = ExpandError;
+    type Error = PlanError;
 
-    fn try_from(raw: RawMap) -> Result<Self, ExpandError> {
+    fn try_from(raw: RawMap) -> Result<Self, PlanError> {
         Self::new(raw.source, raw.layers)
-    }
-}
-
-/// More layers than any model has.
-const LIMIT: usize = 1 << 20;
-
-/// What every expander can be asked for.
-pub(super) fn check_range(source: usize, target: usize) -> Result<(), ExpandError> {
-    match (source, target) {
-        (_, target) if target > LIMIT => Err(ExpandError::TooManyLayers { target, limit: LIMIT }),
-        (source, target) if source == 0 || source > target => {
-            Err(ExpandError::Range { source_layers: source, target })
-        }
-        _ => Ok(()),
     }
 }
 
@@ -62,19 +45,21 @@ impl LayerMap {
     ///
     /// # Errors
     ///
-    /// [`ExpandError::Source`] for an index that is no source layer, [`ExpandError::Unused`] for a
-    /// source layer that is not in `layers`.
-    pub fn new(source: usize, layers: Vec<usize>) -> Result<Self, ExpandError> {
-        if let Some((layer, &found)) = layers.iter().enumerate().find(|(_, s)| **s >= source) {
-            return Err(ExpandError::Source { layer, found, source_layers: source });
+    /// An index that is no source layer, and a source layer that is not in `layers`.
+    pub fn new(source: usize, layers: Vec<usize>) -> Result<Self, PlanError> {
+        if let Some(layer) = layers.iter().position(|s| *s >= source) {
+            let expected = format!("below the {source} source layers");
+            return Err(PlanError::new(format!("layers[{layer}]"), layers[layer], expected));
         }
         if source > layers.len() {
-            return Err(ExpandError::Range { source_layers: source, target: layers.len() });
+            let expected = format!("at most the {} layers of the map", layers.len());
+            return Err(PlanError::new("source", source, expected));
         }
         let mut used = vec![false; source];
         layers.iter().for_each(|&s| used[s] = true);
-        if let Some(layer) = used.iter().position(|u| !u) {
-            return Err(ExpandError::Unused { layer });
+        if let Some(unused) = used.iter().position(|u| !u) {
+            let found = format!("none from source layer {unused}");
+            return Err(PlanError::new("layers", found, "from every source layer"));
         }
         Ok(Self { source, layers })
     }
@@ -124,15 +109,16 @@ mod tests {
 
     #[test]
     fn wrong_maps_are_refused() {
-        assert_eq!(LayerMap::new(3, vec![0, 1, 1]), Err(ExpandError::Unused { layer: 2 }));
+        let error = |source, layers| LayerMap::new(source, layers).unwrap_err().to_string();
         assert_eq!(
-            LayerMap::new(3, vec![0, 1]),
-            Err(ExpandError::Range { source_layers: 3, target: 2 })
+            error(3, vec![0, 1, 1]),
+            "`layers` must be from every source layer, found none from source layer 2"
         );
-        assert_eq!(
-            LayerMap::new(usize::MAX, vec![]),
-            Err(ExpandError::Range { source_layers: usize::MAX, target: 0 })
-        );
+        let words = |source, layers| {
+            format!("`source` must be at most the {layers} layers of the map, found {source}")
+        };
+        assert_eq!(error(3, vec![0, 1]), words(3, 2));
+        assert_eq!(error(usize::MAX, vec![]), words(usize::MAX, 0));
     }
 
     #[test]

@@ -1,9 +1,9 @@
-use core::fmt;
 use core::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ExpandError, Expander, LayerMap, map::check_range};
+use super::{Expander, LayerMap};
+use crate::plan_error::PlanError;
 
 /// Copies of the middle layers, inserted after them.
 ///
@@ -17,36 +17,21 @@ use super::{ExpandError, Expander, LayerMap, map::check_range};
 /// last whole block belong to none, and fewer layers than a block are one block. Block 1 duplicates the middle layer.
 ///
 /// ```
-/// use burn_apollo::expand::{ExpandError, Expander, MiddleStacking};
+/// use burn_apollo::expand::{Expander, MiddleStacking};
+/// use burn_apollo::plan::PlanError;
 ///
 /// assert_eq!(MiddleStacking::new(1)?.map(4, 6)?.as_slice(), [0, 1, 1, 1, 2, 3]);
 /// assert_eq!(MiddleStacking::new(2)?.map(4, 6)?.as_slice(), [0, 1, 0, 1, 2, 3]);
 /// assert_eq!(MiddleStacking::centred(2)?.map(4, 6)?.as_slice(), [0, 1, 2, 1, 2, 3]);
-/// assert_eq!(MiddleStacking::new(0), Err(ExpandError::Block));
-/// # Ok::<(), ExpandError>(())
+/// assert!(MiddleStacking::new(0).is_err());
+/// # Ok::<(), PlanError>(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MiddleStacking {
     block: NonZeroUsize,
-    #[serde(default, skip_serializing_if = "is_not")]
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     centred: bool,
-}
-
-fn is_not(flag: &bool) -> bool {
-    !flag
-}
-
-/// As checkpoints of format 1 knew it, from before there were centred ones.
-impl fmt::Debug for MiddleStacking {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("MiddleStacking");
-        shown.field("block", &self.block);
-        if self.centred {
-            shown.field("centred", &true);
-        }
-        shown.finish()
-    }
 }
 
 impl MiddleStacking {
@@ -54,18 +39,18 @@ impl MiddleStacking {
     ///
     /// # Errors
     ///
-    /// [`ExpandError::Block`] for blocks of no layers.
-    pub fn new(block: usize) -> Result<Self, ExpandError> {
-        let block = NonZeroUsize::new(block).ok_or(ExpandError::Block)?;
-        Ok(Self { block, centred: false })
+    /// Blocks of no layers.
+    pub fn new(block: usize) -> Result<Self, PlanError> {
+        let zero = || PlanError::new("middle_stacking.block", block, "at least 1 layer");
+        Ok(Self { block: NonZeroUsize::new(block).ok_or_else(zero)?, centred: false })
     }
 
     /// The `block` layers at the exact middle are copied.
     ///
     /// # Errors
     ///
-    /// [`ExpandError::Block`] for no layers.
-    pub fn centred(block: usize) -> Result<Self, ExpandError> {
+    /// No layers.
+    pub fn centred(block: usize) -> Result<Self, PlanError> {
         Ok(Self { centred: true, ..Self::new(block)? })
     }
 
@@ -76,8 +61,8 @@ impl MiddleStacking {
 }
 
 impl Expander for MiddleStacking {
-    fn map(&self, source: usize, target: usize) -> Result<LayerMap, ExpandError> {
-        check_range(source, target)?;
+    fn map(&self, source: usize, target: usize) -> Result<LayerMap, PlanError> {
+        PlanError::check_layers("source", source, target)?;
         let block = self.block().min(source);
         let end = match self.centred {
             false => (source / block).div_ceil(2) * block,

@@ -13,7 +13,6 @@
 //! [`NewLayers`] says what the new layers of a growth begin as: copies, or copies whose output projections are
 //! zero, which change nothing at the unique layers, whatever the map and the ratio.
 
-mod error;
 mod expansion;
 mod interpolation;
 mod map;
@@ -21,7 +20,6 @@ mod middle;
 mod new_layers;
 mod stacking;
 
-pub use error::ExpandError;
 pub use expansion::Expansion;
 pub use interpolation::Interpolation;
 pub use map::LayerMap;
@@ -30,6 +28,8 @@ pub use new_layers::NewLayers;
 pub use stacking::Stacking;
 
 use core::fmt::Debug;
+
+use crate::plan_error::PlanError;
 
 /// A rule that maps the layers of a deeper stack to source layers.
 ///
@@ -45,20 +45,21 @@ use core::fmt::Debug;
 /// New layers go on top, as copies of the top layer:
 ///
 /// ```
-/// use burn_apollo::expand::{ExpandError, Expander, LayerMap};
+/// use burn_apollo::expand::{Expander, LayerMap};
+/// use burn_apollo::plan::PlanError;
 ///
 /// #[derive(Debug)]
 /// struct Top;
 ///
 /// impl Expander for Top {
-///     fn map(&self, source: usize, target: usize) -> Result<LayerMap, ExpandError> {
+///     fn map(&self, source: usize, target: usize) -> Result<LayerMap, PlanError> {
 ///         let copies = std::iter::repeat_n(source.saturating_sub(1), target.saturating_sub(source));
 ///         LayerMap::new(source, (0..source).chain(copies).collect())
 ///     }
 /// }
 ///
 /// assert_eq!(Top.map(4, 6)?.as_slice(), [0, 1, 2, 3, 3, 3]);
-/// # Ok::<(), ExpandError>(())
+/// # Ok::<(), PlanError>(())
 /// ```
 pub trait Expander: Debug + Send + Sync {
     /// The map from `source` layers to `target`.
@@ -66,7 +67,7 @@ pub trait Expander: Debug + Send + Sync {
     /// # Errors
     ///
     /// When there is no such map, `source` being 0 or more than `target` for one.
-    fn map(&self, source: usize, target: usize) -> Result<LayerMap, ExpandError>;
+    fn map(&self, source: usize, target: usize) -> Result<LayerMap, PlanError>;
 }
 
 const _: Option<&dyn Expander> = None; // stays object-safe

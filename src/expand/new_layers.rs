@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use super::{ExpandError, LayerMap};
+use super::LayerMap;
+use crate::plan_error::PlanError;
 
 /// What the new layers of a growth begin as: all but the first copy of each source, and layers without a source.
 ///
@@ -97,23 +98,23 @@ impl NewLayers {
     }
 
     /// Noise has a size.
-    pub(crate) fn check(&self) -> Result<(), ExpandError> {
-        match self {
-            Self::Noisy { std } if !(std.is_finite() && *std > 0.0) => {
-                Err(ExpandError::Noise { found: *std })
-            }
-            _ => Ok(()),
-        }
+    pub(crate) fn check(&self) -> Result<(), PlanError> {
+        let Some(std) = self.noise() else { return Ok(()) };
+        let expected = "finite and above 0 (\"copies\" are without noise)";
+        PlanError::unless(std.is_finite() && std > 0.0, "new_layers.noisy.std", std, expected)
     }
 
     /// Layers in between that do nothing leave the function alone if the others stay in order.
-    pub(crate) fn check_map(&self, map: &LayerMap) -> Result<(), ExpandError> {
+    pub(crate) fn check_map(&self, map: &LayerMap) -> Result<(), PlanError> {
         let mut next = 0;
         for (layer, &source) in map.as_slice().iter().enumerate() {
-            match self.are_identities() && source > next {
-                true => return Err(ExpandError::Order { layer, found: source, missing: next }),
-                false => next = next.max(source + 1),
+            if self.are_identities() && source > next {
+                let found = format!("layer {layer} from {source} before {next} was used");
+                let expected = "a map with the first copies in order, so that layers in between that begin as the \
+                                identity change nothing";
+                return Err(PlanError::new("expander", found, expected));
             }
+            next = next.max(source + 1);
         }
         Ok(())
     }
@@ -128,8 +129,11 @@ mod tests {
         let map = LayerMap::new(3, vec![0, 2, 1]).unwrap();
         let zeroed = NewLayers::zeroed(["a"]);
         assert_eq!(NewLayers::Copies.check_map(&map), Ok(()));
-        let error = ExpandError::Order { layer: 1, found: 2, missing: 1 };
-        assert_eq!(zeroed.check_map(&map), Err(error));
+        let error = zeroed.check_map(&map).unwrap_err().to_string();
+        assert!(
+            error.ends_with("change nothing, found layer 1 from 2 before 1 was used"),
+            "{error}"
+        );
         for map in [vec![0, 1, 2, 0, 1, 2], vec![0, 0, 1, 0, 2], vec![0, 1, 1, 0, 2, 1]] {
             assert_eq!(zeroed.check_map(&LayerMap::new(3, map).unwrap()), Ok(()));
         }

@@ -29,7 +29,7 @@ pub struct StateReport {
 ///
 /// # Errors
 ///
-/// [`OptimError`] when the record cannot be read, when [`MomentPolicy::Scaled`] meets a field that
+/// When the record cannot be read, when [`MomentPolicy::Scaled`] meets a field that
 /// `orders` does not know, when Burn would load state in another precision, or when the optimizer does not take
 /// all of the state back.
 pub(crate) fn inherit(
@@ -44,30 +44,38 @@ pub(crate) fn inherit(
         let fresh = optim.clone().load_record(OptimizerRecord::default());
         return Ok((fresh, StateReport { tensors_before, ..Default::default() }));
     }
-    let before = OptimizerState::of(optim).map_err(OptimError::reading)?;
+    let of_record = |action: &str, message: String| {
+        OptimError::State(format!("the optimizer's record cannot be {action}: {message}"))
+    };
+    let before = OptimizerState::of(optim).map_err(|e| of_record("read", e))?;
     let tensors_before = before.tensors.len();
     let after = Grown::new(origins, policy, orders).inherited(before, paths)?;
     let tensors_after = after.tensors.len();
     let copies = origins.iter().filter(|o| o.parent.is_some_and(|parent| parent != o.id));
     let params_inherited = copies.filter(|o| after.has(o.id.val())).count();
-    let record = after.into_record().map_err(OptimError::writing)?;
+    let record = after.into_record().map_err(|e| of_record("written", e))?;
     let optim = optim.clone().load_record(record);
     let found = optim.to_record().len();
     if found != tensors_after {
-        return Err(OptimError::Dropped { expected: tensors_after, found });
+        // The plan's own growths are looked at before the run, those that are asked for by hand are not.
+        return Err(OptimError::State(format!(
+            "the optimizer took {found} of {tensors_after} state tensors; no parameter group of it may name layers by \
+             number or parameters by id, since growth renumbers the ones and adds to the others"
+        )));
     }
     Ok((optim, StateReport { tensors_before, tensors_after, params_inherited }))
 }
 
-/// Refuses what Burn would load in another precision.
+/// Refuses what Burn would load in another precision, and fail at the next step: it loads all state in the default precision
+/// of its default device.
 pub(crate) fn check_precision(what: &str, dtype: DType) -> Result<(), OptimError> {
     let loaded = DType::from(Device::default().settings().float_dtype);
     match dtype.is_float() && dtype != loaded {
-        true => Err(OptimError::Precision {
-            what: what.to_owned(),
-            dtype: format!("{dtype:?}"),
-            loaded: format!("{loaded:?}"),
-        }),
+        true => Err(OptimError::State(format!(
+            "`{what}` is {dtype:?}, but Burn loads optimizer state as {loaded:?}: give the default device that precision \
+             (`Device::default().configure(…)`, before any tensor is made), or choose `MomentPolicy::Reset`, which loads \
+             none"
+        ))),
         false => Ok(()),
     }
 }
@@ -138,16 +146,18 @@ impl<'a> Grown<'a> {
         if self.policy != MomentPolicy::Scaled || copies == 1 {
             return Ok(data.clone());
         }
-        let order = self
-            .orders
-            .order(field)
-            .ok_or_else(|| OptimError::UnknownField { field: field.to_owned() })?;
+        let cannot =
+            |why: String| OptimError::State(format!("cannot scale optimizer state `{field}`{why}"));
+        let order = self.orders.order(field).ok_or_else(|| {
+            cannot(
+                ": name the power of the gradient it holds with `MomentOrders::with_field`, or choose another moment \
+                 policy"
+                    .to_owned(),
+            )
+        })?;
         let dtype = data.dtype();
-        if !matches!(dtype, DType::F64 | DType::F32 | DType::Flex32 | DType::F16 | DType::BF16) {
-            return Err(OptimError::NotFloat {
-                field: field.to_owned(),
-                dtype: format!("{dtype:?}"),
-            });
+        if !dtype.is_float() {
+            return Err(cannot(format!(" of type {dtype:?}")));
         }
         let factor = (copies as f64).powi(order as i32).recip();
         let values: Vec<f64> = data.iter::<f64>().map(|x| x * factor).collect();
@@ -217,10 +227,8 @@ mod tests {
             assert_eq!(state("moment_2"), &[0.0625, 1.0], "{id}");
         }
         let one_known = MomentOrders::none().with_field("momentum.moment_1", 1);
-        let unknown = inherited(&optim, &[heir(7)], &one_known).map(|_| ());
-        assert!(
-            matches!(unknown, Err(OptimError::UnknownField { field }) if field == "momentum.moment_2")
-        );
+        let unknown = inherited(&optim, &[heir(7)], &one_known).map(|_| ()).unwrap_err();
+        assert!(unknown.to_string().contains("state `momentum.moment_2`: name"), "{unknown}");
     }
 
     /// State is scaled in its own type.
@@ -236,7 +244,7 @@ mod tests {
         }
         let whole = TensorData::from([1_i32]);
         let error = grown.scaled(&whole, "momentum.moment_1", 2).unwrap_err();
-        assert!(matches!(error, OptimError::NotFloat { .. }), "{error}");
+        assert!(error.to_string().contains("`momentum.moment_1` of type I32"), "{error}");
     }
 
     /// Burn would load state of another precision than the default device's as that.
@@ -249,7 +257,7 @@ mod tests {
         let orders = MomentOrders::default();
         let grown = Grown::new(&[heir(7)], MomentPolicy::Copy, &orders);
         let error = grown.inherited(before, &HashMap::new()).map(|_| ()).unwrap_err();
-        assert!(matches!(error, OptimError::Precision { .. }), "{error}");
-        assert!(error.to_string().contains("optimizer state momentum.moment_1"), "{error}");
+        let text = "`optimizer state momentum.moment_1` is BF16, but";
+        assert!(error.to_string().starts_with(text), "{error}");
     }
 }

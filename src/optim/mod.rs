@@ -8,7 +8,7 @@
 //! Parameter groups, of the optimizer and of a learning-rate scheduler, must tell parameters by parts of their
 //! path that all layers share (`linear.weight`). A group by parameter ids does not know the copies, and one by
 //! layer number means other layers after a growth: copies would then train by the settings of another group. As long as
-//! growths are to come, the first step of every stage refuses both ([`OptimError::ByNumber`], [`OptimError::ById`]).
+//! growths are to come, the first step of every stage refuses both.
 //!
 //! With a GPU feature of Burn switched on, Burn loads optimizer state through `Device::default()` before
 //! it moves to each parameter's device; set the environment variable `BURN_DEVICE` where that device
@@ -23,7 +23,7 @@ mod scheduler;
 mod treatment;
 
 pub use crate::plan::{MomentOrders, MomentPolicy};
-pub use error::OptimError;
+pub(crate) use error::OptimError;
 pub(crate) use groups::{Heirs, check_groups};
 pub use inherit::StateReport;
 pub(crate) use inherit::{check_precision, inherit};

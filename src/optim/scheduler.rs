@@ -7,7 +7,7 @@ use burn::optim::lr_scheduler::linear::LinearLrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::lr_scheduler::sequential::SequentialLrSchedulerConfig;
 
-use super::OptimError;
+use crate::plan::PlanError;
 use crate::schedule::{LrShape, PhaseKind};
 
 impl LrShape {
@@ -26,13 +26,12 @@ impl LrShape {
     ///
     /// # Errors
     ///
-    /// [`OptimError::Schedule`] for a shape that [`check_for`](Self::check_for) refuses, [`OptimError::Rate`] for a peak that is
-    /// not above 0 and at most 1, as Burn's schedulers want it.
-    pub fn scheduler(&self, peak: f64, steps: u64) -> Result<ModuleLrScheduler, OptimError> {
+    /// For a shape that [`check_for`](Self::check_for) refuses, and a peak that is not above 0 and at most 1, as Burn's
+    /// schedulers want it.
+    pub fn scheduler(&self, peak: f64, steps: u64) -> Result<ModuleLrScheduler, PlanError> {
         self.check_for(steps)?;
-        if !(peak > 0.0 && peak <= 1.0) {
-            return Err(OptimError::Rate { found: peak });
-        }
+        let in_range = peak > 0.0 && peak <= 1.0;
+        PlanError::unless(in_range, "peak", peak, "a learning rate above 0 and at most 1")?;
         if *self == Self::Constant {
             return Ok(ConstantLr::new(peak).into());
         }
@@ -60,6 +59,8 @@ impl LrShape {
         });
         let ends = ends.take(phases.len() - 1).collect();
         let sequence = SequentialLrSchedulerConfig::new(parts, ends);
-        sequence.init().map_err(|message| OptimError::Scheduler { message })
+        sequence
+            .init()
+            .map_err(|message| PlanError::new("lr", message, "one that Burn can schedule"))
     }
 }

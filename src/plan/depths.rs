@@ -4,9 +4,9 @@ use core::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Plan, PlanError, asked};
+use super::{Plan, PlanError};
 use crate::depth::{DepthPmf, DepthSampler, Sampler};
-use crate::schedule::{ScheduleError, Until};
+use crate::schedule::Until;
 
 /// Another distribution of the virtual depth for the first part of a run, or for a part after another one.
 ///
@@ -93,7 +93,7 @@ impl Plan {
         let sampler = self.early_samplers.get(part).map_or(&self.sampler, |early| &early.sampler);
         match unique {
             0 => Ok(DepthPmf::always(0)),
-            _ => Ok(asked("sampler", sampler.name(), || sampler.pmf(unique, target))??),
+            _ => sampler.pmf(unique, target),
         }
     }
 
@@ -118,7 +118,7 @@ impl Plan {
     }
 
     /// The first of these steps, and those at which another sampler takes over.
-    pub(super) fn sampler_begins(&self, steps: &Range<u64>) -> Vec<u64> {
+    fn sampler_begins(&self, steps: &Range<u64>) -> Vec<u64> {
         let ends = self.early_samplers.iter().map(|early| early.until.step(self.steps));
         let mut begins = vec![steps.start];
         begins.extend(ends.filter(|end| *end > steps.start && *end < steps.end));
@@ -129,26 +129,27 @@ impl Plan {
     }
 
     /// Parts of the run end in order, and within it.
-    pub(super) fn check_early_samplers(&self) -> Result<(), ScheduleError> {
+    pub(super) fn check_early_samplers(&self) -> Result<(), PlanError> {
         let mut before = 0;
         for (part, EarlySampler { until, .. }) in self.early_samplers.iter().enumerate() {
-            let error = |expected: String, found| {
-                Err(ScheduleError::EarlySampler { part, expected, found })
-            };
             let (end, steps) = (until.step(self.steps), self.steps);
-            match *until {
+            let (found, expected) = match *until {
                 Until::Fraction(fraction) if !(fraction > 0.0 && fraction <= 1.0) => {
-                    return error("a fraction above 0 and at most 1".to_owned(), fraction);
+                    (fraction, "a fraction above 0 and at most 1".to_owned())
                 }
                 Until::Step(_) if end == 0 || end > steps => {
-                    return error(format!("a step from 1 to the run's {steps}"), end as f64);
+                    (end as f64, format!("a step from 1 to the run's {steps}"))
                 }
                 _ if end < before => {
                     let expected = format!("no earlier than the end of the one before, {before}");
-                    return error(expected, end as f64);
+                    (end as f64, expected)
                 }
-                _ => before = end,
-            }
+                _ => {
+                    before = end;
+                    continue;
+                }
+            };
+            return Err(PlanError::new(format!("early_samplers[{part}].until"), found, expected));
         }
         Ok(())
     }

@@ -4,23 +4,21 @@
 //! does not go on by another plan unnoticed. Samplers, expanders and policies of a user's own have a name and
 //! parameters in it: a plan that names one is refused where the program does not supply it.
 
-mod common;
 mod depths;
-mod error;
 mod moments;
 
-pub use crate::custom::{Custom, ParametersError};
+pub use crate::custom::Custom;
+pub use crate::plan_error::{PlanError, PlanErrorKind};
 pub use depths::EarlySampler;
-pub use error::PlanError;
 pub use moments::{MomentOrders, MomentPolicy};
 
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::custom::named;
 use crate::depth::{DrawPer, Sampler};
 use crate::expand::{Expander, Expansion, LayerMap, NewLayers};
-use crate::panic::caught;
 use crate::policy::Policy;
 use crate::schedule::{LayerRates, LrAtGrowth, LrShape, Schedule, Timeline};
 
@@ -83,7 +81,7 @@ pub struct Plan {
     #[serde(default)]
     pub draw_per: DrawPer,
     /// The layer maps of virtual depths and growths.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "named")]
     pub expander: Expansion,
     /// What the new layers of a growth begin as.
     #[serde(default)]
@@ -95,7 +93,7 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "MomentOrders::are_default")]
     pub moment_orders: MomentOrders,
     /// When to pass to the next stage.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "named")]
     pub policy: Policy,
     /// What the learning rate does over the run.
     #[serde(default)]
@@ -268,7 +266,7 @@ impl Plan {
     ///
     /// The first field that does not fit, by name.
     pub fn timeline(&self, targets: &[usize]) -> Result<Timeline, PlanError> {
-        Ok(self.schedule_for(targets).timeline(self.steps, targets)?)
+        self.schedule_for(targets).timeline(self.steps, targets)
     }
 
     /// Checks all of the plan that can be checked by numbers alone, for stacks of these target depths: every stage's
@@ -323,12 +321,45 @@ impl Plan {
     }
 
     pub(crate) fn map(&self, unique: usize, depth: usize) -> Result<LayerMap, PlanError> {
-        Ok(asked("expander", self.expander.name(), || self.expander.map(unique, depth))??)
+        self.expander.map(unique, depth)
     }
 }
 
-/// What a part of a plan answers; a panic of it is an error.
-fn asked<T>(field: &'static str, name: &str, ask: impl FnOnce() -> T) -> Result<T, PlanError> {
-    let panicked = |message| PlanError::Panicked { field, name: name.to_owned(), message };
-    caught(ask).map_err(panicked)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_that_there_are_not_are_told_with_their_field() {
+        let unknown = |field: &str, name: &str, names: &str| {
+            (
+                field.to_owned(),
+                format!("{name:?}"),
+                format!("`{field}`: {name:?} is unknown; there are {names}"),
+            )
+        };
+        let wrong = |field: &str| {
+            let words =
+                r#"expected a name, or a table such as { custom = { name = "mine" } }, found 3"#;
+            (field.to_owned(), "3".to_owned(), words.to_owned())
+        };
+        for (field, text, words) in [
+            unknown("sampler", "lottery", "lvps, uniform, sigmoid, constant_high, constant_low"),
+            unknown("expander", "lottery", "interpolation, stacking and tables for others"),
+            unknown("expander", "middle_stacking", "interpolation, stacking and tables for others"),
+            unknown("policy", "loss_plateau", "fixed and tables for others"),
+            wrong("sampler"),
+            wrong("expander"),
+            wrong("policy"),
+        ] {
+            let json = format!(r#"{{"steps":9,"{field}":{text}}}"#);
+            let toml = format!("steps = 9\n{field} = {text}");
+            for error in [
+                serde_json::from_str::<Plan>(&json).unwrap_err().to_string(),
+                toml::from_str::<Plan>(&toml).unwrap_err().to_string(),
+            ] {
+                assert!(error.contains(&words), "{error} should contain {words}");
+            }
+        }
+    }
 }

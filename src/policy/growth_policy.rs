@@ -1,6 +1,7 @@
 use core::fmt::Debug;
 
-use super::{LOSS, Measurement, PolicyError};
+use super::{LOSS, Measurement};
+use crate::plan_error::PlanError;
 
 /// What a [`GrowthPolicy`] sees after an optimizer step.
 ///
@@ -103,16 +104,9 @@ pub trait GrowthPolicy: Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`PolicyError::State`] when the state is of another policy.
-    fn restore(&mut self, state: &[f64]) -> Result<(), PolicyError> {
-        match state {
-            [] => Ok(()),
-            state => Err(PolicyError::State {
-                policy: "a policy without state",
-                expected: 0,
-                found: state.len(),
-            }),
-        }
+    /// When the state is of another policy.
+    fn restore(&mut self, state: &[f64]) -> Result<(), PlanError> {
+        PlanError::unless(state.is_empty(), "policy.state", state.len(), "0 numbers")
     }
 }
 

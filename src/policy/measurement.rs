@@ -28,7 +28,7 @@ impl Measurement {
 }
 
 /// A number, as a string where it is not finite: JSON has no word for that.
-pub(crate) mod number {
+mod number {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -50,12 +50,9 @@ pub(crate) mod number {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
         match Number::deserialize(deserializer)? {
             Number::Finite(x) => Ok(x),
-            Number::NotFinite(text) => match text.as_str() {
-                "NaN" => Ok(f64::NAN),
-                "inf" => Ok(f64::INFINITY),
-                "-inf" => Ok(f64::NEG_INFINITY),
-                other => Err(D::Error::custom(format!("{other:?} is not a number"))),
-            },
+            Number::NotFinite(text) => {
+                text.parse().map_err(|_| D::Error::custom(format!("{text:?} is not a number")))
+            }
         }
     }
 }

@@ -4,24 +4,22 @@
 //! ([`FixedPolicy`]), at a plateau of the loss ([`LossPlateau`]), or as the user says. A [`Policy`] is one of them as
 //! data, for a plan. No tensor is known here.
 
-mod error;
 mod growth_policy;
 mod measurement;
 mod plateau;
 
-pub use error::PolicyError;
 pub(crate) use growth_policy::PolicyObject;
 pub use growth_policy::{Decision, FixedPolicy, GrowthPolicy, Observation};
-pub(crate) use measurement::number;
 pub use measurement::{LOSS, Measurement};
 pub use plateau::LossPlateau;
 
 use core::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-use crate::custom::{Custom, ParametersError, name_or_table};
+use crate::custom::Custom;
+use crate::plan_error::PlanError;
 
 /// A [`GrowthPolicy`] as data: what a [`Plan`](crate::plan::Plan) holds.
 ///
@@ -32,7 +30,8 @@ use crate::custom::{Custom, ParametersError, name_or_table};
 /// policy = { loss_plateau = { patience = 100 } }
 /// policy = { custom = { name = "every_hundred" } }   # the program supplies it
 /// ```
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Policy {
     /// `fixed`, the default: where the schedule says.
@@ -77,7 +76,7 @@ impl Policy {
     /// let policy = Policy::custom("every", Every { steps: 100, asked: 0 })?;
     /// let written = serde_json::to_string(&policy).unwrap_or_default();
     /// assert_eq!(written, r#"{"custom":{"name":"every","parameters":{"steps":100}}}"#);
-    /// # Ok::<(), burn_apollo::plan::ParametersError>(())
+    /// # Ok::<(), burn_apollo::plan::PlanError>(())
     /// ```
     ///
     /// # Errors
@@ -86,7 +85,7 @@ impl Policy {
     pub fn custom(
         name: &str,
         policy: impl GrowthPolicy + Clone + Serialize + 'static,
-    ) -> Result<Self, ParametersError> {
+    ) -> Result<Self, PlanError> {
         let policy = Arc::new(policy);
         let custom = Custom::new(name, policy.as_ref(), policy.clone() as _)?;
         Ok(Self::Custom(CustomPolicy(custom)))
@@ -102,30 +101,24 @@ impl Policy {
     }
 
     /// The policy before its first decision.
-    pub(crate) fn build(&self) -> Result<Box<dyn PolicyObject>, PolicyError> {
+    pub(crate) fn build(&self) -> Result<Box<dyn PolicyObject>, PlanError> {
         Ok(match self {
             Self::Fixed => Box::new(FixedPolicy),
             Self::LossPlateau(plateau) => Box::new(*plateau),
-            Self::Custom(CustomPolicy(custom)) => custom
-                .implementation()
-                .ok_or_else(|| PolicyError::NotSupplied { name: custom.name().to_owned() })?
-                .clone_object(),
+            Self::Custom(CustomPolicy(custom)) => {
+                custom.supplied("policy", "Policy")?.clone_object()
+            }
         })
-    }
-
-    /// What the policy's `Debug` prints: how checkpoints of format 1 knew it.
-    pub(crate) fn debug(&self) -> String {
-        self.build().map_or_else(|_| self.name().to_owned(), |policy| format!("{policy:?}"))
     }
 }
 
 impl FromStr for Policy {
-    type Err = PolicyError;
+    type Err = PlanError;
 
-    fn from_str(name: &str) -> Result<Self, PolicyError> {
+    fn from_str(name: &str) -> Result<Self, PlanError> {
         match name {
             "fixed" => Ok(Self::Fixed),
-            _ => Err(PolicyError::UnknownPolicy { name: name.to_owned() }),
+            _ => Err(PlanError::unknown("policy", name, "fixed and tables for others")),
         }
     }
 }
@@ -142,38 +135,39 @@ impl From<LossPlateau> for Policy {
     }
 }
 
-/// The policies with parameters.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Table {
-    LossPlateau(LossPlateau),
-    Custom(CustomPolicy),
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl From<Table> for Policy {
-    fn from(table: Table) -> Self {
-        match table {
-            Table::LossPlateau(plateau) => Self::LossPlateau(plateau),
-            Table::Custom(custom) => Self::Custom(custom),
+    /// Written and read as ever.
+    #[test]
+    fn it_is_data() {
+        let plateau = LossPlateau::new(7).unwrap();
+        let with_defaults = r#"{"loss_plateau":{"patience":7}}"#;
+        assert_eq!(serde_json::from_str::<Policy>(with_defaults).unwrap(), plateau.into());
+        let pairs = [
+            (Policy::default(), r#""fixed""#),
+            (
+                plateau.into(),
+                r#"{"loss_plateau":{"patience":7,"threshold":0.005,"smoothing":0.9}}"#,
+            ),
+            (Policy::custom("mine", plateau).unwrap(), MINE),
+        ];
+        const MINE: &str = r#"{"custom":{"name":"mine","parameters":{"patience":7,"smoothing":0.9,"threshold":0.005}}}"#;
+        for (policy, text) in pairs {
+            assert_eq!(serde_json::to_string(&policy).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Policy>(text).unwrap(), policy);
         }
-    }
-}
-
-impl Serialize for Policy {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Fixed => serializer.serialize_str(self.name()),
-            Self::LossPlateau(plateau) => Table::LossPlateau(*plateau).serialize(serializer),
-            Self::Custom(custom) => Table::Custom(custom.clone()).serialize(serializer),
+        let read = |text| serde_json::from_str::<Policy>(text).unwrap_err().to_string();
+        for (text, words) in [
+            (r#""lottery""#, "unknown variant `lottery`, expected one of `fixed`, `loss_plateau`"),
+            (
+                r#"{"loss_plateau":{"patience":0}}"#,
+                "`loss_plateau.patience` must be at least 1 step",
+            ),
+            (r#"{"loss_plateau":{"wait":1}}"#, "unknown field `wait`"),
+        ] {
+            assert!(read(text).contains(words), "{} should contain {words}", read(text));
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for Policy {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        name_or_table::<D, Self, Table>(
-            deserializer,
-            "the name of a policy, or a table such as { loss_plateau = { patience = 100 } }",
-        )
     }
 }

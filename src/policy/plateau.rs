@@ -1,8 +1,7 @@
-use core::fmt;
-
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, GrowthPolicy, LOSS, Observation, PolicyError};
+use super::{Decision, GrowthPolicy, LOSS, Observation};
+use crate::plan_error::PlanError;
 
 /// Grows when the training loss stops falling, at the latest where the schedule ends the stage.
 ///
@@ -18,18 +17,20 @@ use super::{Decision, GrowthPolicy, LOSS, Observation, PolicyError};
 /// let flat: Vec<Measurement> = (0..=30).map(|step| Measurement::loss(step, 2.0, 1)).collect();
 /// let now = Observation { step: 30, stage_end: 500, measurements: &flat, ..Default::default() };
 /// assert_eq!(policy.decide(&now), Decision::Grow);
-/// # Ok::<(), burn_apollo::policy::PolicyError>(())
+/// # Ok::<(), burn_apollo::plan::PlanError>(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Parameters", into = "Parameters")]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Parameters")]
 pub struct LossPlateau {
     patience: u64,
     threshold: f64,
     smoothing: f64,
+    #[serde(skip)]
     tracked: Option<Tracked>,
 }
 
-#[derive(Serialize, Deserialize)]
+/// What was read and is yet to be checked.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parameters {
     patience: u64,
@@ -47,34 +48,15 @@ const fn default_smoothing() -> f64 {
     0.9
 }
 
-impl From<LossPlateau> for Parameters {
-    fn from(LossPlateau { patience, threshold, smoothing, .. }: LossPlateau) -> Self {
-        Self { patience, threshold, smoothing }
-    }
-}
-
 impl TryFrom<Parameters> for LossPlateau {
-    type Error = PolicyError;
+    type Error = PlanError;
 
-    fn try_from(
-        Parameters { patience, threshold, smoothing }: Parameters,
-    ) -> Result<Self, PolicyError> {
-        Self::new(patience)?.with_threshold(threshold)?.with_smoothing(smoothing)
+    fn try_from(read: Parameters) -> Result<Self, PlanError> {
+        Self::new(read.patience)?.with_threshold(read.threshold)?.with_smoothing(read.smoothing)
     }
 }
 
-/// The parameters, without what changes while it decides.
-impl fmt::Debug for LossPlateau {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LossPlateau")
-            .field("patience", &self.patience)
-            .field("threshold", &self.threshold)
-            .field("smoothing", &self.smoothing)
-            .finish()
-    }
-}
-
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Tracked {
     stage: usize,
     smoothed: f64,
@@ -89,11 +71,9 @@ impl LossPlateau {
     ///
     /// # Errors
     ///
-    /// [`PolicyError::Parameter`] for a patience of 0.
-    pub fn new(patience: u64) -> Result<Self, PolicyError> {
-        if patience == 0 {
-            return Err(parameter("patience", "at least 1 step", 0.0));
-        }
+    /// A patience of 0.
+    pub fn new(patience: u64) -> Result<Self, PlanError> {
+        PlanError::unless(patience > 0, "loss_plateau.patience", patience, "at least 1 step")?;
         let (threshold, smoothing) = (default_threshold(), default_smoothing());
         Ok(Self { patience, threshold, smoothing, tracked: None })
     }
@@ -102,24 +82,20 @@ impl LossPlateau {
     ///
     /// # Errors
     ///
-    /// [`PolicyError::Parameter`] outside the range.
-    pub fn with_threshold(self, threshold: f64) -> Result<Self, PolicyError> {
-        match (0.0..1.0).contains(&threshold) {
-            true => Ok(Self { threshold, ..self }),
-            false => Err(parameter("threshold", "at least 0 and below 1", threshold)),
-        }
+    /// Outside the range.
+    pub fn with_threshold(self, threshold: f64) -> Result<Self, PlanError> {
+        check_share("loss_plateau.threshold", threshold)?;
+        Ok(Self { threshold, ..self })
     }
 
     /// The weight, in `[0, 1)`, of the past in the smoothed loss; 0 takes losses as they come.
     ///
     /// # Errors
     ///
-    /// [`PolicyError::Parameter`] outside the range.
-    pub fn with_smoothing(self, smoothing: f64) -> Result<Self, PolicyError> {
-        match (0.0..1.0).contains(&smoothing) {
-            true => Ok(Self { smoothing, ..self }),
-            false => Err(parameter("smoothing", "at least 0 and below 1", smoothing)),
-        }
+    /// Outside the range.
+    pub fn with_smoothing(self, smoothing: f64) -> Result<Self, PlanError> {
+        check_share("loss_plateau.smoothing", smoothing)?;
+        Ok(Self { smoothing, ..self })
     }
 
     fn observe(&mut self, stage: usize, step: u64, loss: f64) {
@@ -146,8 +122,8 @@ impl LossPlateau {
 /// No loss is known yet.
 const NONE: f64 = f64::MAX;
 
-fn parameter(field: &'static str, expected: &'static str, found: f64) -> PolicyError {
-    PolicyError::Parameter { policy: "LossPlateau", field, expected, found }
+fn check_share(field: &str, share: f64) -> Result<(), PlanError> {
+    PlanError::unless((0.0..1.0).contains(&share), field, share, "at least 0 and below 1")
 }
 
 impl GrowthPolicy for LossPlateau {
@@ -178,12 +154,14 @@ impl GrowthPolicy for LossPlateau {
         }
     }
 
-    fn restore(&mut self, state: &[f64]) -> Result<(), PolicyError> {
-        let wrong =
-            || PolicyError::State { policy: "LossPlateau", expected: 5, found: state.len() };
-        let [stage, smoothed, best, best_step, latest] = *state else { return Err(wrong()) };
-        if state.iter().any(|x| !x.is_finite()) || best_step < 0.0 || latest < 0.0 {
-            return Err(wrong());
+    fn restore(&mut self, state: &[f64]) -> Result<(), PlanError> {
+        let finite = state.iter().all(|x| x.is_finite());
+        let [stage, smoothed, best, best_step, latest] = *state else {
+            return Err(PlanError::new("loss_plateau.state", state.len(), "5 numbers"));
+        };
+        if !finite || best_step < 0.0 || latest < 0.0 {
+            let expected = "5 finite numbers, of which the steps are at least 0";
+            return Err(PlanError::new("loss_plateau.state", format!("{state:?}"), expected));
         }
         self.tracked = (stage >= 0.0).then_some(Tracked {
             stage: stage as usize,

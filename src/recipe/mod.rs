@@ -6,19 +6,17 @@
 //! let setting = Setting::new(10_000, &[12]).with_output_projections(["attn.c_proj", "mlp.c_proj"]);
 //! let plan = Recipe::by_name("g_stack")?.plan(&setting)?;
 //! assert_eq!(plan.schedule_for(&[12]).stages[0].layers, [3]);
-//! # Ok::<(), burn_apollo::recipe::RecipeError>(())
+//! # Ok::<(), burn_apollo::plan::PlanError>(())
 //! ```
 //!
 //! A plan from a TOML file is a recipe for one model and one length; see [`Plan`]. What of the published methods is not
 //! here needs more than a plan: RaPTr, progressive layer dropping and stochastic depth leave layers out within a step;
-//! landscape-aware growing tries growths out ([`Apollo::try_out`](crate::Apollo::try_out)).
+//! landscape-aware growing tries growths out ([`Apollo::branch`](crate::Apollo::branch)).
 
 mod published;
 
-use thiserror::Error;
-
 use crate::expand::NewLayers;
-use crate::plan::Plan;
+use crate::plan::{Plan, PlanError};
 use crate::schedule::WarmUp;
 
 /// What a recipe is applied to.
@@ -46,8 +44,7 @@ impl Setting {
         Self { output_projections: names.into_iter().map(Into::into).collect(), ..self }
     }
 
-    /// Takes this warm-up in the place of the recipe's, which is a fraction of the run: runs of several lengths whose
-    /// warm-up takes as many steps begin alike ([`Plan::common_steps`]).
+    /// Takes this warm-up in the place of the recipe's, which is a fraction of the run.
     pub fn with_warm_up(self, warm_up: WarmUp) -> Self {
         Self { warm_up: Some(warm_up), ..self }
     }
@@ -64,27 +61,6 @@ pub struct Recipe {
     plan: fn(&Setting) -> Plan,
 }
 
-/// What is wrong with the choice of a recipe.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum RecipeError {
-    /// A name that is no recipe's.
-    #[error("{name:?} is no recipe; there are {}", Recipe::all().iter().map(Recipe::name).collect::<Vec<_>>().join(", "))]
-    Unknown {
-        /// The name found.
-        name: String,
-    },
-    /// New layers should begin as the identity, and nothing says how.
-    #[error(
-        "the recipe {name} sets the output projections of new layers to zero, and none is named: \
-         `Setting::with_output_projections`"
-    )]
-    NoOutputProjections {
-        /// The recipe's name.
-        name: &'static str,
-    },
-}
-
 impl Recipe {
     /// All recipes.
     pub fn all() -> &'static [Self] {
@@ -95,10 +71,11 @@ impl Recipe {
     ///
     /// # Errors
     ///
-    /// [`RecipeError::Unknown`], which lists those that there are.
-    pub fn by_name(name: &str) -> Result<&'static Self, RecipeError> {
+    /// One that lists those that there are.
+    pub fn by_name(name: &str) -> Result<&'static Self, PlanError> {
         let found = Self::all().iter().find(|recipe| recipe.name == name);
-        found.ok_or_else(|| RecipeError::Unknown { name: name.to_owned() })
+        let names = || Self::all().iter().map(Self::name).collect::<Vec<_>>().join(", ");
+        found.ok_or_else(|| PlanError::unknown("recipe", name, &names()))
     }
 
     /// The recipe's name.
@@ -125,14 +102,20 @@ impl Recipe {
     ///
     /// # Errors
     ///
-    /// [`RecipeError::NoOutputProjections`] where the recipe needs them and the setting has none.
-    pub fn plan(&self, setting: &Setting) -> Result<Plan, RecipeError> {
+    /// Where the recipe needs output projections and the setting names none.
+    pub fn plan(&self, setting: &Setting) -> Result<Plan, PlanError> {
         let plan = (self.plan)(setting);
         let lr = setting.warm_up.map_or(plan.lr, |warm_up| plan.lr.with_warm_up(warm_up));
         let plan = plan.with_lr(lr);
         match (self.zeroed, setting.output_projections.as_slice()) {
             (false, _) => Ok(plan),
-            (true, []) => Err(RecipeError::NoOutputProjections { name: self.name }),
+            (true, []) => {
+                let expected = format!(
+                    "named with `Setting::with_output_projections`, as the recipe {} sets them to zero in new layers",
+                    self.name
+                );
+                Err(PlanError::new("output_projections", "none", expected))
+            }
             (true, names) => Ok(plan.with_new_layers(NewLayers::zeroed(names.iter().cloned()))),
         }
     }

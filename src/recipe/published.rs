@@ -1,190 +1,176 @@
 use super::{Recipe, Setting};
 use crate::depth::{ConstantHigh, ConstantLow, Sigmoid, Uniform};
-use crate::expand::{ExpandError, MiddleStacking, Stacking};
-use crate::optim::MomentPolicy;
-use crate::plan::Plan;
-use crate::schedule::{LayerRates, LrShape, Schedule, Stage, Until};
+use crate::expand::{MiddleStacking, Stacking};
+use crate::plan::{MomentPolicy, Plan, PlanError};
+use crate::schedule::{LayerRates, LrShape, Schedule, Until};
 
 pub(super) const ALL: &[Recipe] = &[
-    Recipe {
-        name: "scratch",
-        source: "-",
-        summary: "the full model from the first step, warm-up–stable–decay",
-        zeroed: false,
-        plan: scratch,
-    },
-    Recipe {
-        name: "scratch_cosine",
-        source: "-",
-        summary: "the full model from the first step, one cosine",
-        zeroed: false,
-        plan: |setting| scratch(setting).with_lr(cosine()),
-    },
-    Recipe {
-        name: "apollo",
-        source: "Pan, Yuan et al., AAAI 2024, arXiv 2401.09192",
-        summary: "1/12, 1/4, 1/2, all layers until 5, 10, 25, 100 % of the run, LVPS, interpolation, one cosine",
-        zeroed: false,
-        plan: |setting| apollo(setting).with_lr(cosine()),
-    },
-    Recipe {
-        name: "apollo_wsd",
-        source: "Pan, Yuan et al., AAAI 2024, arXiv 2401.09192, with another learning rate",
-        summary: "as apollo, with warm-up–stable–decay",
-        zeroed: false,
-        plan: apollo,
-    },
-    Recipe {
-        name: "apollo_uniform",
-        source: "Pan, Yuan et al., AAAI 2024, ablation",
-        summary: "as apollo_wsd, with depths drawn uniformly",
-        zeroed: false,
-        plan: |setting| apollo(setting).with_sampler(Uniform),
-    },
-    Recipe {
-        name: "apollo_sigmoid",
-        source: "Pan, Yuan et al., AAAI 2024, ablation",
-        summary: "as apollo_wsd, with depths drawn from a sigmoid",
-        zeroed: false,
-        plan: |setting| apollo(setting).with_sampler(Sigmoid),
-    },
-    Recipe {
-        name: "apollo_high",
-        source: "Pan, Yuan et al., AAAI 2024, ablation",
-        summary: "as apollo_wsd, always at full depth",
-        zeroed: false,
-        plan: |setting| apollo(setting).with_sampler(ConstantHigh),
-    },
-    Recipe {
-        name: "apollo_low",
-        source: "Pan, Yuan et al., AAAI 2024, without its sampling",
-        summary: "as apollo_wsd, always at the unique layers",
-        zeroed: false,
-        plan: |setting| apollo(setting).with_sampler(ConstantLow),
-    },
-    Recipe {
-        name: "apollo_stacking",
-        source: "Pan, Yuan et al., AAAI 2024, ablation",
-        summary: "as apollo_wsd, with stacking in place of interpolation",
-        zeroed: false,
-        plan: |setting| apollo(setting).with_expander(Stacking),
-    },
-    Recipe {
-        name: "stackbert",
-        source: "Gong et al., ICML 2019",
-        summary: "1/4, 1/2, all layers until 6.25, 15, 100 % of the run, stacking, fresh optimizer",
-        zeroed: false,
-        plan: stackbert,
-    },
-    Recipe {
-        name: "g_stack",
-        source: "Du et al., NeurIPS 2024, arXiv 2405.15319",
-        summary: "a quarter of the layers until 10 % of the run, then all by stacking, fresh optimizer",
-        zeroed: false,
-        plan: g_stack,
-    },
-    Recipe {
-        name: "midas",
-        source: "Saunshi et al., NeurIPS 2024, arXiv 2409.19044",
-        summary: "four stages of a quarter more layers, each as long as its layers, copies of the middle block",
-        zeroed: false,
-        plan: |setting| midas(setting, MiddleStacking::new),
-    },
-    Recipe {
-        name: "lidas",
-        source: "Kapl et al. 2025, arXiv 2512.08819",
-        summary: "as midas, copies of the layers at the exact middle",
-        zeroed: false,
-        plan: |setting| midas(setting, MiddleStacking::centred),
-    },
-    Recipe {
-        name: "mslt",
-        source: "Yang et al. 2020, arXiv 2011.13635",
-        summary: "a quarter more layers on top at 20, 40, 60 % of the run, new layers alone are trained until 80 %, then all",
-        zeroed: false,
-        plan: mslt,
-    },
-    Recipe {
-        name: "zero_layer",
-        source: "Bu, ICML 2026, arXiv 2511.04981",
-        summary: "no layer until 80 % of the run, then all, new",
-        zeroed: false,
-        plan: |setting| hop(setting, |_| 0, 0.8),
-    },
-    Recipe {
-        name: "one_layer",
-        source: "Bu, ICML 2026, arXiv 2511.04981",
-        summary: "one layer until 80 % of the run, then all",
-        zeroed: false,
-        plan: |setting| hop(setting, |_| 1, 0.8),
-    },
-    Recipe {
-        name: "late_hop",
-        source: "of burn-apollo, not published",
-        summary: "a sixth of the layers until 80 % of the run, then all",
-        zeroed: false,
-        plan: |setting| hop(setting, |target| target.div_ceil(6), 0.8),
-    },
-    Recipe {
-        name: "late_hop_zeroed",
-        source: "of burn-apollo, not published; zeroed: Net2Net (arXiv 1511.05641), LEMON (arXiv 2310.07999)",
-        summary: "as late_hop, new layers begin as the identity",
-        zeroed: true,
-        plan: |setting| hop(setting, |target| target.div_ceil(6), 0.8),
-    },
-    Recipe {
-        name: "half_zeroed",
-        source: "LEMON, ICLR 2024, arXiv 2310.07999, in depth",
-        summary: "half of the layers until 70 % of the run, then all, new layers begin as the identity",
-        zeroed: true,
-        plan: |setting| hop(setting, |target| target.div_ceil(2), 0.7),
-    },
-    Recipe {
-        name: "quarter_zeroed",
-        source: "LEMON, ICLR 2024, arXiv 2310.07999, in depth",
-        summary: "a quarter of the layers until 80 % of the run, then all, new layers begin as the identity",
-        zeroed: true,
-        plan: |setting| hop(setting, |target| target.div_ceil(4), 0.8),
-    },
-    Recipe {
-        name: "quarter_in_decay",
-        source: "of burn-apollo, after LEMON (ICLR 2024, arXiv 2310.07999)",
-        summary: "as quarter_zeroed, until 90 % of the run: the middle of the learning rate's decay",
-        zeroed: true,
-        plan: |setting| hop(setting, |target| target.div_ceil(4), 0.9),
-    },
-    Recipe {
-        name: "two_hops_zeroed",
-        source: "of burn-apollo, not published",
-        summary: "a sixth, half, all layers until 50, 80, 100 % of the run, new layers begin as the identity",
-        zeroed: true,
-        plan: two_hops,
-    },
-    Recipe {
-        name: "gradual",
-        source: "of burn-apollo, after MIDAS (arXiv 2409.19044)",
-        summary: "as midas, until 20, 40, 60, 100 % of the run",
-        zeroed: false,
-        plan: |setting| {
+    copied("scratch", "-", "the full model from the first step, warm-up–stable–decay", scratch),
+    copied("scratch_cosine", "-", "the full model from the first step, one cosine", |setting| {
+        scratch(setting).with_lr(cosine())
+    }),
+    copied(
+        "apollo",
+        "Pan, Yuan et al., AAAI 2024, arXiv 2401.09192",
+        "1/12, 1/4, 1/2, all layers until 5, 10, 25, 100 % of the run, LVPS, interpolation, one cosine",
+        |setting| apollo(setting).with_lr(cosine()),
+    ),
+    copied(
+        "apollo_wsd",
+        "Pan, Yuan et al., AAAI 2024, arXiv 2401.09192, with another learning rate",
+        "as apollo, with warm-up–stable–decay",
+        apollo,
+    ),
+    copied(
+        "apollo_uniform",
+        "Pan, Yuan et al., AAAI 2024, ablation",
+        "as apollo_wsd, with depths drawn uniformly",
+        |setting| apollo(setting).with_sampler(Uniform),
+    ),
+    copied(
+        "apollo_sigmoid",
+        "Pan, Yuan et al., AAAI 2024, ablation",
+        "as apollo_wsd, with depths drawn from a sigmoid",
+        |setting| apollo(setting).with_sampler(Sigmoid),
+    ),
+    copied(
+        "apollo_high",
+        "Pan, Yuan et al., AAAI 2024, ablation",
+        "as apollo_wsd, always at full depth",
+        |setting| apollo(setting).with_sampler(ConstantHigh),
+    ),
+    copied(
+        "apollo_low",
+        "Pan, Yuan et al., AAAI 2024, without its sampling",
+        "as apollo_wsd, always at the unique layers",
+        |setting| apollo(setting).with_sampler(ConstantLow),
+    ),
+    copied(
+        "apollo_stacking",
+        "Pan, Yuan et al., AAAI 2024, ablation",
+        "as apollo_wsd, with stacking in place of interpolation",
+        |setting| apollo(setting).with_expander(Stacking),
+    ),
+    copied(
+        "stackbert",
+        "Gong et al., ICML 2019",
+        "1/4, 1/2, all layers until 6.25, 15, 100 % of the run, stacking, fresh optimizer",
+        stackbert,
+    ),
+    copied(
+        "g_stack",
+        "Du et al., NeurIPS 2024, arXiv 2405.15319",
+        "a quarter of the layers until 10 % of the run, then all by stacking, fresh optimizer",
+        g_stack,
+    ),
+    copied(
+        "midas",
+        "Saunshi et al., NeurIPS 2024, arXiv 2409.19044",
+        "four stages of a quarter more layers, each as long as its layers, copies of the middle block",
+        |setting| midas(setting, MiddleStacking::new),
+    ),
+    copied(
+        "lidas",
+        "Kapl et al. 2025, arXiv 2512.08819",
+        "as midas, copies of the layers at the exact middle",
+        |setting| midas(setting, MiddleStacking::centred),
+    ),
+    copied(
+        "mslt",
+        "Yang et al. 2020, arXiv 2011.13635",
+        "a quarter more layers on top at 20, 40, 60 % of the run, new layers alone are trained until 80 %, then all",
+        mslt,
+    ),
+    copied(
+        "zero_layer",
+        "Bu, ICML 2026, arXiv 2511.04981",
+        "no layer until 80 % of the run, then all, new",
+        |setting| hop(setting, |_| 0, 0.8),
+    ),
+    copied(
+        "one_layer",
+        "Bu, ICML 2026, arXiv 2511.04981",
+        "one layer until 80 % of the run, then all",
+        |setting| hop(setting, |_| 1, 0.8),
+    ),
+    copied(
+        "late_hop",
+        "of burn-apollo, not published",
+        "a sixth of the layers until 80 % of the run, then all",
+        |setting| hop(setting, sixth, 0.8),
+    ),
+    zeroed(
+        "late_hop_zeroed",
+        "of burn-apollo, not published; zeroed: Net2Net (arXiv 1511.05641), LEMON (arXiv 2310.07999)",
+        "as late_hop, new layers begin as the identity",
+        |setting| hop(setting, sixth, 0.8),
+    ),
+    zeroed(
+        "half_zeroed",
+        "LEMON, ICLR 2024, arXiv 2310.07999, in depth",
+        "half of the layers until 70 % of the run, then all, new layers begin as the identity",
+        |setting| hop(setting, half, 0.7),
+    ),
+    zeroed(
+        "quarter_zeroed",
+        "LEMON, ICLR 2024, arXiv 2310.07999, in depth",
+        "a quarter of the layers until 80 % of the run, then all, new layers begin as the identity",
+        |setting| hop(setting, quarter, 0.8),
+    ),
+    zeroed(
+        "quarter_in_decay",
+        "of burn-apollo, after LEMON (ICLR 2024, arXiv 2310.07999)",
+        "as quarter_zeroed, until 90 % of the run: the middle of the learning rate's decay",
+        |setting| hop(setting, quarter, 0.9),
+    ),
+    zeroed(
+        "two_hops_zeroed",
+        "of burn-apollo, not published",
+        "a sixth, half, all layers until 50, 80, 100 % of the run, new layers begin as the identity",
+        two_hops,
+    ),
+    copied(
+        "gradual",
+        "of burn-apollo, after MIDAS (arXiv 2409.19044)",
+        "as midas, until 20, 40, 60, 100 % of the run",
+        |setting| {
             let plan = midas(setting, MiddleStacking::new);
             plan.with_schedule(stages(setting, &QUARTERS))
         },
-    },
-    Recipe {
-        name: "gradual_zeroed",
-        source: "of burn-apollo, after MIDAS (arXiv 2409.19044) and LEMON (arXiv 2310.07999)",
-        summary: "a quarter more layers until 20, 40, 60, 100 % of the run, new layers begin as the identity",
-        zeroed: true,
-        plan: |setting| base(setting, stages(setting, &QUARTERS)),
-    },
-    Recipe {
-        name: "share_then_unshare",
-        source: "Yang et al. 2021, arXiv 2110.03848",
-        summary: "one layer tied at full depth until 10 % of the run, then untied",
-        zeroed: false,
-        plan: |setting| hop(setting, |_| 1, 0.1).with_sampler(ConstantHigh),
-    },
+    ),
+    zeroed(
+        "gradual_zeroed",
+        "of burn-apollo, after MIDAS (arXiv 2409.19044) and LEMON (arXiv 2310.07999)",
+        "a quarter more layers until 20, 40, 60, 100 % of the run, new layers begin as the identity",
+        |setting| base(setting, stages(setting, &QUARTERS)),
+    ),
+    copied(
+        "share_then_unshare",
+        "Yang et al. 2021, arXiv 2110.03848",
+        "one layer tied at full depth until 10 % of the run, then untied",
+        |setting| hop(setting, |_| 1, 0.1).with_sampler(ConstantHigh),
+    ),
 ];
+
+/// A recipe whose new layers are copies.
+const fn copied(
+    name: &'static str,
+    source: &'static str,
+    summary: &'static str,
+    plan: fn(&Setting) -> Plan,
+) -> Recipe {
+    Recipe { name, source, summary, zeroed: false, plan }
+}
+
+/// A recipe whose new layers begin as the identity.
+const fn zeroed(
+    name: &'static str,
+    source: &'static str,
+    summary: &'static str,
+    plan: fn(&Setting) -> Plan,
+) -> Recipe {
+    Recipe { zeroed: true, ..copied(name, source, summary, plan) }
+}
 
 /// A plan without growth or sampling, with the learning rate that late growth wants.
 fn base(setting: &Setting, schedule: Schedule) -> Plan {
@@ -214,51 +200,49 @@ fn apollo(setting: &Setting) -> Plan {
 /// A stage: its layers of so many, and the fraction of the run where it ends.
 type Part = (fn(usize) -> usize, f64);
 
-/// Stages of layers as `layers` says for each stack, until these fractions; stages alike become one.
+fn sixth(layers: usize) -> usize {
+    layers.div_ceil(6)
+}
+
+fn quarter(layers: usize) -> usize {
+    layers.div_ceil(4)
+}
+
+fn half(layers: usize) -> usize {
+    layers.div_ceil(2)
+}
+
+fn three_quarters(layers: usize) -> usize {
+    (3 * layers).div_ceil(4)
+}
+
+fn all(layers: usize) -> usize {
+    layers
+}
+
 fn stages(setting: &Setting, parts: &[Part]) -> Schedule {
-    let mut stages: Vec<Stage> = Vec::new();
-    for (layers, end) in parts {
-        let layers: Vec<usize> =
-            setting.targets.iter().map(|target| layers(*target).min(*target)).collect();
-        let until = Some(Until::Fraction(*end));
-        match stages.last_mut() {
-            Some(last) if last.layers == layers => last.until = until,
-            _ => stages.push(Stage { layers, until }),
-        }
-    }
-    Schedule { stages }
+    Schedule::of_parts(&setting.targets, parts.iter().copied())
 }
 
 /// One growth from some layers to all.
 fn hop(setting: &Setting, first: fn(usize) -> usize, fraction: f64) -> Plan {
-    base(setting, stages(setting, &[(first, fraction), (|target| target, 1.0)]))
+    base(setting, stages(setting, &[(first, fraction), (all, 1.0)]))
 }
 
 /// The authors train 50,000 steps at a quarter, 70,000 at half, 800,000 in all.
 fn stackbert(setting: &Setting) -> Plan {
-    let parts: [Part; 3] = [
-        (|target| target.div_ceil(4), 0.0625),
-        (|target| target.div_ceil(2), 0.15),
-        (|target| target, 1.0),
-    ];
+    let parts: [Part; 3] = [(quarter, 0.0625), (half, 0.15), (all, 1.0)];
     base(setting, stages(setting, &parts)).with_expander(Stacking).with_moments(MomentPolicy::Reset)
 }
 
 fn g_stack(setting: &Setting) -> Plan {
-    hop(setting, |target| target.div_ceil(4), 0.1)
-        .with_expander(Stacking)
-        .with_moments(MomentPolicy::Reset)
+    hop(setting, quarter, 0.1).with_expander(Stacking).with_moments(MomentPolicy::Reset)
 }
 
 /// Stage `i` of four takes `i` tenths of the run (Prop-1 of the paper).
-fn midas(setting: &Setting, middle: fn(usize) -> Result<MiddleStacking, ExpandError>) -> Plan {
-    let parts: [Part; 4] = [
-        (|target| target.div_ceil(4), 0.1),
-        (|target| target.div_ceil(2), 0.3),
-        (|target| (3 * target).div_ceil(4), 0.6),
-        (|target| target, 1.0),
-    ];
-    let block = setting.targets.first().map_or(1, |target| target.div_ceil(4));
+fn midas(setting: &Setting, middle: fn(usize) -> Result<MiddleStacking, PlanError>) -> Plan {
+    let parts: [Part; 4] = [(quarter, 0.1), (half, 0.3), (three_quarters, 0.6), (all, 1.0)];
+    let block = setting.targets.first().map_or(1, |target| quarter(*target));
     let plan = base(setting, stages(setting, &parts)).with_moments(MomentPolicy::Copy);
     match middle(block) {
         Ok(middle) => plan.with_expander(middle),
@@ -267,12 +251,7 @@ fn midas(setting: &Setting, middle: fn(usize) -> Result<MiddleStacking, ExpandEr
 }
 
 /// A quarter of the layers more at every fifth of the run, up to three of them.
-const QUARTERS: [Part; 4] = [
-    (|target| target.div_ceil(4), 0.2),
-    (|target| target.div_ceil(2), 0.4),
-    (|target| (3 * target).div_ceil(4), 0.6),
-    (|target| target, 1.0),
-];
+const QUARTERS: [Part; 4] = [(quarter, 0.2), (half, 0.4), (three_quarters, 0.6), (all, 1.0)];
 
 /// Copies of the top layers are put on top; the others are frozen until all are trained together.
 fn mslt(setting: &Setting) -> Plan {
@@ -284,11 +263,7 @@ fn mslt(setting: &Setting) -> Plan {
 }
 
 fn two_hops(setting: &Setting) -> Plan {
-    let parts: [Part; 3] = [
-        (|target| target.div_ceil(6), 0.5),
-        (|target| target.div_ceil(2), 0.8),
-        (|target| target, 1.0),
-    ];
+    let parts: [Part; 3] = [(sixth, 0.5), (half, 0.8), (all, 1.0)];
     base(setting, stages(setting, &parts))
 }
 

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use super::{ScheduleError, Until};
+use super::Until;
+use crate::plan_error::PlanError;
 
 /// The learning rate of each layer of a stack, by the layer's age: a factor on the rate that the scheduler gives it.
 ///
@@ -73,32 +74,26 @@ impl LayerRates {
     ///
     /// # Errors
     ///
-    /// [`ScheduleError::Parameter`] for a factor that is not finite or below 0, and where there is none, or the youngest
-    /// layers have 0; for an end that is a fraction outside of 0 to 1.
-    pub fn check(&self) -> Result<(), ScheduleError> {
-        let (factors, [list, first], until) = match self {
+    /// A factor that is not finite or below 0; none at all, or 0 for the youngest layers; an end that is a fraction outside
+    /// of 0 to 1.
+    pub fn check(&self) -> Result<(), PlanError> {
+        let (list, factors) = match self {
             Self::Equal => return Ok(()),
-            Self::ByAge(factors) => (factors, ["by_age", "by_age[0]"], None),
-            Self::ByAgeUntil { factors, until } => {
-                (factors, ["by_age_until.factors", "by_age_until.factors[0]"], Some(*until))
-            }
+            Self::ByAge(factors) => ("layer_rates.by_age", factors),
+            Self::ByAgeUntil { factors, .. } => ("layer_rates.by_age_until.factors", factors),
         };
-        let error = |field, expected, found| {
-            Err(ScheduleError::Parameter { owner: "layer_rates", field, expected, found })
-        };
-        if let Some(Until::Fraction(end)) = until
-            && !(0.0..=1.0).contains(&end)
-        {
-            return error("by_age_until.until.fraction", "between 0 and 1", end);
+        if let Self::ByAgeUntil { until: Until::Fraction(end), .. } = *self {
+            let field = "layer_rates.by_age_until.until.fraction";
+            PlanError::unless((0.0..=1.0).contains(&end), field, end, "between 0 and 1")?;
         }
         if let Some(factor) = factors.iter().find(|f| !(f.is_finite() && **f >= 0.0)) {
-            return error(list, "finite and at least 0", *factor);
+            return Err(PlanError::new(list, factor, "finite and at least 0"));
         }
-        match factors.first() {
-            Some(factor) if *factor > 0.0 => Ok(()),
-            Some(factor) => error(first, "above 0, or no layer would be trained", *factor),
-            None => error(list, "at least one factor", 0.0),
-        }
+        let Some(first) = factors.first() else {
+            return Err(PlanError::new(list, "none", "at least one factor"));
+        };
+        let expected = "above 0, or no layer would be trained";
+        PlanError::unless(*first > 0.0, &format!("{list}[0]"), first, expected)
     }
 
     pub(crate) fn are_equal(&self) -> bool {
@@ -119,7 +114,7 @@ mod tests {
         assert!(LayerRates::Equal.check().is_ok());
         let (factors, until) = (vec![0.0], Until::Step(3));
         let error = LayerRates::ByAgeUntil { factors, until }.check().unwrap_err().to_string();
-        assert!(error.starts_with("layer_rates: `by_age_until.factors[0]` must be"), "{error}");
+        assert!(error.starts_with("`layer_rates.by_age_until.factors[0]` must be"), "{error}");
         for (end, is_ok) in [(0.8, true), (1.0, true), (1.1, false), (f64::NAN, false)] {
             let (factors, until) = (vec![1.0, 0.0], Until::Fraction(end));
             assert_eq!(LayerRates::ByAgeUntil { factors, until }.check().is_ok(), is_ok, "{end}");

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::ScheduleError;
+use crate::plan_error::PlanError;
 
 /// What the learning rate does at a growth, on top of any scheduler: a factor on its rate.
 ///
@@ -50,19 +50,18 @@ impl LrAtGrowth {
     ///
     /// # Errors
     ///
-    /// [`ScheduleError::Parameter`] for a factor that is not finite and positive, or a `from` outside `[0, 1]`.
-    pub fn check(&self) -> Result<(), ScheduleError> {
-        let error = |field, expected, found| {
-            Err(ScheduleError::Parameter { owner: "LrAtGrowth", field, expected, found })
-        };
+    /// A factor that is not finite and positive, or a `from` outside `[0, 1]`.
+    pub fn check(&self) -> Result<(), PlanError> {
         match *self {
-            Self::Scale(factor) if !(factor > 0.0 && factor.is_finite()) => {
-                error("scale", "finite and above 0", factor)
+            Self::Keep => Ok(()),
+            Self::Scale(factor) => {
+                let positive = factor > 0.0 && factor.is_finite();
+                PlanError::unless(positive, "lr_at_growth.scale", factor, "finite and above 0")
             }
-            Self::Rewarm { from, .. } if !(0.0..=1.0).contains(&from) => {
-                error("rewarm.from", "between 0 and 1", from)
+            Self::Rewarm { from, .. } => {
+                let inside = (0.0..=1.0).contains(&from);
+                PlanError::unless(inside, "lr_at_growth.rewarm.from", from, "between 0 and 1")
             }
-            _ => Ok(()),
         }
     }
 }

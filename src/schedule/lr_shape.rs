@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use super::{ScheduleError, WarmUp};
+use super::WarmUp;
+use crate::plan_error::PlanError;
 
 /// What the learning rate does over a run, as fractions of its steps and of its peak.
 ///
@@ -47,7 +48,7 @@ impl Default for LrShape {
 }
 
 /// Whole steps of a fraction of a run, rounded down.
-pub(crate) fn steps_of(fraction: f64, steps: u64) -> u64 {
+pub(super) fn steps_of(fraction: f64, steps: u64) -> u64 {
     // 0.29 * 100.0 is 28.999999999999996.
     ((fraction * steps as f64 * (1.0 + 1e-12)).floor() as u64).min(steps)
 }
@@ -68,28 +69,19 @@ impl LrShape {
     ///
     /// # Errors
     ///
-    /// [`ScheduleError::Parameter`] for a fraction outside its range, or a warm-up and a decay that are more than the
-    /// run.
-    pub fn check(&self) -> Result<(), ScheduleError> {
-        let error = |field, expected, found| {
-            Err(ScheduleError::Parameter { owner: "LrShape", field, expected, found })
-        };
+    /// A fraction outside its range, or a warm-up and a decay that are more than the run.
+    pub fn check(&self) -> Result<(), PlanError> {
         let (warm_up, decay, end) = match *self {
             Self::Constant => return Ok(()),
             Self::Cosine { warm_up, end } => (warm_up, 0.0, end),
             Self::WarmupStableDecay { warm_up, decay, end } => (warm_up, decay, end),
         };
         let warm_up = warm_up.fraction();
-        if !(0.0..1.0).contains(&warm_up) {
-            return error("warm_up", "at least 0 and below 1", warm_up);
-        }
-        if !(0.0..=1.0).contains(&end) {
-            return error("end", "between 0 and 1", end);
-        }
-        if !(0.0..=1.0 - warm_up).contains(&decay) {
-            return error("decay", "at least 0 and at most what the warm-up leaves of 1", decay);
-        }
-        Ok(())
+        let inside = (0.0..1.0).contains(&warm_up);
+        PlanError::unless(inside, "lr.warm_up", warm_up, "at least 0 and below 1")?;
+        PlanError::unless((0.0..=1.0).contains(&end), "lr.end", end, "between 0 and 1")?;
+        let expected = "at least 0 and at most what the warm-up leaves of 1";
+        PlanError::unless((0.0..=1.0 - warm_up).contains(&decay), "lr.decay", decay, expected)
     }
 
     /// [`check`](Self::check) for a run of `steps` optimizer steps.
@@ -97,14 +89,15 @@ impl LrShape {
     /// # Errors
     ///
     /// As [`check`](Self::check), and for a warm-up in steps that is no shorter than the run.
-    pub fn check_for(&self, steps: u64) -> Result<(), ScheduleError> {
+    pub fn check_for(&self, steps: u64) -> Result<(), PlanError> {
         self.check()?;
         match *self {
             Self::Cosine { warm_up: WarmUp::Steps(found), .. }
             | Self::WarmupStableDecay { warm_up: WarmUp::Steps(found), .. }
                 if found >= steps =>
             {
-                Err(ScheduleError::WarmUp { found, steps })
+                let expected = format!("below the run's {steps} steps");
+                Err(PlanError::new("lr.warm_up.steps", found, expected))
             }
             _ => Ok(()),
         }
@@ -144,24 +137,6 @@ impl LrShape {
             }
         };
         phases.into_iter().map(|(kind, steps)| Phase { kind, steps }).collect()
-    }
-
-    /// For how many steps runs of these shapes and lengths, with the same peak, surely have the same rate: as far as their
-    /// phases are the same.
-    pub(crate) fn common_steps(&self, steps: u64, other: &Self, other_steps: u64) -> u64 {
-        let (own, others) = (self.phases(steps), other.phases(other_steps));
-        let mut common = 0;
-        for (own, other) in own.iter().zip(&others) {
-            match own.kind == other.kind {
-                true if own.steps == other.steps => common = u64::saturating_add(common, own.steps),
-                // Only at the peak does the rate not depend on the phase's length.
-                true if own.kind == PhaseKind::Peak => {
-                    return common + own.steps.min(other.steps);
-                }
-                _ => return common,
-            }
-        }
-        common
     }
 }
 
@@ -222,23 +197,16 @@ mod tests {
         let fixed = LrShape::default().with_warm_up(WarmUp::Steps(100));
         assert_eq!(fixed.check_for(101), Ok(()));
         let too_long = fixed.check_for(100).unwrap_err();
-        assert_eq!(too_long, ScheduleError::WarmUp { found: 100, steps: 100 });
+        let words = "`lr.warm_up.steps` must be below the run's 100 steps, found 100";
+        assert_eq!(too_long.to_string(), words);
     }
 
     #[test]
-    fn rates_are_the_same_as_far_as_phases_are() {
+    fn the_decay_begins_after_the_peak() {
         let fixed = LrShape::WarmupStableDecay { warm_up: WarmUp::Steps(20), decay: 0.2, end: 0.0 };
-        assert_eq!(fixed.common_steps(1000, &fixed, 600), 480);
-        assert_eq!(fixed.common_steps(1000, &fixed, 1000), 1000);
-        let share = fixed.with_warm_up(WarmUp::Fraction(0.02));
-        assert_eq!(share.common_steps(1000, &share, 600), 0, "another rise");
-        assert_eq!(share.common_steps(1000, &fixed, 1000), 1000);
         let cosine = LrShape::Cosine { warm_up: WarmUp::Steps(20), end: 0.1 };
         let begins = [fixed, cosine, LrShape::Constant].map(|shape| shape.decay_begins(1000));
         assert_eq!(begins, [800, 20, 1000]);
-        assert_eq!(cosine.common_steps(1000, &fixed, 1000), 20);
-        assert_eq!(cosine.common_steps(1000, &cosine, 999), 20);
-        assert_eq!(LrShape::Constant.common_steps(30, &LrShape::Constant, 20), 20);
     }
 
     #[test]

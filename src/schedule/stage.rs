@@ -1,7 +1,5 @@
 use serde::{Deserialize, Serialize};
 
-use super::{ScheduleError, Timeline};
-
 /// The stages of a run, as data.
 ///
 /// In TOML (JSON alike); a model with several stacks gives `layers` a list:
@@ -25,7 +23,7 @@ use super::{ScheduleError, Timeline};
 /// let timeline = Schedule::paper(&[12]).timeline(1000, &[12])?;
 /// let stages: Vec<_> = (0..4).map(|s| (timeline.layers(s)[0], timeline.end(s))).collect();
 /// assert_eq!(stages, [(1, 50), (3, 100), (6, 250), (12, 1000)]);
-/// # Ok::<(), burn_apollo::schedule::ScheduleError>(())
+/// # Ok::<(), burn_apollo::plan::PlanError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -75,10 +73,23 @@ impl Schedule {
     /// Source: Apollo (arXiv 2401.09192): 1, 3, 6, 12 layers of 12 until epochs 2, 4, 10, 40 of 40.
     pub fn paper(targets: &[usize]) -> Self {
         const STAGES: [(usize, f64); 4] = [(1, 0.05), (3, 0.10), (6, 0.25), (12, 1.0)];
+        Self::of_parts(
+            targets,
+            STAGES.map(|(twelfths, end)| {
+                (move |target: usize| ((target * twelfths + 6) / 12).max(1), end)
+            }),
+        )
+    }
+
+    /// Stages of as many layers of each stack as a part's function says, at most all, until its fraction of the run. Stages
+    /// that would hold the same layers become one.
+    pub(crate) fn of_parts<F: Fn(usize) -> usize>(
+        targets: &[usize],
+        parts: impl IntoIterator<Item = (F, f64)>,
+    ) -> Self {
         let mut stages: Vec<Stage> = Vec::new();
-        for (twelfths, end) in STAGES {
-            let layers: Vec<usize> =
-                targets.iter().map(|l| ((l * twelfths + 6) / 12).max(1).min(*l)).collect();
+        for (layers, end) in parts {
+            let layers: Vec<usize> = targets.iter().map(|l| layers(*l).min(*l)).collect();
             let until = Some(Until::Fraction(end));
             match stages.last_mut() {
                 Some(last) if last.layers == layers => last.until = until,
@@ -105,15 +116,6 @@ impl Schedule {
     /// One stage at full depth: ordinary training.
     pub fn from_scratch(targets: &[usize]) -> Self {
         Self { stages: vec![Stage { layers: targets.to_vec(), until: None }] }
-    }
-
-    /// The schedule of a run of `steps` optimizer steps of a model whose stacks have these target depths.
-    ///
-    /// # Errors
-    ///
-    /// The first field that does not fit, by name.
-    pub fn timeline(&self, steps: u64, targets: &[usize]) -> Result<Timeline, ScheduleError> {
-        Timeline::new(self, steps, targets)
     }
 }
 

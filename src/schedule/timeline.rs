@@ -1,4 +1,5 @@
-use super::{Schedule, ScheduleError, Stage, Until};
+use super::{Schedule, Stage, Until};
+use crate::plan_error::PlanError;
 
 /// A [`Schedule`] checked against a run: layers of every stack and end step of every stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,22 +9,6 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    pub(super) fn new(
-        schedule: &Schedule,
-        steps: u64,
-        targets: &[usize],
-    ) -> Result<Self, ScheduleError> {
-        if steps == 0 {
-            return Err(ScheduleError::NoSteps);
-        }
-        if schedule.stages.is_empty() {
-            return Err(ScheduleError::Empty);
-        }
-        let layers = stage_layers(&schedule.stages, targets)?;
-        let ends = stage_ends(&schedule.stages, steps)?;
-        Ok(Self { layers, ends })
-    }
-
     /// The number of stages, at least 1.
     pub fn stages(&self) -> usize {
         self.ends.len()
@@ -45,80 +30,87 @@ impl Timeline {
     }
 }
 
-fn stage_layers(stages: &[Stage], targets: &[usize]) -> Result<Vec<Vec<usize>>, ScheduleError> {
-    let mut all: Vec<Vec<usize>> = Vec::with_capacity(stages.len());
-    for (stage, Stage { layers, .. }) in stages.iter().enumerate() {
-        let layers = match layers.as_slice() {
-            [one] => vec![*one; targets.len()],
-            many if many.len() == targets.len() => many.to_vec(),
-            many => {
-                return Err(ScheduleError::Stacks {
-                    stage,
-                    found: many.len(),
-                    stacks: targets.len(),
-                });
-            }
-        };
-        if let Some(before) = all.last() {
-            if layers.contains(&0) {
-                return Err(ScheduleError::ZeroLayers { stage });
-            }
-            let shrinks = layers.iter().zip(before).any(|(l, b)| l < b);
-            if shrinks || layers == *before {
-                return Err(ScheduleError::NotGrowing {
-                    stage,
-                    found: layers,
-                    before: before.clone(),
-                });
-            }
-        }
-        all.push(layers);
-    }
-    match all.last() {
-        Some(last) if last == targets => Ok(all),
-        last => Err(ScheduleError::NotFull {
-            stage: all.len() - 1,
-            found: last.cloned().unwrap_or_default(),
-            target: targets.to_vec(),
-        }),
+impl Schedule {
+    /// The schedule of a run of `steps` optimizer steps of a model whose stacks have these target depths.
+    ///
+    /// # Errors
+    ///
+    /// The first field that does not fit, by name.
+    pub fn timeline(&self, steps: u64, targets: &[usize]) -> Result<Timeline, PlanError> {
+        PlanError::unless(steps > 0, "steps", steps, "at least one optimizer step")?;
+        PlanError::unless(!self.stages.is_empty(), "stages", "none", "at least one stage")?;
+        let layers = stage_layers(&self.stages, targets)?;
+        Ok(Timeline { layers, ends: stage_ends(&self.stages, steps)? })
     }
 }
 
-fn stage_ends(stages: &[Stage], steps: u64) -> Result<Vec<u64>, ScheduleError> {
-    let last = stages.len() - 1;
+fn stage_layers(stages: &[Stage], targets: &[usize]) -> Result<Vec<Vec<usize>>, PlanError> {
+    let mut all: Vec<Vec<usize>> = Vec::with_capacity(stages.len());
+    for (stage, Stage { layers, .. }) in stages.iter().enumerate() {
+        let wrong = |found, expected: &str| {
+            Err(PlanError::new(format!("stages[{stage}].layers"), found, expected))
+        };
+        let layers = match layers.as_slice() {
+            [one] => vec![*one; targets.len()],
+            many => many.to_vec(),
+        };
+        let shown = format!("{layers:?}");
+        if layers.len() != targets.len() {
+            let stacks = targets.len();
+            return wrong(shown, &format!("a number for each of the model's {stacks} stacks"));
+        }
+        if let Some(before) = all.last() {
+            if layers.contains(&0) {
+                return wrong(shown, "above 0 in all stages but the first");
+            }
+            if layers == *before || layers.iter().zip(before).any(|(l, b)| l < b) {
+                let found = format!("{shown} after {before:?}");
+                return wrong(found, "more in one stack at least and fewer in none");
+            }
+        }
+        if stage + 1 == stages.len() && layers != targets {
+            return wrong(shown, &format!("{targets:?} in the last stage, the full depth"));
+        }
+        all.push(layers);
+    }
+    Ok(all)
+}
+
+fn stage_ends(stages: &[Stage], steps: u64) -> Result<Vec<u64>, PlanError> {
     let mut ends = Vec::with_capacity(stages.len());
     let mut last_fraction = 0.0;
     for (stage, Stage { until, .. }) in stages.iter().enumerate() {
-        let before = ends.last().copied().unwrap_or(0);
+        let wrong = |part: &str, found: String, expected: &str| {
+            Err(PlanError::new(format!("stages[{stage}].until{part}"), found, expected))
+        };
+        let (before, is_last) = (ends.last().copied().unwrap_or(0), stage + 1 == stages.len());
         let end = match *until {
-            None if stage == last => steps,
-            None => return Err(ScheduleError::NoEnd { stage }),
+            None if is_last => steps,
+            None => return wrong("", "none".to_owned(), "given in all stages but the last"),
             Some(Until::Step(end)) => end,
             Some(Until::Fraction(f)) if !(f > 0.0 && f <= 1.0) => {
-                return Err(ScheduleError::Fraction { stage, found: f });
+                return wrong(".fraction", f.to_string(), "above 0 and at most 1");
             }
             Some(Until::Fraction(f)) if f < last_fraction => {
-                return Err(ScheduleError::FractionOrder {
-                    stage,
-                    found: f,
-                    before: last_fraction,
-                });
+                let found = format!("{f} after {last_fraction}");
+                return wrong(".fraction", found, "no lower than in the stage before");
             }
             Some(until @ Until::Fraction(f)) => {
                 last_fraction = f;
                 until.step(steps).max(before + 1)
             }
         };
-        if end <= before {
-            return Err(ScheduleError::EndOrder { stage, end, before });
-        }
-        if stage == last && end != steps {
-            return Err(ScheduleError::LastEnd { stage, end, steps });
-        }
-        if stage < last && end >= steps {
-            return Err(ScheduleError::EndTooLate { stage, end, steps });
-        }
-        ends.push(end);
+        let expected = if end <= before {
+            format!("after the end of the stage before, step {before}")
+        } else if is_last && end != steps {
+            format!("the end of the run in the last stage, step {steps}")
+        } else if !is_last && end >= steps {
+            format!("early enough for the stages after it in a run of {steps} steps")
+        } else {
+            ends.push(end);
+            continue;
+        };
+        return wrong("", format!("step {end}"), &expected);
     }
     Ok(ends)
 }
@@ -131,11 +123,7 @@ mod tests {
         Stage { layers: vec![layers], until }
     }
 
-    fn timeline(
-        stages: &[Stage],
-        steps: u64,
-        targets: &[usize],
-    ) -> Result<Timeline, ScheduleError> {
+    fn timeline(stages: &[Stage], steps: u64, targets: &[usize]) -> Result<Timeline, PlanError> {
         Schedule { stages: stages.to_vec() }.timeline(steps, targets)
     }
 
@@ -157,9 +145,10 @@ mod tests {
     fn stages_of_a_short_run_get_a_step_each() {
         let t = Schedule::paper(&[12]).timeline(6, &[12]).unwrap();
         assert_eq!((0..4).map(|s| t.end(s)).collect::<Vec<_>>(), [1, 2, 3, 6]);
+        let error = Schedule::paper(&[12]).timeline(3, &[12]).unwrap_err();
         assert_eq!(
-            Schedule::paper(&[12]).timeline(3, &[12]),
-            Err(ScheduleError::EndTooLate { stage: 2, end: 3, steps: 3 })
+            error.to_string(),
+            "`stages[2].until` must be early enough for the stages after it in a run of 3 steps, found step 3"
         );
     }
 
@@ -185,14 +174,15 @@ mod tests {
             assert!(error.contains(field), "{error} should name {field}");
         }
         let reversed = [stage(1, f(0.6)), stage(2, f(0.3)), stage(12, None)];
-        let found = ScheduleError::FractionOrder { stage: 1, found: 0.3, before: 0.6 };
-        assert_eq!(timeline(&reversed, 20, &[12]), Err(found));
-        assert_eq!(timeline(&[stage(1, None)], 0, &[1]), Err(ScheduleError::NoSteps));
+        let found = |stages: &[Stage], steps, targets: &[usize]| {
+            let error = timeline(stages, steps, targets).unwrap_err();
+            (error.field, error.found)
+        };
+        let pair = |field: &str, found: &str| (field.to_owned(), found.to_owned());
+        assert_eq!(found(&reversed, 20, &[12]), pair("stages[1].until.fraction", "0.3 after 0.6"));
+        assert_eq!(found(&[stage(1, None)], 0, &[1]), pair("steps", "0"));
         let two = Stage { layers: vec![1, 2, 3], until: None };
-        assert_eq!(
-            timeline(&[two], 9, &[4, 4]),
-            Err(ScheduleError::Stacks { stage: 0, found: 3, stacks: 2 })
-        );
+        assert_eq!(found(&[two], 9, &[4, 4]), pair("stages[0].layers", "[1, 2, 3]"));
     }
 
     #[test]

@@ -9,11 +9,12 @@ use super::lr_shape::steps_of;
 /// warm_up = { steps = 200 }   # the same for runs of all lengths
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Written", into = "Written")]
+#[serde(untagged, expecting = "expected a fraction of the run, or { steps = 200 }")]
 pub enum WarmUp {
     /// A fraction of the run in `[0, 1)`: whole steps, rounded down, at least one.
     Fraction(f64),
     /// Optimizer steps, at least one, fewer than the run has.
+    #[serde(with = "table")]
     Steps(u64),
 }
 
@@ -42,33 +43,21 @@ impl From<f64> for WarmUp {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected a fraction of the run, or { steps = 200 }")]
-enum Written {
-    Fraction(f64),
-    Table(Table),
-}
+/// Steps, in a table that says so.
+mod table {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Table {
-    Steps(u64),
-}
-
-impl From<Written> for WarmUp {
-    fn from(written: Written) -> Self {
-        match written {
-            Written::Fraction(fraction) => Self::Fraction(fraction),
-            Written::Table(Table::Steps(steps)) => Self::Steps(steps),
-        }
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Table {
+        steps: u64,
     }
-}
 
-impl From<WarmUp> for Written {
-    fn from(warm_up: WarmUp) -> Self {
-        match warm_up {
-            WarmUp::Fraction(fraction) => Self::Fraction(fraction),
-            WarmUp::Steps(steps) => Self::Table(Table::Steps(steps)),
-        }
+    pub fn serialize<S: Serializer>(steps: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        Table { steps: *steps }.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        Table::deserialize(deserializer).map(|table| table.steps)
     }
 }

@@ -9,14 +9,6 @@ use rand::rngs::ChaCha8Rng;
 
 use crate::wire::{is_distributed, running_statistics};
 
-/// Where a layer of a grown stack comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LayerOrigin {
-    /// Whether it goes on as the layer that it was.
-    pub(crate) kept: bool,
-    pub(crate) params: Vec<ParamOrigin>,
-}
-
 /// Where a parameter of a grown stack comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ParamOrigin {

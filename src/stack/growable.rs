@@ -15,20 +15,18 @@ use super::sealed::{Key, Stack};
 /// A model may name any number of stacks, those in a `Vec<LayerStack<L>>` for one. A layer may itself hold a stack.
 /// Either the outer stack grows, and copies of its layers hold copies of the inner stacks, whole and with parameter
 /// ids of their own; or the inner stacks are named, one by one, and the outer one stays as it was built. Both at once
-/// cannot be named: Rust lends a layer out once, and the number of stacks must not change in a run
-/// ([`StackError::StacksChanged`](super::StackError::StacksChanged)).
+/// cannot be named: Rust lends a layer out once, and a model whose number of stacks changes in a run is refused.
 ///
 /// # Layers of several kinds
 ///
 /// Layer `i` of a growing stack must always be a layer like the one that the model was built with in place `i`: of
 /// the same parameters, by path, shape and type. A model whose kinds take turns grows by
-/// [`Stacking`](crate::expand::Stacking) from whole turns; other maps are refused with [`StackError::Unlike`](super::StackError::Unlike).
+/// [`Stacking`](crate::expand::Stacking) from whole turns; other maps are refused.
 ///
 /// # Shared parameters
 ///
 /// A parameter that is trained must be held in one place. Burn's optimizers update the first holder of an id alone, so
-/// clones of a parameter part at the first step; where a stack is involved, [`StackError::Tied`](super::StackError::Tied) refuses them. Tie
-/// weights by passing the one parameter along in the forward pass: `x.matmul(embedding.weight.val().transpose())`.
+/// clones of a parameter part at the first step; where a stack is involved, they are refused. Tie weights by passing the one parameter along in the forward pass: `x.matmul(embedding.weight.val().transpose())`.
 /// Frozen parameters may be clones of each other.
 ///
 /// # Example

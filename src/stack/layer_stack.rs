@@ -4,9 +4,6 @@ use std::sync::Arc;
 
 use burn::module::Module;
 
-use super::StackError;
-use crate::expand::LayerMap;
-
 /// A stack of layers that runs its unique layers in a virtual order: a drop-in for `Vec<L>`.
 ///
 /// Iterating it yields layers in virtual order, each as often as the order names it. On its own, or in
@@ -140,21 +137,15 @@ impl<L> LayerStack<L> {
         self.target
     }
 
-    pub(super) fn check_map(&self, map: &LayerMap) -> Result<(), StackError> {
-        match map.source() == self.layers.len() {
-            true => Ok(()),
-            false => Err(StackError::Map { found: map.source(), unique: self.layers.len() }),
-        }
+    /// Other layers, each run once.
+    pub(super) fn replace(&mut self, layers: Vec<L>) {
+        self.layers = layers;
+        self.run_unique();
     }
 
     pub(super) fn run_unique(&mut self) {
         self.training = (0..self.layers.len()).collect();
         self.inference = self.training.clone();
-    }
-
-    /// The same stack around other layers.
-    pub(super) fn with_layers(self, layers: Vec<L>) -> Self {
-        Self { layers, ..self }
     }
 }
 

@@ -5,7 +5,6 @@
 //! [`Apollo`](crate::Apollo) can set their depth and grow them.
 
 mod copy;
-mod error;
 mod growable;
 mod layer_stack;
 mod module;
@@ -13,10 +12,9 @@ mod names;
 mod sealed;
 mod untied;
 
-pub(crate) use copy::{LayerOrigin, ParamOrigin, independent};
-pub use error::StackError;
+pub(crate) use copy::{ParamOrigin, independent};
 pub use growable::{Growable, GrowableStack};
 pub use layer_stack::{LayerStack, Layers};
 pub(crate) use names::{meant_by, zeroed};
-pub(crate) use sealed::{LayerSource, Stack, stacks, stacks_mut};
+pub(crate) use sealed::{Stack, stacks, stacks_mut};
 pub use untied::Untied;

@@ -9,9 +9,7 @@ use super::LayerStack;
 
 impl<L: Module> LayerStack<L> {
     fn map_layers(self, f: impl FnMut(L) -> L) -> Self {
-        let mut stack = self;
-        let layers = core::mem::take(&mut stack.layers).into_iter().map(f).collect();
-        stack.with_layers(layers)
+        Self { layers: self.layers.into_iter().map(f).collect(), ..self }
     }
 }
 
@@ -33,14 +31,8 @@ impl<L: Module> Module for LayerStack<L> {
     }
 
     fn valid(&self) -> Self {
-        Self {
-            layers: self.layers.iter().map(Module::valid).collect(),
-            target: self.target,
-            training: self.training.clone(),
-            inference: self.inference.clone(),
-            in_training: false,
-            initialiser: self.initialiser.clone(),
-        }
+        let layers = self.layers.iter().map(Module::valid).collect();
+        Self { layers, in_training: false, ..self.clone() }
     }
 
     fn materialize(self) -> Self {
@@ -52,9 +44,7 @@ impl<L: Module> Module for LayerStack<L> {
     }
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
-        let mut stack = self;
-        let layers = core::mem::take(&mut stack.layers).map(mapper);
-        stack.with_layers(layers)
+        Self { layers: self.layers.map(mapper), ..self }
     }
 }
 

@@ -1,5 +1,6 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use super::monitor::lock;
 use crate::policy::LOSS;
 
 /// A handle through which a model tells its growth policy losses and other numbers, inside burn-train.
@@ -25,17 +26,16 @@ impl LossRecorder {
 
     /// Records any other number of the step that runs, under a name that the policy knows.
     pub fn measure(&self, name: impl Into<String>, value: f64) {
-        let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
-        recorded.push((name.into(), value));
+        lock(&self.recorded).push((name.into(), value));
     }
 
     /// What was recorded since it was last taken, which it stays.
     pub(super) fn waiting(&self) -> Vec<(String, f64)> {
-        self.recorded.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.recorded).clone()
     }
 
     /// What was recorded since it was last taken.
     pub(super) fn take(&self) -> Vec<(String, f64)> {
-        core::mem::take(&mut self.recorded.lock().unwrap_or_else(PoisonError::into_inner))
+        core::mem::take(&mut lock(&self.recorded))
     }
 }

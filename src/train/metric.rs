@@ -11,7 +11,7 @@ use burn::train::metric::{
 };
 
 use super::Trainable;
-use super::monitor::{StepInfo, StepLog};
+use super::monitor::{StepInfo, StepLog, lock};
 use crate::stack::Growable;
 
 /// What a [`Trainable`] ran its training steps at, as a metric of burn-train.
@@ -40,7 +40,7 @@ use crate::stack::Growable;
 pub struct StepMetric {
     name: MetricName,
     unit: Option<&'static str>,
-    log: StepLog,
+    log: Arc<StepLog>,
     read: fn(&StepInfo) -> f64,
     state: NumericMetricState,
 }
@@ -95,7 +95,8 @@ impl Metric for StepMetric {
         _item: &(),
         _metadata: &MetricMetadata,
     ) -> Result<SerializedEntry, TensorReadError> {
-        match self.log.next_step() {
+        let step = lock(&self.log).pop_front();
+        match step {
             Some(step) => {
                 self.state.update((self.read)(&step), 1);
                 Ok(self.state.compute_update(self.format()))

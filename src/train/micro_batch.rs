@@ -1,6 +1,8 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use burn::tensor::Device;
+
+use super::monitor::lock;
 
 /// Counts the micro-batches that each device has run within the current optimizer step.
 #[derive(Debug, Clone, Default)]
@@ -18,7 +20,7 @@ struct Count {
 impl MicroBatches {
     /// The index of the micro-batch that `device` runs now.
     pub(super) fn next(&self, device: &Device, step: u64) -> u64 {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = lock(&self.counts);
         let at = counts.iter().position(|c| c.device == *device).unwrap_or_else(|| {
             counts.push(Count { device: device.clone(), step, done: 0 });
             counts.len() - 1

@@ -4,8 +4,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 /// What a training step ran at.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct StepInfo {
-    /// The optimizer step, from 0.
-    pub(super) step: u64,
     /// Unique layers, over all stacks.
     pub(super) unique_layers: usize,
     /// Virtual depth, over all stacks.
@@ -14,34 +12,22 @@ pub(super) struct StepInfo {
     pub(super) lr_factor: f64,
 }
 
-/// The training steps that a [`Trainable`](super::Trainable) and its clones have run, oldest first, each taken
-/// out once. It keeps the latest 65536. Clones share one log.
-#[derive(Debug, Clone, Default)]
-pub(super) struct StepLog {
-    steps: Arc<Steps>,
-}
-
-type Steps = Mutex<VecDeque<StepInfo>>;
+/// The training steps that a [`Trainable`](super::Trainable) and its clones have run, oldest first, each to be taken
+/// out once. It keeps the latest 65536.
+pub(super) type StepLog = Mutex<VecDeque<StepInfo>>;
 
 const CAPACITY: usize = 1 << 16;
-
-impl StepLog {
-    /// Takes out the oldest step.
-    pub(super) fn next_step(&self) -> Option<StepInfo> {
-        lock(&self.steps).pop_front()
-    }
-}
 
 /// The logs of training steps that are still read.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Monitor {
-    logs: Arc<Mutex<Vec<Weak<Steps>>>>,
+    logs: Arc<Mutex<Vec<Weak<StepLog>>>>,
 }
 
 impl Monitor {
-    pub(super) fn subscribe(&self) -> StepLog {
-        let log = StepLog::default();
-        lock(&self.logs).push(Arc::downgrade(&log.steps));
+    pub(super) fn subscribe(&self) -> Arc<StepLog> {
+        let log = Arc::default();
+        lock(&self.logs).push(Arc::downgrade(&log));
         log
     }
 
@@ -58,6 +44,6 @@ impl Monitor {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,10 +1,7 @@
 use core::fmt;
 use std::sync::{Arc, OnceLock};
 
-use burn::module::{
-    Content, Devices, DisplaySettings, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper,
-    ModuleVisitor,
-};
+use burn::module::{Devices, DisplaySettings, Module, ModuleDisplay, ModuleMapper, ModuleVisitor};
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::store::{ModuleRecord, RecordError};
@@ -15,7 +12,7 @@ use burn::train::{InferenceStep, Interrupter, TrainOutput, TrainStep, TrainingEr
 use super::LossRecorder;
 use super::micro_batch::MicroBatches;
 use super::monitor::{Monitor, StepInfo, StepLog};
-use crate::apollo::{Apollo, ApolloError, Ask, GrowthReport, SavedProgress, StepReport};
+use crate::apollo::{Apollo, ApolloError, Gradients, GrowthReport, SavedProgress};
 use crate::depth::DrawPer;
 use crate::stack::Growable;
 use crate::wire::Pack;
@@ -140,8 +137,12 @@ impl<M: Growable> Trainable<M> {
         self.apollo
     }
 
-    pub(super) fn step_log(&self) -> StepLog {
+    pub(super) fn step_log(&self) -> Arc<StepLog> {
         self.monitor.subscribe()
+    }
+
+    fn with_model(self, device: Device, change: impl FnOnce(M) -> M) -> Self {
+        Self { apollo: self.apollo.with_model(device, change), ..self }
     }
 
     /// Stops the training; the first error counts.
@@ -152,9 +153,13 @@ impl<M: Growable> Trainable<M> {
         self.interrupter.fail(TrainingError::Workers(vec![failure]));
     }
 
-    fn update(
+    /// A step of the run, which `step` takes.
+    fn stepped<G: Gradients>(
         mut self,
-        update: impl FnOnce(&mut Apollo<M>) -> Result<StepReport, ApolloError>,
+        optim: &mut ModuleOptimizer,
+        lr: ModuleLearningRate,
+        grads: G,
+        step: impl FnOnce(M, &mut ModuleOptimizer, ModuleLearningRate, G) -> M,
     ) -> Self {
         if self.failure.get().is_some() {
             return self;
@@ -162,7 +167,8 @@ impl<M: Growable> Trainable<M> {
         for (name, value) in self.losses.take() {
             self.apollo.record(name, value);
         }
-        match update(&mut self.apollo) {
+        self.apollo.note_optimizer(optim);
+        match self.apollo.step(optim, lr, grads, step) {
             Ok(report) => {
                 if let (Some(observer), Some(growth)) = (&self.on_growth, &report.growth) {
                     observer(growth);
@@ -193,59 +199,37 @@ impl<M: Growable + TrainStep> TrainStep for Trainable<M> {
         let apollo = &self.apollo;
         let index = self.micro_batches.next(apollo.device(), apollo.step_count());
         apollo.seed_micro_batch(index);
-        let depths = match apollo.plan().draw_per {
-            DrawPer::OptimizerStep => apollo.depths().to_vec(),
-            DrawPer::MicroBatch => apollo.drawn(index),
-        };
+        let drawn = (apollo.plan().draw_per == DrawPer::MicroBatch).then(|| apollo.drawn(index));
         self.monitor.log(StepInfo {
-            step: apollo.step_count(),
             unique_layers: apollo.unique_layers(),
-            depth: depths.iter().sum(),
+            depth: drawn.as_deref().unwrap_or(apollo.depths()).iter().sum(),
             lr_factor: apollo.lr_factor(),
         });
-        if apollo.plan().draw_per == DrawPer::OptimizerStep {
-            return apollo.model().step(item);
+        match drawn.map(|depths| apollo.training_at(&depths)) {
+            Some(Ok(model)) => return model.step(item),
+            // The step cannot be left out, so it runs at another depth, and is the last.
+            Some(Err(error)) => self.fail(error),
+            None => {}
         }
-        match apollo.training_at(&depths) {
-            Ok(model) => model.step(item),
-            Err(error) => {
-                // The step cannot be left out, so it runs at another depth, and is the last.
-                self.fail(error);
-                apollo.model().step(item)
-            }
-        }
+        apollo.model().step(item)
     }
 
     fn optimize(
         self,
         optim: &mut ModuleOptimizer,
         lr: ModuleLearningRate,
-        mut grads: GradientsParams,
+        grads: GradientsParams,
     ) -> Self {
-        self.update(|apollo| {
-            let lr = apollo.checked_rate(optim, lr)?;
-            apollo.note_optimizer(optim);
-            apollo.without_frozen([&mut grads]);
-            let bad = apollo.bad_gradient([&grads])?;
-            apollo.updated(optim, bad, Ask::Policy, |model, optim| model.optimize(optim, lr, grads))
-        })
+        self.stepped(optim, lr, grads, M::optimize)
     }
 
     fn optimize_multi(
         self,
         optim: &mut ModuleOptimizer,
         lr: ModuleLearningRate,
-        mut grads: MultiGradientsParams,
+        grads: MultiGradientsParams,
     ) -> Self {
-        self.update(|apollo| {
-            let lr = apollo.checked_rate(optim, lr)?;
-            apollo.note_optimizer(optim);
-            apollo.without_frozen(grads.grads.iter_mut().map(|(grads, _)| grads));
-            let bad = apollo.bad_gradient(grads.grads.iter().map(|(grads, _)| grads))?;
-            let step =
-                |model: M, optim: &mut ModuleOptimizer| model.optimize_multi(optim, lr, grads);
-            apollo.updated(optim, bad, Ask::Policy, step)
-        })
+        self.stepped(optim, lr, grads, M::optimize_multi)
     }
 }
 
@@ -264,50 +248,48 @@ impl<M: Growable> Module for Trainable<M> {
     }
 
     fn fork(self, device: &Device) -> Self {
-        let apollo = self.apollo.with_model(device.clone(), |model| model.fork(device));
-        Self { apollo, ..self }
+        self.with_model(device.clone(), |model| model.fork(device))
     }
 
     fn to_device(self, device: &Device) -> Self {
-        let apollo = self.apollo.with_model(device.clone(), |model| model.to_device(device));
-        Self { apollo, ..self }
+        self.with_model(device.clone(), |model| model.to_device(device))
     }
 
     fn train(self) -> Self {
         let device = self.apollo.device().clone().autodiff();
-        Self { apollo: self.apollo.with_model(device, Module::train), ..self }
+        self.with_model(device, Module::train)
     }
 
     fn valid(&self) -> Self {
         let device = self.apollo.device().clone().inner();
-        let apollo = self.apollo.clone().with_model(device, |model| model.valid());
-        Self { apollo, ..self.clone() }
+        self.clone().with_model(device, |model| model.valid())
     }
 
     fn materialize(self) -> Self {
         let device = self.apollo.device().clone();
-        Self { apollo: self.apollo.with_model(device, Module::materialize), ..self }
+        self.with_model(device, Module::materialize)
     }
 
-    /// The model's parameters under its own paths, then the progress. The progress tensor is only made
-    /// for visitors that read it.
+    /// The model's parameters: the progress is in the record alone.
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        self.apollo.note(self.losses.waiting());
         self.apollo.model().visit(visitor);
-        match self.apollo.progress() {
-            Ok(progress) => progress.visit(visitor),
-            Err(error) => self.fail(error),
-        }
     }
 
-    /// The progress is shown to the mapper, but changes only by `optimize` and `try_load_record`.
     fn map<T: ModuleMapper>(self, mapper: &mut T) -> Self {
-        match self.apollo.progress() {
-            Ok(progress) => drop(progress.map(mapper)),
-            Err(error) => self.fail(error),
-        }
         let device = self.apollo.device().clone();
-        Self { apollo: self.apollo.with_model(device, |model| model.map(mapper)), ..self }
+        self.with_model(device, |model| model.map(mapper))
+    }
+
+    /// The model's parameters under its own paths, and the progress.
+    fn into_record(self) -> ModuleRecord {
+        self.apollo.note(self.losses.waiting());
+        match self.apollo.module() {
+            Ok(module) => module.into_record(),
+            Err(error) => {
+                self.fail(error);
+                self.apollo.model().clone().into_record()
+            }
+        }
     }
 
     /// Loads the record of any stage: the progress first, then the layers of its stage, then the parameters.
@@ -317,8 +299,8 @@ impl<M: Growable> Module for Trainable<M> {
         let words = Pack::read(&bytes).and_then(|pack| pack.progress_words()).map_err(invalid)?;
         let saved = SavedProgress::same_plan(words);
         let (step, waiting) = (self.apollo.step_count(), self.apollo.measurements().to_vec());
-        let loaded = self.apollo.loaded(saved, record, |_| Ok(()), LoadError::Record);
-        let mut apollo = loaded.map_err(|e| invalid(e.to_string()))?;
+        let loaded = self.apollo.loaded(saved, record, |_| Ok(()), ApolloError::Other);
+        let mut apollo = loaded.map_err(|e| invalid(chain(&e)))?;
         if apollo.step_count() == step {
             // The record is that of the set which was loaded before: it says nothing of them.
             apollo.set_measurements(waiting);
@@ -327,31 +309,12 @@ impl<M: Growable> Module for Trainable<M> {
     }
 }
 
-/// Why a record was not loaded.
-#[derive(Debug, thiserror::Error)]
-enum LoadError {
-    #[error("{}", chain(.0))]
-    Apollo(#[from] ApolloError),
-    #[error("{0}")]
-    Record(String),
-}
-
-impl<M: Growable + ModuleDisplay> ModuleDisplayDefault for Trainable<M> {
-    fn content(&self, content: Content) -> Option<Content> {
-        content
-            .set_top_level_type("Trainable")
-            .add("model", self.apollo.model())
-            .add_debug_attribute("step", &self.apollo.step_count())
-            .add_debug_attribute("stage", &self.apollo.stage())
-            .optional()
-    }
-}
-
-impl<M: Growable + ModuleDisplay> ModuleDisplay for Trainable<M> {}
-
+/// What burn-train prints of its model.
 impl<M: Growable + ModuleDisplay> fmt::Display for Trainable<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&ModuleDisplay::format(self, DisplaySettings::default()))
+        let (step, stage) = (self.apollo.step_count(), self.apollo.stage());
+        let model = self.apollo.model().format(DisplaySettings::default());
+        write!(f, "at step {step}, in stage {stage}: {model}")
     }
 }
 

@@ -28,7 +28,7 @@ impl Entry {
     /// Whether this can be the state that one of Burn's optimizers keeps of a parameter: a number for each of its own,
     /// or one for each row or column.
     fn check_state_of(&self, shape: &Shape) -> Result<(), String> {
-        let fits = kind(self.dtype) == Kind::Float
+        let fits = is_float(self.dtype)
             && self.shape.num_dims() == shape.num_dims()
             && self.shape.iter().zip(shape.iter()).all(|(own, param)| *own == 1 || own == param);
         let Self { name, dtype, shape: own, .. } = self;
@@ -66,7 +66,7 @@ impl Pack {
     fn integers(&self, name: &str) -> Option<Vec<i64>> {
         let entry = self.tensors.iter().find(|e| e.name == name)?;
         let data = TensorData::from_bytes(entry.bytes.clone(), entry.shape.clone(), entry.dtype);
-        (kind(entry.dtype) == Kind::Int).then(|| data.iter::<i64>().collect())
+        is_int(entry.dtype).then(|| data.iter::<i64>().collect())
     }
 
     /// Where a run stood, from its model's record.
@@ -78,16 +78,13 @@ impl Pack {
 
     /// Whether the tensors are of the kinds of `model`'s parameters. Shapes and names are for Burn to check.
     pub(crate) fn check_model(&self, model: &impl Module) -> Result<(), String> {
-        let params: HashMap<String, Kind> =
-            ParamInfo::all(model).into_iter().map(|p| (p.path, p.kind.into())).collect();
-        for entry in &self.tensors {
-            let Some(expected) = params.get(&entry.name) else { continue };
-            if kind(entry.dtype) != *expected {
-                let (name, dtype) = (&entry.name, entry.dtype);
-                return Err(format!("`{name}` holds {dtype:?}, the model {expected:?}"));
-            }
-        }
-        Ok(())
+        let params: HashMap<String, ParamKind> =
+            ParamInfo::all(model).into_iter().map(|p| (p.path, p.kind)).collect();
+        let other = self.tensors.iter().find_map(|Entry { name, dtype, .. }| {
+            let expected = params.get(name).filter(|kind| !kind.is_of(*dtype))?;
+            Some(format!("`{name}` holds {dtype:?}, the model {expected:?}"))
+        });
+        other.map_or(Ok(()), Err)
     }
 
     /// Whether this is optimizer state of `model`'s parameters.
@@ -132,7 +129,7 @@ impl Pack {
 
     /// Name and type of the tensors of floating-point numbers.
     pub(crate) fn floats(&self) -> impl Iterator<Item = (&str, DType)> {
-        let floats = self.tensors.iter().filter(|e| kind(e.dtype) == Kind::Float);
+        let floats = self.tensors.iter().filter(|e| is_float(e.dtype));
         floats.map(|e| (e.name.as_str(), e.dtype))
     }
 
@@ -151,51 +148,39 @@ impl Pack {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Float,
-    Int,
-    Bool,
+fn is_float(dtype: DType) -> bool {
+    dtype.is_float() || matches!(dtype, DType::QFloat(_))
 }
 
-impl From<ParamKind> for Kind {
-    fn from(kind: ParamKind) -> Self {
-        match kind {
-            ParamKind::Float | ParamKind::Quantised | ParamKind::Statistic => Self::Float,
-            ParamKind::Int => Self::Int,
-            ParamKind::Bool => Self::Bool,
-        }
-    }
+fn is_int(dtype: DType) -> bool {
+    dtype.is_int() || dtype.is_uint()
 }
 
-fn kind(dtype: DType) -> Kind {
-    match dtype {
-        DType::F64 | DType::F32 | DType::Flex32 | DType::F16 | DType::BF16 | DType::QFloat(_) => {
-            Kind::Float
+impl ParamKind {
+    fn is_of(self, dtype: DType) -> bool {
+        match self {
+            Self::Float | Self::Quantised | Self::Statistic => is_float(dtype),
+            Self::Int => is_int(dtype),
+            Self::Bool => dtype.is_bool(),
         }
-        DType::I64 | DType::I32 | DType::I16 | DType::I8 => Kind::Int,
-        DType::U64 | DType::U32 | DType::U16 | DType::U8 => Kind::Int,
-        DType::Bool(_) => Kind::Bool,
     }
 }
 
 /// A number is finite unless all bits of its exponent are set.
 fn finite(dtype: DType, bytes: &[u8]) -> bool {
-    let all_16 =
-        |mask: u16| bytes.as_chunks().0.iter().all(|b| u16::from_le_bytes(*b) & mask != mask);
     match dtype {
-        DType::F64 => {
-            const MASK: u64 = 0x7ff0 << 48;
-            bytes.as_chunks().0.iter().all(|b| u64::from_le_bytes(*b) & MASK != MASK)
-        }
-        DType::F32 | DType::Flex32 => {
-            const MASK: u32 = 0x7f80 << 16;
-            bytes.as_chunks().0.iter().all(|b| u32::from_le_bytes(*b) & MASK != MASK)
-        }
-        DType::BF16 => all_16(0x7f80),
-        DType::F16 => all_16(0x7c00),
+        DType::F64 => none_has(bytes, [0, 0, 0, 0, 0, 0, 0xf0, 0x7f]),
+        DType::F32 | DType::Flex32 => none_has(bytes, [0, 0, 0x80, 0x7f]),
+        DType::BF16 => none_has(bytes, [0x80, 0x7f]),
+        DType::F16 => none_has(bytes, [0, 0x7c]),
         _ => true,
     }
+}
+
+/// Whether no number of `N` bytes has all of these bits set.
+fn none_has<const N: usize>(bytes: &[u8], bits: [u8; N]) -> bool {
+    let has = |number: &[u8; N]| number.iter().zip(bits).all(|(byte, bits)| byte & bits == bits);
+    !bytes.as_chunks().0.iter().any(has)
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Flag, Module, ModuleMapper, Param, ParamId};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::running_statistics;
+use super::{PathVisitor, running_statistics, walk};
 
 /// The parts of a model that do not take part in training, by module path.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,53 +21,41 @@ pub(crate) struct Frozen {
 impl Frozen {
     /// Of a model in training.
     pub(crate) fn of<M: Module>(model: &M) -> Self {
-        let statistics = running_statistics(model).into_iter().map(|id| id.val()).collect();
-        let mut look = Look { path: Vec::new(), statistics, found: Self::default() };
-        model.visit(&mut look);
-        look.found
+        let statistics = running_statistics(model);
+        walk(model, Find { statistics, frozen: Self::default() }).frozen
     }
 
     /// The model with these parts frozen and all others not.
     pub(crate) fn set<M: Module>(&self, model: M) -> M {
-        let statistics = running_statistics(&model).into_iter().map(|id| id.val()).collect();
+        let statistics = running_statistics(&model);
         let params = self.params.iter().map(String::as_str).collect();
         let flags = self.flags.iter().map(String::as_str).collect();
         model.map(&mut Set { path: Vec::new(), statistics, params, flags })
     }
 }
 
-struct Look {
-    path: Vec<String>,
-    statistics: HashSet<u64>,
-    found: Frozen,
+struct Find {
+    statistics: HashSet<ParamId>,
+    frozen: Frozen,
 }
 
-impl ModuleVisitor for Look {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let trained = self.statistics.contains(&param.id.val()) || param.base().is_require_grad();
-        if !trained {
-            self.found.params.push(self.path.join("."));
+impl PathVisitor for Find {
+    fn float<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
+        if !self.statistics.contains(&param.id) && !param.base().is_require_grad() {
+            self.frozen.params.push(path.to_owned());
         }
     }
 
-    fn visit_flag(&mut self, flag: &Param<Flag>) {
+    fn flag(&mut self, path: &str, flag: &Param<Flag>) {
         if !flag.val().is_enabled() {
-            self.found.flags.push(self.path.join("."));
+            self.frozen.flags.push(path.to_owned());
         }
     }
 }
 
 struct Set<'a> {
     path: Vec<String>,
-    statistics: HashSet<u64>,
+    statistics: HashSet<ParamId>,
     params: HashSet<&'a str>,
     flags: HashSet<&'a str>,
 }
@@ -83,8 +71,7 @@ impl ModuleMapper for Set<'_> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let trained = !self.params.contains(self.path.join(".").as_str());
-        match self.statistics.contains(&param.id.val()) || param.base().is_require_grad() == trained
-        {
+        match self.statistics.contains(&param.id) || param.base().is_require_grad() == trained {
             true => param,
             false => param.set_require_grad(trained),
         }

@@ -1,6 +1,6 @@
 //! A walk over a module's parameters that knows their paths, as Burn's records and parameter groups write them.
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Flag, Module, ModuleVisitor, Param};
 use burn::tensor::{Bool, Int, Tensor};
 
 /// What is done at each parameter.
@@ -10,6 +10,8 @@ pub(crate) trait PathVisitor {
     fn int<const D: usize>(&mut self, _path: &str, _param: &Param<Tensor<D, Int>>) {}
 
     fn bool<const D: usize>(&mut self, _path: &str, _param: &Param<Tensor<D, Bool>>) {}
+
+    fn flag(&mut self, _path: &str, _flag: &Param<Flag>) {}
 }
 
 /// Shows `visitor` every parameter of `module`, and gives it back.
@@ -43,5 +45,9 @@ impl<V: PathVisitor> ModuleVisitor for Walk<V> {
 
     fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
         self.visitor.bool(&self.path.join("."), param);
+    }
+
+    fn visit_flag(&mut self, flag: &Param<Flag>) {
+        self.visitor.flag(&self.path.join("."), flag);
     }
 }

@@ -8,9 +8,10 @@ use burn::module::{Module, ParamGroup, ParamId};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
 use burn::optim::{AdamWConfig, SgdConfig};
 use burn::tensor::{Device, Tensor};
-use burn_apollo::depth::{DepthError, DepthPmf, DepthSampler, Sampler, draw};
-use burn_apollo::expand::{ExpandError, Expander, Expansion, Interpolation, LayerMap};
+use burn_apollo::depth::{DepthPmf, DepthSampler, Sampler, draw};
+use burn_apollo::expand::{Expander, Expansion, Interpolation, LayerMap};
 use burn_apollo::optim::{MomentOrders, MomentPolicy};
+use burn_apollo::plan::PlanError;
 use burn_apollo::schedule::LrAtGrowth;
 use burn_apollo::stack::LayerStack;
 use burn_apollo::{Apollo, ApolloError, InferenceDepth, Plan, growable};
@@ -144,7 +145,7 @@ fn the_registry_knows_where_every_parameter_comes_from() {
 struct Shallow;
 
 impl DepthSampler for Shallow {
-    fn pmf(&self, unique: usize, _target: usize) -> Result<DepthPmf, DepthError> {
+    fn pmf(&self, unique: usize, _target: usize) -> Result<DepthPmf, PlanError> {
         Ok(DepthPmf::always(unique - 1))
     }
 }
@@ -154,7 +155,7 @@ impl DepthSampler for Shallow {
 struct Wrong;
 
 impl Expander for Wrong {
-    fn map(&self, source: usize, target: usize) -> Result<LayerMap, ExpandError> {
+    fn map(&self, source: usize, target: usize) -> Result<LayerMap, PlanError> {
         match target {
             6 => Interpolation.map(source, 5),
             _ => Interpolation.map(source, target),
@@ -180,7 +181,7 @@ fn wrong_plans_are_refused_before_the_run() {
         let error = error.with_inference_depth(InferenceDepth::At(depth)).unwrap_err();
         assert!(error.to_string().contains("`inference_depth`"), "{error}");
     }
-    refused(base().with_lr_at_growth(LrAtGrowth::Scale(f64::NAN)), "LrAtGrowth");
+    refused(base().with_lr_at_growth(LrAtGrowth::Scale(f64::NAN)), "`lr_at_growth.scale`");
     let none = net().with_blocks(Vec::new());
     assert!(Apollo::new(none, base()).unwrap_err().to_string().contains("without layers"));
 }

@@ -133,7 +133,7 @@ fn a_rate_that_is_not_finite_is_an_error() {
         let before = bits(apollo.model());
         let good = grads(&apollo, 1.0);
         let error = apollo.update(&mut optim, rate, good).unwrap_err();
-        assert!(matches!(&error, ApolloError::Rate { step: 0, .. }), "{error}");
+        assert!(error.to_string().starts_with("step 0: the learning rate of `"), "{error}");
         assert_eq!((bits(apollo.model()), apollo.step_count()), (before, 0));
         assert!(optim.to_record().is_empty());
     }

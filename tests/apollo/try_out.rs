@@ -8,17 +8,18 @@ use burn::optim::ModuleOptimizer;
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor};
 use burn_apollo::branch::Branch;
-use burn_apollo::expand::{ExpandError, Expander, Expansion, LayerMap, Stacking};
+use burn_apollo::expand::{Expander, Expansion, LayerMap, Stacking};
 use burn_apollo::optim::MomentPolicy;
+use burn_apollo::plan::PlanError;
 use burn_apollo::policy::{Decision, GrowthPolicy, Observation, Policy};
 use burn_apollo::schedule::Schedule;
 use burn_apollo::stack::LayerStack;
-use burn_apollo::{Apollo, ApolloError, GrowthReport, GrowthRequest, Plan, growable};
+use burn_apollo::{Apollo, ApolloError, GrowthRequest, Plan, growable};
 use serde::Serialize;
 
 use crate::support::{
     Net, WIDTH, adamw, apollo, batch, device, growth_steps, load_record, parameters, record,
-    record_bytes, stages, state, train,
+    record_bytes, stages, state, train, train_step,
 };
 
 /// What a policy was asked: the step, and the losses that it saw.
@@ -58,24 +59,20 @@ fn branches_leave_the_run_as_it_was() {
     asked.lock().unwrap().clear();
     model.record_loss(5, 1.0);
     let (before, before_state) = (parameters(model.model()), state(&optim));
-    let none_adopted = model.try_out(|run| {
-        let requests = [
-            GrowthRequest::next(),
-            GrowthRequest::to_stage(2),
-            GrowthRequest::next().with_expander(Stacking),
-        ];
-        for request in requests {
-            let (mut branch, mut optim) = (run.branch(), optim.clone());
-            branch.grow(&mut optim, &request)?;
-            let branch = train(branch, &mut optim, 5);
-            assert_eq!((branch.step_count(), run.run().step_count()), (11, 6));
-            assert_eq!(parameters(run.run().model()), before);
-        }
-        Ok::<_, ApolloError>((None, ()))
-    });
-    none_adopted.unwrap();
+    let requests = [
+        GrowthRequest::next(),
+        GrowthRequest::to_stage(2),
+        GrowthRequest::next().with_expander(Stacking),
+    ];
+    for request in requests {
+        let (mut branch, mut optim) = (model.branch(), optim.clone());
+        branch.grow(&mut optim, &request).unwrap();
+        let branch = train(branch, &mut optim, 5);
+        assert_eq!((branch.step_count(), model.step_count()), (11, 6));
+        assert_eq!(parameters(model.model()), before);
+    }
     assert_eq!((parameters(model.model()), state(&optim)), (before, before_state));
-    model.try_out(|run| Ok::<_, ApolloError>((Some(run.branch()), ()))).unwrap();
+    model.adopt(model.branch()).unwrap();
     model = train(model, &mut optim, 6);
     assert_eq!(parameters(model.model()), parameters(control.model()));
     assert_eq!(state(&optim), state(&control_optim));
@@ -86,22 +83,43 @@ fn branches_leave_the_run_as_it_was() {
     assert_eq!(losses, [1.0], "what the run had recorded before is seen once, by its policy");
 }
 
-/// An error of the closure leaves the run as it was, and the run draws what it would have drawn.
+/// A branch belongs to the moment of the run at which it was made.
 #[test]
-fn a_try_out_that_fails_leaves_the_run_as_it_was() {
-    let plan = Plan::new(40).with_schedule(stages(&[(2, 20)], 8));
+fn branches_of_other_moments_are_refused_and_change_nothing() {
+    let plan = || Plan::new(40).with_schedule(stages(&[(2, 20)], 8));
     let mut optim = adamw();
-    let mut model = train(apollo(8, plan), &mut optim, 6);
-    let before = parameters(model.model());
-    let failed: Result<(), &str> = model.try_out(|run| {
-        let (mut branch, mut optim) = (run.branch(), optim.clone());
-        branch.grow(&mut optim, &GrowthRequest::next()).unwrap();
-        drop(train(branch, &mut optim, 2));
-        Err("changed my mind")
-    });
-    assert_eq!(failed, Err("changed my mind"));
-    assert_eq!((model.stage(), model.step_count()), (0, 6));
-    assert_eq!(parameters(model.model()), before);
+    let mut model = train(apollo(8, plan()), &mut optim, 6);
+    let refused = |model: &mut Apollo<Net>, branch: Branch<Net>, words: &str| {
+        let before = (parameters(model.model()), model.step_count(), model.stage());
+        let error = model.adopt(branch).unwrap_err();
+        assert!(matches!(error, ApolloError::Other(_)), "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+        assert_eq!((parameters(model.model()), model.step_count(), model.stage()), before);
+    };
+    let other = train(apollo(8, plan()), &mut adamw(), 6);
+    refused(&mut model, other.branch(), "made of another run");
+    // A clone is the same run until it goes on.
+    let mut clone = model.clone();
+    model.adopt(clone.branch()).unwrap();
+    refused(&mut model, clone.branch(), "a clone that has parted");
+    let early = model.branch();
+    train_step(&mut model, &mut optim, 0.01);
+    refused(&mut model, early, "this run at step 6 in stage 0 cannot be adopted at step 7");
+    let small = model.branch();
+    model.grow(&mut optim, &GrowthRequest::next()).unwrap();
+    refused(
+        &mut model,
+        small,
+        "this run at step 7 in stage 0 cannot be adopted at step 7 in stage 1",
+    );
+    clone = load_record(clone, record(&model));
+    refused(&mut model, clone.branch(), "a clone that has parted");
+    // Of two branches one is adopted, whatever became of it.
+    let (mut first, second) = (model.branch(), model.branch());
+    first = train(first, &mut optim.clone(), 2);
+    model.adopt(first).unwrap();
+    assert_eq!(model.step_count(), 9);
+    refused(&mut model, second, "this run at step 7 in stage 1 cannot be adopted at step 9");
 }
 
 /// The branch that is chosen goes on as a run that had grown that way in the first place.
@@ -121,15 +139,10 @@ fn the_adopted_branch_trains_on_with_its_optimizer() {
 
     let mut optim = adamw();
     let mut model = train(start, &mut optim, 6);
-    let told: GrowthReport = model
-        .try_out(|run| {
-            let mut branch = run.branch();
-            let report = branch.grow(&mut optim, &request())?;
-            assert_eq!((branch.stage(), branch.unique_layers()), (2, 8));
-            Ok::<_, ApolloError>((Some(train(branch, &mut optim, 4)), report))
-        })
-        .unwrap();
-    assert_eq!(told, report);
+    let mut branch = model.branch();
+    assert_eq!(branch.grow(&mut optim, &request()).unwrap(), report);
+    assert_eq!((branch.stage(), branch.unique_layers()), (2, 8));
+    model.adopt(train(branch, &mut optim, 4)).unwrap();
     assert_eq!((model.step_count(), growth_steps(&model)), (10, vec![6]));
 
     // The record knows how the run grew, which its plan does not say.
@@ -158,21 +171,17 @@ fn with_try_out(
             model = train(model, &mut optim, 1);
             continue;
         }
-        optim = model
-            .try_out(|run| {
-                let requests =
-                    [GrowthRequest::next(), GrowthRequest::next().with_expander(Stacking)];
-                let tried = requests.map(|request| {
-                    let (mut branch, mut optim) = (run.branch(), optim.clone());
-                    branch.grow(&mut optim, &request).unwrap();
-                    let branch = train(branch, &mut optim, 3);
-                    let loss = branch.model().loss(batch(99, &device())).into_scalar::<f32>();
-                    (loss, branch, optim)
-                });
-                let best = tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
-                Ok::<_, ApolloError>((Some(best.1), best.2))
-            })
-            .unwrap();
+        let requests = [GrowthRequest::next(), GrowthRequest::next().with_expander(Stacking)];
+        let tried = requests.map(|request| {
+            let (mut branch, mut optim) = (model.branch(), optim.clone());
+            branch.grow(&mut optim, &request).unwrap();
+            let branch = train(branch, &mut optim, 3);
+            let loss = branch.model().loss(batch(99, &device())).into_scalar::<f32>();
+            (loss, branch, optim)
+        });
+        let best = tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
+        model.adopt(best.1).unwrap();
+        optim = best.2;
     }
     (model, optim)
 }
@@ -212,7 +221,7 @@ fn a_run_that_tries_growths_out_resumes_bit_for_bit() {
 struct TooFew;
 
 impl Expander for TooFew {
-    fn map(&self, source: usize, _target: usize) -> Result<LayerMap, ExpandError> {
+    fn map(&self, source: usize, _target: usize) -> Result<LayerMap, PlanError> {
         Ok(LayerMap::identity(source))
     }
 }
@@ -239,12 +248,8 @@ fn wrong_growths_by_hand_are_refused_and_change_nothing() {
         let error = model.grow(&mut optim, &wrong).unwrap_err();
         assert!(matches!(error, ApolloError::Growth { step: 3, .. }), "{error}");
         unchanged(&model, &optim);
-        let tried = model.try_out(|run| {
-            let mut branch = run.branch();
-            branch.grow(&mut optim, &wrong)?;
-            Ok::<(Option<Branch<'_, Net>>, ()), ApolloError>((Some(branch), ()))
-        });
-        assert!(matches!(tried, Err(ApolloError::Growth { step: 3, .. })));
+        let error = model.branch().grow(&mut optim, &wrong).unwrap_err();
+        assert!(matches!(error, ApolloError::Growth { step: 3, .. }), "{error}");
         unchanged(&model, &optim);
     }
     model = train(model, &mut optim, 1); // a loop that asks for too much may go on
@@ -288,16 +293,12 @@ fn a_branch_has_running_statistics_of_its_own() {
     model.model().forward(batch(0, &device()));
     let before = model.model().mean();
     assert!(before.iter().any(|x| *x != 0.0));
-    let after = model
-        .try_out(|run| {
-            let branch = run.branch();
-            assert_eq!(branch.model().mean(), before);
-            branch.model().forward(batch(1, &device()));
-            assert_eq!(run.run().model().mean(), before);
-            let after = branch.model().mean();
-            Ok::<_, ApolloError>((Some(branch), after))
-        })
-        .unwrap();
+    let branch = model.branch();
+    assert_eq!(branch.model().mean(), before);
+    branch.model().forward(batch(1, &device()));
+    assert_eq!(model.model().mean(), before);
+    let after = branch.model().mean();
+    model.adopt(branch).unwrap();
     assert_ne!(after, before);
     assert_eq!(model.model().mean(), after);
 }

@@ -10,7 +10,7 @@ use burn::tensor::quantization::{Calibration, QuantScheme, QuantValue};
 use burn::tensor::{Bool, Device, Int, Tensor};
 use burn_apollo::depth::ConstantLow;
 use burn_apollo::expand::{NewLayers, Stacking};
-use burn_apollo::stack::{LayerStack, StackError};
+use burn_apollo::stack::LayerStack;
 use burn_apollo::{Apollo, ApolloError, Plan};
 
 use crate::kind::{Kind, Model, contract, step_of, turn};
@@ -276,10 +276,10 @@ fn adapted_and_mixed_layers_begin_as_the_identity() {
     begins_as_the_identity::<Experts>(&["experts"]);
     // A layer of one kind that no name means, and a parameter that cannot be made zero.
     let error = refused::<Mixed>(&["down"]);
-    assert!(matches!(error, StackError::NothingZeroed { stack: 0, layer: 1, .. }), "{error}");
+    assert!(error.contains("none of the names is a parameter of layer 1 of stack 0"), "{error}");
     let error = refused::<Packed>(&["linear.weight"]);
-    let StackError::Quantised { name, param } = error else { panic!("{error}") };
-    assert_eq!((name.as_str(), param.as_str()), ("linear.weight", "linear.weight"));
+    let quantised = "`linear.weight` means the quantised parameter `linear.weight`";
+    assert!(error.contains(quantised), "{error}");
 }
 
 fn planned<L: Kind>(names: &[&str]) -> Result<Apollo<Model<L>>, ApolloError> {
@@ -305,9 +305,6 @@ fn begins_as_the_identity<L: Kind>(names: &[&str]) {
     assert!(gap <= 1e-6, "{names:?}: {gap}");
 }
 
-fn refused<L: Kind>(names: &[&str]) -> StackError {
-    match planned::<L>(names) {
-        Err(ApolloError::Stack(error)) => error,
-        other => panic!("{:?}", other.map(|_| ())),
-    }
+fn refused<L: Kind>(names: &[&str]) -> String {
+    planned::<L>(names).map(|_| ()).unwrap_err().to_string()
 }

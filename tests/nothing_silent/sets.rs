@@ -7,7 +7,7 @@ use burn::optim::{AdamConfig, AdamWConfig};
 use burn_apollo::ApolloError;
 use burn_apollo::checkpoint::{CheckpointError, Retention, Snapshot, best_good};
 use burn_apollo::plan::PlanError;
-use burn_apollo::policy::{Decision, GrowthPolicy, Observation, Policy, PolicyError};
+use burn_apollo::policy::{Decision, GrowthPolicy, Observation, Policy};
 use burn_apollo::schedule::{Schedule, Stage, Until};
 use serde::Serialize;
 
@@ -30,7 +30,7 @@ impl GrowthPolicy for Growing {
         self.asked.clone()
     }
 
-    fn restore(&mut self, state: &[f64]) -> Result<(), PolicyError> {
+    fn restore(&mut self, state: &[f64]) -> Result<(), PlanError> {
         self.asked = state.to_vec();
         Ok(())
     }
@@ -71,7 +71,8 @@ fn a_policy_that_would_not_take_its_state_back_is_found_when_the_run_is_saved() 
     let (apollo, optim, scheduler) =
         new_run(plan().with_policy(Policy::custom("stubborn", Stubborn).unwrap()));
     let error = Snapshot::new(&apollo, &optim, &scheduler).unwrap_err();
-    assert!(matches!(error, CheckpointError::Run(ApolloError::Plan(PlanError::Policy(_)))));
+    let CheckpointError::Run(ApolloError::Plan(error)) = error else { panic!("{error}") };
+    assert_eq!(error, PlanError::new("policy.state", 1, "0 numbers"));
 }
 
 #[test]

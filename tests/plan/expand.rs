@@ -1,8 +1,7 @@
 //! Layer maps over the whole range.
 
-use burn_apollo::expand::{
-    ExpandError, Expander, Interpolation, LayerMap, MiddleStacking, Stacking,
-};
+use burn_apollo::expand::{Expander, Interpolation, LayerMap, MiddleStacking, Stacking};
+use burn_apollo::plan::PlanError;
 use proptest::prelude::*;
 
 fn roster() -> [(&'static str, Box<dyn Expander>); 5] {
@@ -141,7 +140,8 @@ fn centred_stacking_inserts_copies_of_the_layers_at_the_middle_after_them() {
 
 #[test]
 fn a_middle_block_is_data_and_never_empty() {
-    assert_eq!(MiddleStacking::new(0), Err(ExpandError::Block));
+    let none = PlanError::new("middle_stacking.block", 0, "at least 1 layer");
+    assert_eq!(MiddleStacking::new(0), Err(none));
     let json = serde_json::to_string(&middle(4)).unwrap();
     assert_eq!(json, r#"{"block":4}"#);
     assert_eq!(serde_json::from_str::<MiddleStacking>(&json).unwrap(), middle(4));
@@ -155,8 +155,10 @@ fn a_middle_block_is_data_and_never_empty() {
 #[test]
 fn impossible_maps_are_errors() {
     for (_, expander) in roster() {
-        assert_eq!(expander.map(0, 3), Err(ExpandError::Range { source_layers: 0, target: 3 }));
-        assert_eq!(expander.map(4, 3), Err(ExpandError::Range { source_layers: 4, target: 3 }));
+        for source in [0, 4] {
+            let expected = "from 1 to the target depth of 3";
+            assert_eq!(expander.map(source, 3), Err(PlanError::new("source", source, expected)));
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! The parts of a plan, which know no tensor: costs, depths, layer maps, schedules.
 
-mod common;
 mod cost;
 mod depth;
 mod expand;

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use burn_apollo::depth::ConstantLow;
 use burn_apollo::expand::{Interpolation, NewLayers, Stacking};
 use burn_apollo::schedule::{Schedule, Stage, Until};
-use burn_apollo::stack::{Growable, GrowableStack, LayerStack, StackError};
+use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
 use burn_apollo::{Apollo, ApolloError, Plan, growable};
 
 use crate::support::{
@@ -171,7 +171,7 @@ fn stacks_that_come_and_go_are_an_error() {
     });
     let fickle = Fickle { blocks: stack(), more: stack() };
     let error = Apollo::new(fickle, plan).unwrap_err();
-    assert!(matches!(error, ApolloError::Stack(StackError::StacksChanged { before: 2, now: 1 })));
+    assert!(error.to_string().contains("named 2 stacks at first and names 1 now"), "{error}");
 }
 
 /// Layers of two kinds, in turns.
@@ -202,13 +202,11 @@ fn copies_go_where_their_kind_belongs_or_nowhere() {
     assert!(Apollo::new(turns(), plan().with_expander(Stacking)).is_ok());
     let error = Apollo::new(turns(), plan().with_expander(Interpolation)).unwrap_err();
     let text = error.to_string();
-    let ApolloError::Stack(StackError::Unlike { stack, layer, source_layer, built, copied }) =
-        error
-    else {
-        panic!("{text}")
-    };
-    assert_eq!((stack, layer, source_layer), (0, 1, 0));
-    assert!(built.contains("Norm.gamma") && copied.contains("Linear.weight"), "{built} {copied}");
+    assert!(text.contains("layer 1 of stack 0 would be a copy of layer 0"), "{text}");
+    assert!(
+        text.contains("built with `Norm.gamma`") && text.contains("has `Linear.weight`"),
+        "{text}"
+    );
     assert!(text.contains("one stack for each kind"), "{text}");
     // Widths count, too.
     let mut wide: Vec<_> = (0..4).map(|_| linear(&device())).collect();
@@ -256,11 +254,9 @@ fn statistics_are_never_zeroed() {
             .with_schedule(stages(&[(1, 4)], 3))
     };
     let error = Apollo::new(net.clone(), plan(&["norm.running_var"])).unwrap_err();
-    let ApolloError::Stack(StackError::UnknownName { known, .. }) = error else {
-        panic!("{error}")
-    };
     // A statistic is no parameter that could be named.
-    assert_eq!(known, ["linear.weight", "linear.bias", "norm.gamma", "norm.beta"]);
+    let known = "there are linear.weight, linear.bias, norm.gamma, norm.beta";
+    assert!(error.to_string().ends_with(known), "{error}");
     let before = trained(Apollo::new(net, plan(&["norm"])).unwrap(), 3);
     let outputs = |apollo: &Apollo<NormedNet>| {
         let x = apollo.model().valid().run(batch(9, &device.clone().inner()));

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
-use burn_apollo::stack::{LayerStack, StackError};
+use burn_apollo::stack::LayerStack;
 use burn_apollo::{Apollo, ApolloError, Plan, growable};
 
 use crate::support::{WIDTH, adamw, batch, bits, device, grads_of, load_record, record, stages};
@@ -74,10 +74,8 @@ fn a_weight_that_is_passed_along_stays_tied() {
 fn one_parameter_in_two_places_is_refused() {
     let refused = |model: Text, first: &str, second: &str| {
         let error = Apollo::new(model, plan_of_four()).unwrap_err();
-        let ApolloError::Stack(StackError::Tied { first: a, second: b }) = error else {
-            panic!("{error}")
-        };
-        assert_eq!((a.as_str(), b.as_str()), (first, second));
+        let tied = format!("`{first}` and `{second}` are one parameter by id");
+        assert!(error.to_string().starts_with(&tied), "{error}");
     };
     let mut layers = Text::new();
     let shared = layers.blocks.layers()[0].weight.clone();

@@ -1,7 +1,8 @@
 //! A growth policy that looks at what a training loop measures.
 
 use burn_apollo::Plan;
-use burn_apollo::policy::{Decision, GrowthPolicy, Observation, Policy, PolicyError};
+use burn_apollo::plan::PlanError;
+use burn_apollo::policy::{Decision, GrowthPolicy, Observation, Policy};
 use serde::Serialize;
 
 use super::stages;
@@ -31,10 +32,9 @@ impl GrowthPolicy for AsMeasured {
         vec![self.heard]
     }
 
-    fn restore(&mut self, state: &[f64]) -> Result<(), PolicyError> {
+    fn restore(&mut self, state: &[f64]) -> Result<(), PlanError> {
         let [heard] = *state else {
-            let (policy, expected, found) = ("AsMeasured", 1, state.len());
-            return Err(PolicyError::State { policy, expected, found });
+            return Err(PlanError::new("as measured.state", state.len(), "1 number"));
         };
         self.heard = heard;
         Ok(())

@@ -15,7 +15,7 @@ use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn::train::Interrupter;
-use burn_apollo::branch::Branch;
+use burn_apollo::branch::Role;
 use burn_apollo::schedule::{Schedule, Stage, Until};
 use burn_apollo::stack::{Growable, LayerStack};
 use burn_apollo::train::{LossRecorder, Trainable};
@@ -237,60 +237,21 @@ pub fn apollo(layers: usize, plan: Plan) -> Apollo<Net> {
     Apollo::new(Net::new(layers, &device()), plan).unwrap()
 }
 
-/// What trains: a run, or a branch of one.
-pub trait Run {
-    fn net(&self) -> &Net;
-
-    fn steps_done(&self) -> u64;
-
-    fn take_step(
-        &mut self,
-        optim: &mut ModuleOptimizer,
-        lr: f64,
-        grads: GradientsParams,
-    ) -> Result<StepReport, ApolloError>;
-}
-
-macro_rules! runs {
-    ($($run:ty),*) => {
-        $(impl Run for $run {
-            fn net(&self) -> &Net {
-                self.model()
-            }
-
-            fn steps_done(&self) -> u64 {
-                self.step_count()
-            }
-
-            fn take_step(
-                &mut self,
-                optim: &mut ModuleOptimizer,
-                lr: f64,
-                grads: GradientsParams,
-            ) -> Result<StepReport, ApolloError> {
-                self.update(optim, lr, grads)
-            }
-        })*
-    };
-}
-
-runs!(Apollo<Net>, Branch<'_, Net>);
-
 /// One optimizer step on the batch of its number; gives the loss's bits and what the step answered.
-pub fn try_step(
-    run: &mut impl Run,
+pub fn try_step<R: Role>(
+    run: &mut Apollo<Net, R>,
     optim: &mut ModuleOptimizer,
     lr: f64,
 ) -> (u32, Result<StepReport, ApolloError>) {
-    let loss = run.net().loss(batch(run.steps_done(), &device()));
+    let loss = run.model().loss(batch(run.step_count(), &device()));
     let bits = loss.clone().into_scalar::<f32>().to_bits();
-    let grads = GradientsParams::from_grads(loss.backward(), run.net());
-    (bits, run.take_step(optim, lr, grads))
+    let grads = GradientsParams::from_grads(loss.backward(), run.model());
+    (bits, run.update(optim, lr, grads))
 }
 
 /// One step that must succeed; gives the loss's bits and the growth that followed.
-pub fn train_step(
-    run: &mut impl Run,
+pub fn train_step<R: Role>(
+    run: &mut Apollo<Net, R>,
     optim: &mut ModuleOptimizer,
     lr: f64,
 ) -> (u32, Option<GrowthReport>) {
@@ -299,7 +260,11 @@ pub fn train_step(
 }
 
 /// Steps at a rate of 0.01, which must succeed.
-pub fn train<R: Run>(mut run: R, optim: &mut ModuleOptimizer, steps: u64) -> R {
+pub fn train<R: Role>(
+    mut run: Apollo<Net, R>,
+    optim: &mut ModuleOptimizer,
+    steps: u64,
+) -> Apollo<Net, R> {
     for _ in 0..steps {
         train_step(&mut run, optim, 0.01);
     }

@@ -3,11 +3,12 @@
 use apollo_examples::Failure;
 use burn::tensor::Device;
 use burn_apollo::Plan;
-use burn_apollo::cost::{Hop, ModelCost, PlanCost};
+use burn_apollo::cost::{ModelCost, PlanCost};
 use burn_apollo::depth::Sampler;
 use burn_apollo::recipe::Recipe;
 use burn_apollo::schedule::LrShape;
 use burn_apollo::stack::Growable;
+use burn_apollo_lab::cost::Hop;
 use burn_apollo_lab::study::{CellKind, Comparison, StudyConfig};
 use burn_apollo_lab::{LabError, OptimConfig, OptimizerKind, Task, forecast};
 
@@ -86,7 +87,7 @@ fn costs<T: Task>(
     let optimizer = OptimConfig { kind, ..OptimConfig::default() };
     let cost = forecast(task, &optimizer, plan, items, device)?;
     println!("{name}: {about}{with}\n{cost}");
-    Ok(cost)
+    Ok(cost.cost)
 }
 
 /// What a budget buys: with one growth, the latest that leaves room for decay and mixing time, and else the recipe's stages.

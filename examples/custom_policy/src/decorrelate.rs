@@ -2,7 +2,8 @@
 //! part for good when the gradients of neighbours no longer point the same way.
 
 use burn::tensor::Tensor;
-use burn_apollo::policy::{Decision, GrowthPolicy, Observation, PolicyError};
+use burn_apollo::plan::PlanError;
+use burn_apollo::policy::{Decision, GrowthPolicy, Observation};
 use burn_apollo::stack::Untied;
 use burn_apollo_lab::{Result, Task};
 use serde::Serialize;
@@ -44,10 +45,9 @@ impl GrowthPolicy for Decorrelate {
         vec![f64::from(self.parted)]
     }
 
-    fn restore(&mut self, state: &[f64]) -> Result<(), PolicyError> {
+    fn restore(&mut self, state: &[f64]) -> Result<(), PlanError> {
         let [parted] = *state else {
-            let (policy, expected, found) = ("Decorrelate", 1, state.len());
-            return Err(PolicyError::State { policy, expected, found });
+            return Err(PlanError::new("decorrelate.state", state.len(), "1 number"));
         };
         self.parted = parted as u32;
         Ok(())

@@ -43,35 +43,33 @@ pub fn step<T: Task>(run: &mut Run<T>) -> Result<()> {
         return run.step().map(drop);
     }
     let (candidates, steps) = (candidates(run), LAG.min(run.left()));
-    run.try_out(|run| {
-        let mut tried = Vec::new();
-        for (name, growth) in candidates {
-            let mut branch = run.branch();
-            match train(&mut branch, &growth, steps) {
-                Ok(()) => {
-                    let loss = branch.loss(InferenceDepth::Full)?;
-                    let tried_for = format!("after {steps} steps");
-                    run.message(&format!("step {step}: {name}: loss {loss:.4} {tried_for}"))?;
-                    tried.push((loss, branch));
-                }
-                Err(LabError::Step(error)) => {
-                    let error = LabError::Step(error).chain();
-                    run.message(&format!("step {step}: {name}: failed: {error}"))?;
-                }
-                Err(error) => return Err(error),
+    let mut tried = Vec::new();
+    for (name, growth) in candidates {
+        let mut branch = run.branch();
+        match train(&mut branch, &growth, steps) {
+            Ok(()) => {
+                let loss = branch.loss(InferenceDepth::Full)?;
+                let words = format!("{name}: loss {loss:.4} after {steps} steps");
+                run.message(&format!("step {step}: {words}"))?;
+                tried.push((loss, branch));
             }
+            Err(LabError::Step(error)) => {
+                let error = LabError::Step(error).chain();
+                run.message(&format!("step {step}: {name}: failed: {error}"))?;
+            }
+            Err(error) => return Err(error),
         }
-        let tried = tried.into_iter().filter(|(loss, _)| loss.is_finite());
-        match tried.min_by(|a, b| a.0.total_cmp(&b.0)) {
-            Some((_, best)) => Ok(Some(best)),
-            None => Err(LabError::failed(format!("step {step}: every candidate failed"))),
-        }
-    })
+    }
+    let tried = tried.into_iter().filter(|(loss, _)| loss.is_finite());
+    match tried.min_by(|a, b| a.0.total_cmp(&b.0)) {
+        Some((_, best)) => run.adopt(best),
+        None => Err(LabError::failed(format!("step {step}: every candidate failed"))),
+    }
 }
 
 /// Grows a branch and trains it for a while.
 fn train<T: Task>(
-    branch: &mut Branch<'_, '_, T, TextConfig>,
+    branch: &mut Branch<T, TextConfig>,
     growth: &GrowthRequest,
     steps: u64,
 ) -> Result<()> {

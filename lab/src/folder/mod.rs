@@ -58,7 +58,7 @@ impl RunFolder {
         files: &[&str],
     ) -> Result<(Self, bool)> {
         refuse_run(path, existing)?;
-        fs::create_dir_all(path).map_err(|e| LabError::folder(path, "made", e))?;
+        fs::create_dir_all(path).map_err(|e| LabError::folder(path, "cannot be made", e))?;
         let dir = Self::of(path, retention)?;
         dir.probe()?;
         // The folder is this process's from here on.
@@ -74,13 +74,14 @@ impl RunFolder {
             (_, false) => dir.refuse_remains(files)?,
         }
         dir.clear(files)?;
-        dir.write(CONFIG, &to_json(config)).map_err(|e| LabError::folder(path, "written to", e))?;
+        dir.write(CONFIG, &to_json(config))
+            .map_err(|e| LabError::folder(path, "cannot be written to", e))?;
         Ok((dir, false))
     }
 
     fn of(path: &Path, retention: Retention) -> Result<Self> {
         let checkpoints = CheckpointStore::open(path.join(CHECKPOINTS), retention)
-            .map_err(|cause| LabError::Checkpoints { folder: path.to_owned(), cause })?;
+            .map_err(|e| LabError::folder(path, "its checkpoints cannot be opened", e))?;
         Ok(Self { path: path.to_owned(), checkpoints })
     }
 
@@ -120,11 +121,13 @@ impl RunFolder {
             let path = self.file(name);
             remove_file(&path).map_err(|e| {
                 let cause = format!("{}: cannot be removed: {e}", path.display());
-                LabError::folder(&self.path, "cleared", cause)
+                LabError::folder(&self.path, "cannot be cleared", cause)
             })
         };
         remove(CONFIG)?;
-        self.checkpoints.clear().map_err(|e| LabError::folder(&self.path, "cleared", e))?;
+        self.checkpoints
+            .clear()
+            .map_err(|e| LabError::folder(&self.path, "cannot be cleared", e))?;
         RESULTS.iter().chain(files).try_for_each(|name| remove(name))
     }
 
@@ -132,7 +135,7 @@ impl RunFolder {
     fn refuse_remains(&self, files: &[&str]) -> Result<()> {
         let mut results = RESULTS.iter().chain(files);
         let mut remains = results.find(|name| self.file(name).exists()).copied();
-        if !self.checkpoints.is_empty().map_err(LabError::NoneGood)? {
+        if !self.checkpoints.is_empty().map_err(LabError::usage)? {
             remains = Some(CHECKPOINTS);
         }
         match remains {
@@ -147,7 +150,7 @@ impl RunFolder {
         let file = self.file(".writable");
         fs::write(&file, "")
             .and_then(|()| fs::remove_file(&file))
-            .map_err(|e| LabError::folder(&self.path, "written to", e))
+            .map_err(|e| LabError::folder(&self.path, "cannot be written to", e))
     }
 }
 

@@ -51,7 +51,8 @@ impl Table {
             return Self::create(folder, name);
         }
         if (kept.lines().count() as u64) < 1 + least {
-            return Err(LabError::LacksRows { path });
+            let problem = "lacks rows of steps before the checkpoint";
+            return Err(LabError::usage(format!("{}: {problem}", path.display())));
         }
         write_file(&path, &kept).map_err(|e| LabError::file(&path, e))?;
         let file = OpenOptions::new().append(true).open(&path);

@@ -15,10 +15,10 @@ use crate::terminal::printable;
 pub fn finish<T: Task, C: Serialize>(run: Run<T, C>, dir: &RunFolder) -> Result<()> {
     let (growths, registry) = (growths(&run), run.apollo.registry());
     let items_per_second = run.items_per_second();
-    let Run { shared: Shared { task, config, device, cost, observers, .. }, apollo, state, .. } =
-        run;
+    let Run { shared, apollo, state, .. } = run;
+    let Shared { task, config, device, cost, observers, .. } = &*shared;
     let targets = targets(apollo.model());
-    let items = items_per_step(&task, config.accumulate, &device)?;
+    let items = items_per_step(task, config.accumulate, device)?;
     let model = apollo.into_inner().map_err(LabError::Step)?;
     let write = |name: &str, content: &str| {
         dir.write(name, content).map_err(|e| LabError::write(name, e.to_string()))
@@ -28,14 +28,14 @@ pub fn finish<T: Task, C: Serialize>(run: Run<T, C>, dir: &RunFolder) -> Result<
     saved.map_err(|e| LabError::write(MODEL, e.to_string()))?;
 
     let model = model.valid();
-    let score = task.validate(&model, &device)?;
+    let score = task.validate(&model, device)?;
     let summary = Summary {
-        config: &config,
+        config,
         growths,
         val_loss: score.loss,
         val_accuracy: score.accuracy,
-        measures: task.measures(&model, &device)?,
-        baseline: task.baseline(&device)?,
+        measures: task.measures(&model, device)?,
+        baseline: task.baseline(device)?,
         layer_passes: state.layer_passes,
         operations: state.meter.operations(),
         operations_from_scratch: cost.training(&targets) * (items * config.plan.steps) as f64,
@@ -56,7 +56,7 @@ pub fn finish<T: Task, C: Serialize>(run: Run<T, C>, dir: &RunFolder) -> Result<
             .message(&format!("lowest validation loss of the checkpoints: {loss:.4}, {path}"))?;
     }
     observers.message(&format!("written: {}", dir.path().display()))?;
-    match task.show(&model, &device)? {
+    match task.show(&model, device)? {
         Some(shown) => observers.message(&format!("\n{}", printable(&shown))),
         None => Ok(()),
     }

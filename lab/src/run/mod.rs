@@ -1,5 +1,6 @@
 //! Runs: a task in training, from its first step to its results.
 
+mod branch;
 mod end;
 mod finish;
 mod micro_batches;
@@ -7,10 +8,9 @@ mod state;
 mod step;
 mod train_loop;
 mod training;
-mod try_out;
 
+pub use branch::Branch;
 pub use end::End;
 pub use micro_batches::{Gradients, MicroStep};
 pub use state::{Run, Step};
 pub use training::Training;
-pub use try_out::{Branch, TryOut};

@@ -1,5 +1,7 @@
 //! A run between two steps.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Instant;
 
 use burn::optim::ModuleOptimizer;
@@ -21,7 +23,7 @@ use crate::task::{Score, Task, depth};
 
 /// A run between two steps, as a [`Step`] of one's own gets it.
 pub struct Run<T: Task, C> {
-    pub(crate) shared: Shared<T, C>,
+    pub(crate) shared: Rc<Shared<T, C>>,
     /// The model with its plan.
     pub apollo: Apollo<T::Model>,
     pub(crate) optim: ModuleOptimizer,
@@ -73,7 +75,15 @@ impl<T: Task, C> Run<T, C> {
             apollo: apollo.with_non_finite_gradients(config.not_finite.into()),
             optim: config.optimizer.build(),
             scheduler,
-            shared: Shared { task, config, device, observers, cost, workers },
+            shared: Rc::new(Shared {
+                task,
+                config,
+                device,
+                observers,
+                cost,
+                workers,
+                tried: RefCell::default(),
+            }),
             state: LoopState::default(),
             waiting: Vec::new(),
             speed: (Instant::now(), 0),
@@ -93,8 +103,9 @@ impl<T: Task, C> Run<T, C> {
         self.speed.1 as f64 / self.speed.0.elapsed().as_secs_f64().max(1e-9)
     }
 
-    /// Counts what steps spent.
-    pub(crate) fn count(&mut self, spent: &Spent) {
+    /// Counts what steps spent, and branches since this was last done.
+    pub(crate) fn count(&mut self, mut spent: Spent) {
+        spent.add(&self.shared.tried.take());
         self.speed.1 += spent.items;
         self.state.layer_passes += spent.layer_passes;
         self.state.meter.add(&spent.meter);
@@ -150,8 +161,8 @@ impl<T: Task, C> Run<T, C> {
     fn take(&mut self, own: Option<&mut GradientFn<'_, T>>) -> Result<StepReport> {
         let optim = (&mut self.optim, &mut self.scheduler);
         let StepOutcome { row, loss, spent, report } =
-            take(&self.shared, &mut self.apollo, optim, self.state.skipped, own)?;
-        self.count(&spent);
+            take(&self.shared, &mut self.apollo, optim, self.state.skipped, own, Apollo::record)?;
+        self.count(spent);
         self.waiting.push((row, loss));
         Ok(report)
     }

@@ -1,14 +1,15 @@
 //! An optimizer step, of a run or of a branch that it tries out.
 
+use std::cell::RefCell;
 use std::time::Instant;
 
-use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
-use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::optim::{GradientsAccumulator, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
-use burn_apollo::branch::Branch;
+use burn_apollo::branch::Role;
 use burn_apollo::cost::{Meter, ModelCost};
 use burn_apollo::stack::Growable;
-use burn_apollo::{Apollo, ApolloError, StepReport};
+use burn_apollo::{Apollo, StepReport};
 use cpu_time::ProcessTime;
 
 use crate::config::RunConfig;
@@ -27,68 +28,9 @@ pub(crate) struct Shared<T, C> {
     /// Of the full model.
     pub cost: ModelCost,
     pub workers: Workers,
+    /// What branches spent and the run has not counted yet.
+    pub tried: RefCell<Spent>,
 }
-
-/// What can take a step.
-pub(crate) trait Position<M> {
-    fn row(&self) -> Row;
-    fn model(&self) -> &M;
-    fn lr_factor(&self) -> f64;
-    fn micro_batch(&self, index: u64) -> Result<M, ApolloError>;
-    fn record(&mut self, name: String, value: f64);
-    fn update(
-        &mut self,
-        optim: &mut ModuleOptimizer,
-        lr: ModuleLearningRate,
-        grads: GradientsParams,
-    ) -> Result<StepReport, ApolloError>;
-}
-
-macro_rules! position {
-    ($type:ty, $record:expr) => {
-        impl<M: Growable> Position<M> for $type {
-            fn row(&self) -> Row {
-                Row {
-                    step: self.step_count(),
-                    stage: self.stage(),
-                    unique_layers: self.unique_layers(),
-                    virtual_depth: self.depth(),
-                    lr: f64::NAN,
-                    train_loss: f64::NAN,
-                    items: 0,
-                }
-            }
-
-            fn model(&self) -> &M {
-                self.model()
-            }
-
-            fn lr_factor(&self) -> f64 {
-                self.lr_factor()
-            }
-
-            fn micro_batch(&self, index: u64) -> Result<M, ApolloError> {
-                self.micro_batch(index)
-            }
-
-            fn record(&mut self, name: String, value: f64) {
-                $record(self, name, value);
-            }
-
-            fn update(
-                &mut self,
-                optim: &mut ModuleOptimizer,
-                lr: ModuleLearningRate,
-                grads: GradientsParams,
-            ) -> Result<StepReport, ApolloError> {
-                self.update(optim, lr, grads)
-            }
-        }
-    };
-}
-
-position!(Apollo<M>, |run: &mut Self, name, value| Apollo::record(run, name, value));
-position!(Branch<'_, M>, |_: &mut Self, _: String, _: f64| {});
 
 /// A step that was taken.
 pub(crate) struct StepOutcome {
@@ -120,20 +62,28 @@ impl Spent {
     }
 }
 
-/// Takes the next step at `position`, over all of its micro-batches, with the data of `skipped` steps left out and by the
-/// gradients of `own`, where it is given.
-pub(crate) fn take<T: Task, C, P: Position<T::Model>>(
+/// Takes the next step of a run or a branch, over all of its micro-batches, with the data of `skipped` steps left out and by
+/// the gradients of `own`, where it is given; `record` is for the numbers that these record.
+pub(crate) fn take<T: Task, C, R: Role>(
     shared: &Shared<T, C>,
-    position: &mut P,
+    apollo: &mut Apollo<T::Model, R>,
     (optim, scheduler): (&mut ModuleOptimizer, &mut ModuleLrScheduler),
     skipped: u64,
     mut own: Option<&mut GradientFn<'_, T>>,
+    mut record: impl FnMut(&mut Apollo<T::Model, R>, String, f64),
 ) -> Result<StepOutcome> {
-    let Shared { task, config, device, observers, cost, workers } = shared;
+    let Shared { task, config, device, observers, cost, workers, .. } = shared;
     let (began, cpu_began, mut spent) = (Instant::now(), ProcessTime::now(), Spent::default());
     let (lr, parts) = (scheduler.step(), config.accumulate as u64);
-    let mut row = position.row();
-    row.lr = lr.base() * position.lr_factor();
+    let mut row = Row {
+        step: apollo.step_count(),
+        stage: apollo.stage(),
+        unique_layers: apollo.unique_layers(),
+        virtual_depth: apollo.depth(),
+        lr: lr.base() * apollo.lr_factor(),
+        train_loss: f64::NAN,
+        items: 0,
+    };
     observers.see(|observer| observer.before_step(&row))?;
     let (mut grads, mut losses) = (GradientsAccumulator::new(), Vec::new());
     let at_once = if own.is_some() { 1 } else { workers.at_once() };
@@ -143,7 +93,7 @@ pub(crate) fn take<T: Task, C, P: Position<T::Model>>(
         let batch = task.batch(number, &device.clone().autodiff())?;
         let items = task.items(&batch);
         row.items += items;
-        let model = position.micro_batch(part).map_err(LabError::Step)?;
+        let model = apollo.micro_batch(part).map_err(LabError::Step)?;
         spent.layer_passes += depth(&model) as u64;
         let depths: Vec<usize> = model.stacks().iter().map(|stack| stack.order().len()).collect();
         spent.meter.count(cost, &depths, items);
@@ -154,7 +104,7 @@ pub(crate) fn take<T: Task, C, P: Position<T::Model>>(
         let batches = std::mem::take(&mut batches);
         for computed in workers.gradients(task, config.accumulate, batches, own.as_deref_mut())? {
             for (name, value) in computed.recorded {
-                position.record(name, value);
+                record(apollo, name, value);
             }
             let (loss, part_grads) = computed.gradients;
             losses.push(loss);
@@ -162,8 +112,8 @@ pub(crate) fn take<T: Task, C, P: Position<T::Model>>(
             observers.see(|observer| observer.micro_batch(computed.number))?;
         }
     }
-    let grads = config.optimizer.clipped(grads.grads(), position.model());
-    let report = position.update(optim, lr, grads).map_err(LabError::Step)?;
+    let grads = config.optimizer.clipped(grads.grads(), apollo.model());
+    let report = apollo.update(optim, lr, grads).map_err(LabError::Step)?;
     if let Some(growth) = &report.growth {
         observers.see(|observer| observer.growth(growth))?;
     }

@@ -82,14 +82,14 @@ where
             T::FILES,
         )?;
         let latest = match resumed {
-            true => dir.checkpoints.latest_good().map_err(LabError::NoneGood)?,
+            true => dir.checkpoints.latest_good().map_err(LabError::usage)?,
             false => None,
         };
         if let Some(latest) = latest {
             for damage in &latest.stepped_over {
                 run.message(&format!("stepped over: {}", chain(damage)))?;
             }
-            let saved = latest.set.state("config").map_err(LabError::NoneGood)?;
+            let saved = latest.set.state("config").map_err(LabError::usage)?;
             if !same_run(run.config(), &saved) {
                 return Err(LabError::OtherSet { set: latest.set.path().to_owned() });
             }

@@ -33,7 +33,7 @@ use cells::{CELL, COMPARE, Cell, Setup, Shape, StudyResults, end_with_parent, lo
 pub use cells::{CellKind, Clock, StudyConfig};
 pub use compare::{Comparison, Entry, Goal, Length, LongestRun, Mixing, Saving, Spread, StepTime};
 
-use crate::config::{Options, RunConfig};
+use crate::config::{OptimizerKind, Options, RunConfig};
 use crate::error::{LabError, Result};
 use crate::folder::Existing;
 use crate::observer::StudyObserver;
@@ -138,13 +138,14 @@ where
         let mut found = StudyResults::open(&self.folder, self.identity(), setup)?;
         found.write()?;
         let signals = Signals::catch()?;
-        for phase in [Phase::Rates, Phase::Lengths] {
-            let mut cells = self.cells(phase, &found)?;
+        // All lengths and seeds have the best of the learning rates, which are found before.
+        let phases: [(&str, fn(&Self, &StudyResults) -> Result<Vec<Cell>>); 2] =
+            [("1 of 2, learning rates", Self::rates), ("2 of 2, lengths and seeds", Self::lengths)];
+        for (phase, cells) in phases {
+            let mut cells = cells(&self, &found)?;
             cells.retain(|cell| !found.has(cell));
-            let runs = self.folder.join(CELLS);
-            let (name, workers, observer) =
-                (phase.name(), self.config.workers, &mut *self.observer);
-            train_all(name, cells, workers, signals, observer, |cell, failure| {
+            let (runs, workers) = (self.folder.join(CELLS), self.config.workers);
+            train_all(phase, cells, workers, signals, &mut *self.observer, |cell, failure| {
                 found.add(cell, &runs.join(&cell.name), failure)
             })?;
             if let Some(signal) = signals.caught() {
@@ -169,29 +170,39 @@ where
         Ok(Some(Comparison::of(&found)))
     }
 
-    /// The cells of a phase, of which the second depends on what the first found.
-    fn cells(&self, phase: Phase, found: &StudyResults) -> Result<Vec<Cell>> {
-        let config = &self.config;
+    /// What is trained, with each optimizer.
+    fn tuned(&self) -> impl Iterator<Item = (OptimizerKind, CellKind)> {
+        let kinds = self.config.kinds();
+        let optimizers = self.config.optimizers.clone().into_iter();
+        optimizers
+            .flat_map(move |optimizer| kinds.clone().into_iter().map(move |of| (optimizer, of)))
+    }
+
+    /// The grid of learning rates.
+    fn rates(&self, found: &StudyResults) -> Result<Vec<Cell>> {
+        let StudyConfig { learning_rates, tuning_share, seeds, .. } = &self.config;
+        let cells = self.tuned().flat_map(|(optimizer, kind)| {
+            learning_rates.iter().map(move |lr| {
+                Cell::new(&found.setup, kind.clone(), optimizer, *lr, *tuning_share, seeds[0])
+            })
+        });
+        cells.collect()
+    }
+
+    /// All lengths and seeds at the best rate that was found, and the pilots.
+    fn lengths(&self, found: &StudyResults) -> Result<Vec<Cell>> {
+        let StudyConfig { tuning_share, seeds, shares, pilot, .. } = &self.config;
         let mut cells = Vec::new();
-        for optimizer in &config.optimizers {
-            for kind in config.kinds() {
-                let mut add = |kind: &CellKind, lr: f64, share: f64, seed: u64| {
-                    let cell = Cell::new(&found.setup, kind.clone(), *optimizer, lr, share, seed)?;
-                    cells.push(cell);
-                    Ok::<_, LabError>(())
-                };
-                let (share, seed) = (config.tuning_share, config.seeds[0]);
-                if phase == Phase::Rates {
-                    config.learning_rates.iter().try_for_each(|lr| add(&kind, *lr, share, seed))?;
-                    continue;
-                }
-                let Some(lr) = found.best_rate(config, &kind, *optimizer) else { continue };
-                for seed in &config.seeds {
-                    config.shares.iter().try_for_each(|share| add(&kind, lr, *share, *seed))?;
-                }
-                if let (CellKind::Recipe(name), true) = (kind, config.pilot) {
-                    add(&CellKind::Pilot(name), lr, share, seed)?;
-                }
+        for (optimizer, kind) in self.tuned() {
+            let Some(lr) = found.best_rate(&self.config, &kind, optimizer) else { continue };
+            let of = |kind: &CellKind, share: f64, seed: u64| {
+                Cell::new(&found.setup, kind.clone(), optimizer, lr, share, seed)
+            };
+            for (seed, share) in seeds.iter().flat_map(|s| shares.iter().map(move |x| (*s, *x))) {
+                cells.push(of(&kind, share, seed)?);
+            }
+            if let (CellKind::Recipe(name), true) = (kind, *pilot) {
+                cells.push(of(&CellKind::Pilot(name), *tuning_share, seeds[0])?);
             }
         }
         Ok(cells)
@@ -277,22 +288,6 @@ where
             identity["warm_up"] = steps.into();
         }
         identity
-    }
-}
-
-/// Which cells are trained: first the grid of learning rates, then all lengths and seeds at the best.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Rates,
-    Lengths,
-}
-
-impl Phase {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Rates => "1 of 2, learning rates",
-            Self::Lengths => "2 of 2, lengths and seeds",
-        }
     }
 }
 

@@ -102,7 +102,7 @@ impl Observer for Progress {
     }
 
     fn after_step(&mut self, row: &Row) -> Result<()> {
-        for bar in &mut self.bar {
+        if let Some(bar) = &mut self.bar {
             bar.items += row.items;
             bar.work += row.virtual_depth as f64 + BASE_WORK;
         }

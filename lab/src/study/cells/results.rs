@@ -14,7 +14,7 @@ use super::setup::Setup;
 use crate::config::OptimizerKind;
 use crate::error::{LabError, Result};
 use crate::folder::{to_json, write_file};
-use crate::results::{Row, STEPS, SUMMARY, VALIDATION};
+use crate::results::{Row, STEPS, SUMMARY, VALIDATION, ValidationRow};
 
 /// All that was found.
 pub(in crate::study) const COMPARE: &str = "compare.json";
@@ -22,19 +22,24 @@ pub(in crate::study) const COMPARE: &str = "compare.json";
 /// Keeps other processes from the study in a folder, which is made if it is not there, as long as the file is open. The
 /// lock is the operating system's, so it ends with the process, however that ends.
 pub(in crate::study) fn lock(folder: &Path) -> Result<File> {
-    std::fs::create_dir_all(folder).map_err(|e| LabError::folder(folder, "made", e))?;
+    std::fs::create_dir_all(folder).map_err(|e| LabError::folder(folder, "cannot be made", e))?;
     let file = File::create(folder.join(LOCK));
-    let file = file.map_err(|e| LabError::folder(folder, "locked", e))?;
+    let file = file.map_err(|e| LabError::folder(folder, "cannot be locked", e))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
-            Err(LabError::study(folder, "a study is under way there, in another process"))
+            Err(in_the_way(folder, "a study is under way there, in another process"))
         }
-        Err(TryLockError::Error(cause)) => Err(LabError::folder(folder, "locked", cause)),
+        Err(TryLockError::Error(cause)) => Err(LabError::folder(folder, "cannot be locked", cause)),
     }
 }
 
 const LOCK: &str = ".lock";
+
+/// A study for which its folder has no place.
+fn in_the_way(folder: &Path, problem: &str) -> LabError {
+    LabError::usage(format!("{}: {problem}", folder.display()))
+}
 
 /// What the cells of a study came to. It goes on from the file alone: a cell in it is never trained again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -100,12 +105,12 @@ impl StudyResults {
         let mut found = Self::read(folder)?;
         if found.study != study {
             let problem = "holds another study: task, batch, optimizer settings, steps and warm-up are those in its compare.json";
-            return Err(LabError::study(folder, problem));
+            return Err(in_the_way(folder, problem));
         }
         if let Some(kind) = found.other_plan(&setup) {
             let problem =
                 format!("{kind} has trainings there by another plan; give this one another name");
-            return Err(LabError::study(folder, problem));
+            return Err(in_the_way(folder, &problem));
         }
         found.failed.clear();
         found.setup = setup;
@@ -188,14 +193,6 @@ struct Summary {
     parameters: u64,
 }
 
-#[derive(Deserialize)]
-struct Validation {
-    step: u64,
-    depth: usize,
-    val_loss: f64,
-    operations: f64,
-}
-
 /// The mean training loss of each whole block of steps.
 fn training(steps: &Path, block: u64) -> Result<Vec<f32>, csv::Error> {
     let rows = csv::Reader::from_path(steps)?.into_deserialize::<Row>();
@@ -209,7 +206,7 @@ fn read(cell: &Cell, folder: &Path, block: u64) -> Result<CellResult, Box<dyn st
     let text = std::fs::read_to_string(folder.join(SUMMARY))?;
     let summary: Summary = serde_json::from_str(&text)?;
     let mut table = csv::Reader::from_path(folder.join(VALIDATION))?;
-    let rows = table.deserialize().collect::<Result<Vec<Validation>, _>>()?;
+    let rows = table.deserialize().collect::<Result<Vec<ValidationRow>, _>>()?;
     let full = rows.iter().map(|row| row.depth).max().unwrap_or(0);
     let rows = rows.iter().filter(|row| row.depth == full);
     let curve = rows.clone().map(|row| (row.operations, row.val_loss)).collect();

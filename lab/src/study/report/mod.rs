@@ -14,7 +14,7 @@ use std::path::Path;
 use crate::error::{LabError, Result};
 use crate::folder::write_file;
 use crate::study::compare::{Comparison, Entry, scratch};
-use part::{Part, Picture};
+use part::Part;
 
 impl Comparison {
     /// A table: final loss, its difference to training from scratch, what is saved.
@@ -89,51 +89,46 @@ impl Comparison {
     /// Files that cannot be written.
     pub fn write_report(&self, folder: &Path) -> Result<()> {
         let parts = self.parts();
-        let write = |name: String, content: std::result::Result<Vec<u8>, String>| {
-            content
-                .and_then(|c| write_file(&folder.join(&name), c).map_err(|e| e.to_string()))
-                .map_err(|e| LabError::write(&name, e))
+        let write = |name: &str, content: &[u8]| {
+            let written = write_file(&folder.join(name), content);
+            written.map_err(|e| LabError::write(name, e.to_string()))
         };
-        write("report.md".to_owned(), Ok(markdown(&parts).into()))?;
-        write("report.html".to_owned(), Ok(html::page(&parts).into()))?;
-        let mut drawn = Vec::new();
-        for part in &parts {
-            if let Part::Picture(picture) = part {
-                write(file(picture), Ok(picture.svg().into()))?;
-                write(format!("{}.png", picture.name), picture.png())?;
-                drawn.push(picture.name);
+        write("report.md", markdown(&parts).as_bytes())?;
+        write("report.html", html::page(&parts).as_bytes())?;
+        for name in pictures::NAMES {
+            let (svg, png) = (format!("{name}.svg"), format!("{name}.png"));
+            let of_name = |part: &&Part| matches!(part, Part::Picture(p) if p.name == name);
+            if let Some(Part::Picture(picture)) = parts.iter().find(of_name) {
+                write(&svg, picture.svg().as_bytes())?;
+                write(&png, &picture.png().map_err(|e| LabError::write(&png, e))?)?;
+            } else {
+                // What cannot be removed stays: no text points at it.
+                [svg, png].iter().for_each(|name| drop(std::fs::remove_file(folder.join(name))));
             }
-        }
-        for name in pictures::NAMES.iter().filter(|name| !drawn.contains(name)) {
-            // What cannot be removed stays: no text points at it.
-            let _ = std::fs::remove_file(folder.join(format!("{name}.svg")));
-            let _ = std::fs::remove_file(folder.join(format!("{name}.png")));
         }
         Ok(())
     }
 
     fn parts(&self) -> Vec<Part> {
-        let mut pictures = pictures::all(self);
-        let mut picture = |names: &[&str]| -> Vec<Part> {
-            let (these, rest) =
-                std::mem::take(&mut pictures).into_iter().partition(|p| names.contains(&p.name));
-            pictures = rest;
-            let these: Vec<Picture> = these;
-            these.into_iter().map(|picture| Part::Picture(Box::new(picture))).collect()
-        };
-        let mut parts = vec![Part::Text(self.summary())];
-        parts.extend(picture(&["saving"]));
-        parts.push(Part::Text(self.fairness()));
-        parts.push(Part::Text(self.differences()));
-        parts.extend(picture(&["loss-flops", "loss-steps"]));
-        parts.push(Part::Text(self.time()));
-        parts.extend(picture(&["loss-time"]));
-        parts.push(Part::Text("## On the way\n".to_owned()));
-        parts.extend(picture(&["course", "depths"]));
-        parts.extend(self.by_length().map(Part::Text));
-        parts.extend(picture(&["crossover"]));
-        parts.push(Part::Text(self.setting()));
-        parts
+        let text = |text: String| Some(Part::Text(text));
+        let picture = |name| pictures::draw(self, name).map(Box::new).map(Part::Picture);
+        let parts = [
+            text(self.summary()),
+            picture("saving"),
+            text(self.fairness()),
+            text(self.differences()),
+            picture("loss-flops"),
+            picture("loss-steps"),
+            text(self.time()),
+            picture("loss-time"),
+            text("## On the way\n".to_owned()),
+            picture("course"),
+            picture("depths"),
+            self.by_length().map(Part::Text),
+            picture("crossover"),
+            text(self.setting()),
+        ];
+        parts.into_iter().flatten().collect()
     }
 
     fn summary(&self) -> String {
@@ -318,15 +313,11 @@ fn table(head: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
     text
 }
 
-fn file(picture: &Picture) -> String {
-    format!("{}.svg", picture.name)
-}
-
 fn markdown(parts: &[Part]) -> String {
     let parts = parts.iter().map(|part| match part {
         Part::Text(text) => text.clone(),
         Part::Picture(picture) => {
-            format!("![{}]({})\n\n{}\n", picture.title, file(picture), picture.words)
+            format!("![{}]({}.svg)\n\n{}\n", picture.title, picture.name, picture.words)
         }
     });
     parts.collect::<Vec<_>>().join("\n")

@@ -12,21 +12,20 @@ use crate::study::compare::{Comparison, Entry, Length};
 pub(super) const NAMES: [&str; 7] =
     ["saving", "loss-flops", "loss-steps", "loss-time", "course", "crossover", "depths"];
 
-/// All pictures that the comparison has numbers for.
-pub(super) fn all(comparison: &Comparison) -> Vec<Picture> {
+/// The picture of a name, where the comparison has numbers for it.
+pub(super) fn draw(comparison: &Comparison, name: &str) -> Option<Picture> {
     if comparison.entries.is_empty() {
-        return Vec::new();
+        return None;
     }
-    let pictures = [
-        saving(comparison),
-        loss_by_operations(comparison),
-        Some(loss_by_steps(comparison)),
-        Some(loss_by_time(comparison)),
-        course(comparison),
-        crossover(comparison),
-        depths(comparison),
-    ];
-    pictures.into_iter().flatten().collect()
+    match name {
+        "saving" => saving(comparison),
+        "loss-flops" => loss_by_operations(comparison),
+        "loss-steps" => Some(loss_by_steps(comparison)),
+        "loss-time" => Some(loss_by_time(comparison)),
+        "course" => course(comparison),
+        "crossover" => crossover(comparison),
+        _ => depths(comparison),
+    }
 }
 
 fn styles(comparison: &Comparison) -> Vec<Style> {

@@ -1,7 +1,25 @@
+//! What a training holds in memory, and what a budget buys.
+
+use burn_apollo::cost::ModelCost;
+use burn_apollo::schedule::{LrShape, WarmUp};
 use serde::{Deserialize, Serialize};
 
-use super::ModelCost;
-use crate::schedule::steps_of;
+/// Numbers that a training holds for a model with some of its layers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// Parameters, each layer's once, however often it runs.
+    pub parameters: u64,
+    /// The optimizer's state: two for each parameter with Adam, one with a momentum alone.
+    pub state: u64,
+}
+
+impl Size {
+    /// Bytes of parameters, their gradients and the optimizer's state, each number with 4 bytes. Not counted are
+    /// activations, which grow with the batch and the virtual depth, and what a step needs beside them.
+    pub fn bytes(self) -> u64 {
+        4 * (2 * self.parameters + self.state)
+    }
+}
 
 /// A run that grows once, and what its schedule has to leave room for.
 ///
@@ -10,7 +28,8 @@ use crate::schedule::steps_of;
 /// the rate has begun to fall (Bu, arXiv 2511.04981).
 ///
 /// ```
-/// use burn_apollo::cost::{Hop, ModelCost};
+/// use burn_apollo::cost::ModelCost;
+/// use burn_apollo_lab::cost::Hop;
 ///
 /// // From one layer to four, of equal cost, with one item in a step; the last fifth of the run decays.
 /// let hop = Hop { first: vec![1], full: vec![4], decay: 0.2, mixing: 10, items: 1 };
@@ -47,8 +66,9 @@ pub struct HopSchedule {
 impl Hop {
     /// The growth of a run of so many steps: as late as mixing time and decay allow.
     pub fn growth(&self, steps: u64) -> u64 {
-        let decay = steps_of(self.decay.clamp(0.0, 1.0), steps);
-        steps.saturating_sub(self.mixing.max(decay))
+        let decay = self.decay.clamp(0.0, 1.0);
+        let lr = LrShape::WarmupStableDecay { warm_up: WarmUp::Steps(0), decay, end: 0.0 };
+        lr.decay_begins(steps).min(steps.saturating_sub(self.mixing))
     }
 
     /// A run of so many steps.
@@ -81,6 +101,12 @@ impl Hop {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn adam_takes_sixteen_bytes_for_each_parameter() {
+        assert_eq!(Size { parameters: 10, state: 20 }.bytes(), 160);
+        assert_eq!(Size { parameters: 10, state: 10 }.bytes(), 120);
+    }
 
     fn hop(mixing: u64) -> Hop {
         Hop { first: vec![2], full: vec![12], decay: 0.2, mixing, items: 8 }
