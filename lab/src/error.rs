@@ -1,8 +1,7 @@
 //! What can go wrong with a run.
 
 use std::error::Error;
-use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::{ExecutionError, TensorReadError};
 use burn_apollo::ApolloError;
@@ -14,7 +13,7 @@ use thiserror::Error;
 pub type Result<T, E = LabError> = std::result::Result<T, E>;
 
 /// An error of any kind.
-type Any = Box<dyn Error + Send + Sync>;
+pub(crate) type Any = Box<dyn Error + Send + Sync>;
 
 /// Why a run cannot begin, or did not come to its end.
 ///
@@ -50,26 +49,6 @@ pub enum LabError {
         /// The folder.
         folder: PathBuf,
     },
-    /// The study in a folder is not the one that is to be continued.
-    #[error("{}: holds another study: task, batch, optimizer settings, steps and warm-up are those in its compare.json", folder.display())]
-    OtherStudy {
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// A recipe of one's own has another plan than the trainings in a study's folder.
-    #[error("{}: {recipe} has trainings there by another plan; give this one another name", folder.display())]
-    OtherPlan {
-        /// The folder.
-        folder: PathBuf,
-        /// The recipe's name.
-        recipe: String,
-    },
-    /// A study is under way in a folder, in another process.
-    #[error("{}: a study is under way there, in another process", folder.display())]
-    StudyInUse {
-        /// The folder.
-        folder: PathBuf,
-    },
     /// A checkpoint in a run's folder is of another run.
     #[error("{}: is of a run with another configuration", set.display())]
     OtherSet {
@@ -84,29 +63,17 @@ pub enum LabError {
         /// What it holds.
         name: String,
     },
-    /// A folder that cannot be used for a run.
-    #[error("{}: cannot be {action}", folder.display())]
+    /// A folder that cannot be used for a run: another process has its checkpoints, for one.
+    #[error("{}: {problem}", folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,
-        /// What was tried: `made`, `written to`, `cleared`.
-        action: &'static str,
+        /// What cannot be done with it.
+        problem: &'static str,
         /// What the system says.
         #[source]
         cause: Any,
     },
-    /// The checkpoints in a run's folder cannot be opened: another process has them, for one.
-    #[error("{}: its checkpoints cannot be opened", folder.display())]
-    Checkpoints {
-        /// The run's folder.
-        folder: PathBuf,
-        /// What is wrong with them.
-        #[source]
-        cause: CheckpointError,
-    },
-    /// None of a run's checkpoints can be read.
-    #[error(transparent)]
-    NoneGood(CheckpointError),
     /// A good checkpoint that does not fit the run.
     #[error(transparent)]
     Restore(CheckpointError),
@@ -118,12 +85,6 @@ pub enum LabError {
         /// What is wrong with it.
         #[source]
         cause: Any,
-    },
-    /// A table that has fewer rows than the checkpoint that a run goes on from.
-    #[error("{}: lacks rows of steps before the checkpoint", path.display())]
-    LacksRows {
-        /// The table.
-        path: PathBuf,
     },
     /// The plan does not fit the model.
     #[error(transparent)]
@@ -170,10 +131,7 @@ pub enum LabError {
         /// The step of the newest checkpoint that is kept.
         kept: Option<u64>,
     },
-    /// Signals could not be caught.
-    #[error("signals cannot be caught")]
-    Signals(#[source] io::Error),
-    /// Something else that failed, in a [`Task`](crate::Task) or a [`Step`](crate::Step) of one's own.
+    /// Something else that failed, in a [`Task`](crate::Task), an [`Observer`](crate::Observer) or a [`Step`](crate::Step) of one's own.
     #[error(transparent)]
     Failed(Any),
 }
@@ -207,33 +165,16 @@ fn rest(roll_back: RollBack, kept: Option<u64>) -> String {
 impl LabError {
     /// Whether what the user gave cannot be used, by convention exit code 2, and not the run that failed, exit code 1.
     pub fn is_usage(&self) -> bool {
-        match self {
-            Self::Setting { .. }
-            | Self::HoldsRun { .. }
-            | Self::NoRun { .. }
-            | Self::OtherRun { .. }
-            | Self::OtherStudy { .. }
-            | Self::OtherPlan { .. }
-            | Self::StudyInUse { .. }
-            | Self::OtherSet { .. }
-            | Self::Remains { .. }
-            | Self::Folder { .. }
-            | Self::Checkpoints { .. }
-            | Self::NoneGood(_)
-            | Self::Restore(_)
-            | Self::File { .. }
-            | Self::LacksRows { .. }
-            | Self::Plan(_)
-            | Self::Usage(_) => true,
+        !matches!(
+            self,
             Self::Step(_)
-            | Self::Device(_)
-            | Self::Read(_)
-            | Self::Write { .. }
-            | Self::Checkpoint { .. }
-            | Self::Ended { .. }
-            | Self::Signals(_)
-            | Self::Failed(_) => false,
-        }
+                | Self::Device(_)
+                | Self::Read(_)
+                | Self::Write { .. }
+                | Self::Checkpoint { .. }
+                | Self::Ended { .. }
+                | Self::Failed(_)
+        )
     }
 
     /// The error and its causes in one line.
@@ -242,13 +183,30 @@ impl LabError {
     }
 
     /// What was given and cannot be used.
-    pub fn usage(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub fn usage(error: impl Into<Any>) -> Self {
         Self::Usage(error.into())
     }
 
     /// What failed.
-    pub fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub fn failed(error: impl Into<Any>) -> Self {
         Self::Failed(error.into())
+    }
+
+    /// A setting that no run or study can have.
+    pub(crate) fn setting(field: &'static str, value: impl ToString, right: &'static str) -> Self {
+        Self::Setting { field, value: value.to_string(), right }
+    }
+
+    pub(crate) fn folder(folder: &Path, problem: &'static str, cause: impl Into<Any>) -> Self {
+        Self::Folder { folder: folder.to_owned(), problem, cause: cause.into() }
+    }
+
+    pub(crate) fn file(path: &Path, cause: impl Into<Any>) -> Self {
+        Self::File { path: path.to_owned(), cause: cause.into() }
+    }
+
+    pub(crate) fn write(name: &str, cause: impl Into<Any>) -> Self {
+        Self::Write { name: name.to_owned(), cause: cause.into() }
     }
 }
 
@@ -260,11 +218,6 @@ impl From<PlanError> for LabError {
 
 /// An error and its causes in one line.
 pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
+    let causes = std::iter::successors(Some(error), |error| (*error).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -9,11 +9,10 @@ use burn_apollo::cost::PlanCost;
 use burn_apollo::plan::Plan;
 use burn_apollo::schedule::Schedule;
 
+use crate::config::{OptimConfig, OptimizerKind, layer_weights};
 use crate::cost::Size;
 use crate::error::{LabError, Result};
-use crate::optimizer::{OptimConfig, OptimizerKind, layer_weights};
-use crate::step::targets;
-use crate::task::Task;
+use crate::task::{Task, targets};
 
 impl OptimConfig {
     /// What training `model`, on a device with gradients, holds of it: its parameters, and the state that this optimizer

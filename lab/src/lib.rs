@@ -92,51 +92,30 @@
 //!
 //! Errors are [`LabError`]: [`is_usage`](LabError::is_usage) tells what the user gave and cannot be used from a run that
 //! failed. An [`End`] is no error, also where a signal brought it about.
+//!
+//! A run writes its folder and prints nothing: what is to be shown or logged is an [`Observer`]'s, such as [`Progress`] on a
+//! terminal and [`TensorBoard`].
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 mod config;
 pub mod cost;
-mod cycle;
-mod end;
 mod error;
-mod events;
-mod finish;
 pub mod folder;
 mod forecast;
-mod micro_batches;
 mod observer;
-mod optimizer;
-mod options;
-mod prefix;
-mod printable;
-mod progress;
 pub mod results;
 mod run;
-mod signal;
-mod step;
 pub mod study;
-mod table;
 mod task;
-mod training;
-mod try_out;
+mod terminal;
 
-pub use config::{OnNotFinite, RunConfig};
-pub use end::End;
+pub use config::{OnNotFinite, OptimConfig, OptimizerKind, Options, RunConfig};
 pub use error::{LabError, Result, RollBack};
-pub use folder::{Existing, RunFolder};
+pub use folder::{Existing, RunFolder, Table, TensorBoard};
 pub use forecast::{Forecast, forecast};
-pub use micro_batches::{Gradients, MicroStep};
-pub use observer::Observer;
-pub use optimizer::{OptimConfig, OptimizerKind};
-pub use options::Options;
-pub use prefix::Prefix;
-pub use printable::printable;
-pub use progress::Progress;
-pub use run::{Run, Step};
-pub use signal::{Signal, Signals};
-pub use table::Table;
+pub use observer::{Observer, Start, StudyObserver};
+pub use run::{Branch, End, Gradients, MicroStep, Run, Step, Training};
 pub use task::{Baseline, Measure, Measures, Score, Task};
-pub use training::Training;
-pub use try_out::Branch;
+pub use terminal::{Progress, Signal, Signals, StudyProgress, printable};

@@ -12,7 +12,7 @@ pub const VALIDATION: &str = "validation.csv";
 pub const SUMMARY: &str = "summary.json";
 /// Where every parameter of the finished model comes from: a [`Registry`](burn_apollo::registry::Registry).
 pub const REGISTRY: &str = "registry.json";
-/// What TensorBoard reads, if [asked for](crate::Options::tensorboard): `train_loss`, `lr`, `virtual_depth` and
+/// What TensorBoard reads, if [asked for](crate::TensorBoard): `train_loss`, `lr`, `virtual_depth` and
 /// `unique_layers` of every step, `val_loss` of the full model and `operations` so far at every validation, and
 /// `val_loss_at_unique_layers` while the model is not full.
 pub const EVENTS: &str = "events.out.tfevents.run";
@@ -85,17 +85,10 @@ pub struct Summary<'a, C> {
     pub seconds: f64,
     /// Seconds of processor time, over all threads, that the steps took.
     pub cpu_seconds: f64,
-    /// Optimizer steps that were taken over from a run that begins as this one; what they cost is counted all the same.
-    #[serde(skip_serializing_if = "none")]
-    pub shared_steps: u64,
     /// The finished model's parameters.
     pub parameters: usize,
     /// Items per second, since the run was last taken up.
     pub items_per_second: f64,
-}
-
-pub(crate) fn none(steps: &u64) -> bool {
-    *steps == 0
 }
 
 /// A growth of a run.

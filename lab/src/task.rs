@@ -193,3 +193,18 @@ impl Score {
         Ok(Self { loss: loss / count, accuracy: accuracy.map(|sum| sum / count) })
     }
 }
+
+/// The full model's layers, stack by stack.
+pub(crate) fn targets(model: &impl Growable) -> Vec<usize> {
+    model.stacks().iter().map(|stack| stack.target_depth()).collect()
+}
+
+/// How many layers a model runs, over all stacks.
+pub(crate) fn depth(model: &impl Growable) -> usize {
+    model.stacks().iter().map(|stack| stack.order().len()).sum()
+}
+
+/// Items of an optimizer step: those of the first batch in each of its micro-batches.
+pub(crate) fn items_per_step<T: Task>(task: &T, accumulate: usize, device: &Device) -> Result<u64> {
+    Ok(task.items(&task.batch(0, device)?) * accumulate as u64)
+}

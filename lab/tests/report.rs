@@ -6,7 +6,7 @@ use std::path::Path;
 use burn_apollo::cost::{ModelCost, PlanCost};
 use burn_apollo::recipe::{Recipe, Setting};
 use burn_apollo_lab::OptimizerKind;
-use burn_apollo_lab::study::{Clock, Comparison, Entry, StudyConfig};
+use burn_apollo_lab::study::{CellKind, Clock, Comparison, Entry, StudyConfig};
 use serde_json::{Map, Value, json};
 
 const SHARES: [f64; 3] = [0.25, 0.5, 1.0];
@@ -72,7 +72,7 @@ fn study(folder: &Path, recipes: &[&str], optimizers: &[OptimizerKind]) {
 }
 
 fn entry<'a>(comparison: &'a Comparison, recipe: &str) -> &'a Entry {
-    comparison.entries.iter().find(|entry| entry.recipe == recipe).unwrap()
+    comparison.entries.iter().find(|entry| entry.kind.to_string() == recipe).unwrap()
 }
 
 fn close(found: f64, expected: f64) {
@@ -200,7 +200,8 @@ fn a_shallower_model_stands_beside_the_recipes_and_is_none() {
     let dir = tempfile::tempdir().unwrap();
     let comparison = with_three_layers(dir.path(), -0.1);
     let alone = entry(&comparison, "depth_3");
-    assert_eq!((alone.depth, alone.is_grown(), alone.is_scratch()), (Some(3), false, false));
+    assert_eq!((&alone.kind, alone.is_grown()), (&CellKind::Depth(3), false));
+    assert!(alone.is_shallower() && !alone.is_scratch());
     assert_eq!(alone.stages.last().unwrap().layers, [3]);
     assert!(entry(&comparison, "half_zeroed").is_grown());
     close(alone.lengths[0].difference.unwrap().mean, -0.1);

@@ -11,14 +11,13 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use burn_apollo::expand::Stacking;
 use burn_apollo::growable;
-use burn_apollo::plan::MomentPolicy;
 use burn_apollo::schedule::Schedule;
 use burn_apollo::stack::LayerStack;
 use burn_apollo::{GrowthReport, GrowthRequest, InferenceDepth, Plan};
 use burn_apollo_lab::results::{Row, ValidationRow};
 use burn_apollo_lab::{
-    End, Existing, LabError, Observer, OnNotFinite, Options, Prefix, Progress, Result, RollBack,
-    Run, RunConfig, Score, Task, Training,
+    End, Existing, LabError, Observer, OnNotFinite, Options, Result, RollBack, Run, RunConfig,
+    Score, Start, Task, Training,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -96,7 +95,6 @@ fn with_plan(plan: impl FnOnce(Plan) -> Plan) -> Config {
 
 fn options(folder: &Path) -> Options {
     let mut options = Options::new(folder, Device::flex());
-    options.quiet = true;
     options.checkpoint_every = 3;
     options
 }
@@ -107,38 +105,69 @@ fn training(config: Config) -> Training<Doubling, Doubling> {
 
 /// A run's moments as words.
 #[derive(Clone, Default)]
-struct Seen(Rc<RefCell<Vec<String>>>);
+struct Seen {
+    moments: Rc<RefCell<Vec<String>>>,
+    /// A word of messages that it cannot bear.
+    refuses: Option<&'static str>,
+}
 
 impl Seen {
-    fn add(&self, moment: String) {
-        self.0.borrow_mut().push(moment);
+    fn add(&self, moment: String) -> Result<()> {
+        self.moments.borrow_mut().push(moment);
+        Ok(())
     }
 }
 
 impl Observer for Seen {
-    fn micro_batch(&self, number: u64) {
-        self.add(format!("micro-batch {number}"));
+    fn start(&mut self, start: &Start<'_>) -> Result<()> {
+        assert_eq!((start.steps, start.layers, start.stages.len()), (8, 4, 2));
+        self.add(format!("start {}", start.step))
     }
 
-    fn growth(&self, report: &GrowthReport) {
-        self.add(format!("growth {}", report.step));
+    fn micro_batch(&mut self, number: u64) -> Result<()> {
+        self.add(format!("micro-batch {number}"))
     }
 
-    fn loss(&self, row: &Row) {
+    fn growth(&mut self, report: &GrowthReport) -> Result<()> {
+        self.add(format!("growth {}", report.step))
+    }
+
+    fn after_step(&mut self, row: &Row) -> Result<()> {
+        assert!(row.train_loss.is_nan() && row.items > 0);
+        self.add(format!("step {}", row.step))
+    }
+
+    fn loss(&mut self, row: &Row) -> Result<()> {
         assert!(row.train_loss.is_finite());
-        self.add(format!("loss {}", row.step));
+        self.add(format!("loss {}", row.step))
     }
 
-    fn validation(&self, row: &ValidationRow) {
-        self.add(format!("validation {} at {}", row.step, row.depth));
+    fn validation(&mut self, rows: &[ValidationRow]) -> Result<()> {
+        rows.iter()
+            .try_for_each(|row| self.add(format!("validation {} at {}", row.step, row.depth)))
     }
 
-    fn checkpoint(&self, step: u64) {
-        self.add(format!("checkpoint {step}"));
+    fn before_checkpoint(&mut self) -> Result<()> {
+        self.add("before a checkpoint".to_owned())
     }
 
-    fn roll_back(&self, step: u64) {
-        self.add(format!("roll back {step}"));
+    fn checkpoint(&mut self, step: u64) -> Result<()> {
+        self.add(format!("checkpoint {step}"))
+    }
+
+    fn roll_back(&mut self, step: u64) -> Result<()> {
+        self.add(format!("roll back {step}"))
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.add("end".to_owned())
+    }
+
+    fn message(&mut self, text: &str) -> Result<()> {
+        match self.refuses.is_some_and(|word| text.contains(word)) {
+            true => Err(LabError::failed("no more of this")),
+            false => Ok(()),
+        }
     }
 }
 
@@ -149,20 +178,33 @@ fn an_observer_sees_the_moments_in_their_order() {
     let seen = Seen::default();
     let end = training(config(&[])).observer(seen.clone()).run(&options(dir.path())).unwrap();
     assert_eq!(end, End::Finished);
-    let seen = seen.0.take();
-    let first: Vec<&str> = seen.iter().map(String::as_str).take(12).collect();
-    let batches = ["micro-batch 0", "micro-batch 1", "micro-batch 2"];
-    assert_eq!(first[..3], batches);
+    let seen = seen.moments.take();
+    let first: Vec<&str> = seen.iter().map(String::as_str).take(17).collect();
     assert_eq!(
-        first[6..],
-        ["loss 0", "loss 1", "loss 2", "validation 3 at 2", "validation 3 at 4", "checkpoint 3"]
+        first[..5],
+        ["start 0", "micro-batch 0", "micro-batch 1", "step 0", "micro-batch 2"]
     );
+    assert_eq!(first[9..13], ["step 2", "loss 0", "loss 1", "loss 2"]);
+    let checkpoint =
+        ["validation 3 at 2", "validation 3 at 4", "before a checkpoint", "checkpoint 3"];
+    assert_eq!(first[13..], checkpoint);
     let place = |moment: &str| seen.iter().position(|m| m == moment).expect(moment);
-    assert!(
-        place("micro-batch 7") < place("growth 4") && place("growth 4") < place("micro-batch 8")
-    );
+    assert!(place("micro-batch 7") < place("growth 4") && place("growth 4") < place("step 3"));
     assert_eq!(seen.iter().filter(|m| m.starts_with("loss")).count(), 8);
-    assert_eq!(seen.last().unwrap(), "checkpoint 8");
+    assert_eq!(seen[seen.len() - 2..], ["checkpoint 8", "end"]);
+}
+
+#[test]
+fn an_observer_that_fails_ends_the_run_which_goes_on_later() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let seen = Seen { refuses: Some("written: "), ..Seen::default() };
+    let error = training(config(&[])).observer(seen).run(&options(dir.path())).unwrap_err();
+    assert!(!error.is_usage() && error.to_string() == "no more of this", "{error}");
+    let options = Options { existing: Existing::Resume, ..options(dir.path()) };
+    let seen = Seen::default();
+    assert_eq!(training(config(&[])).observer(seen.clone()).run(&options).unwrap(), End::Finished);
+    assert_eq!(seen.moments.take(), [""; 0], "the run was finished");
 }
 
 #[test]
@@ -192,60 +234,6 @@ fn a_stopped_run_goes_on_bit_for_bit_and_once() {
             .all(|row| row.split(',').nth(5) == Some(""))
     );
     assert!(!read(whole.path(), "summary.json").contains("baseline"));
-}
-
-#[test]
-fn a_run_begins_with_what_another_has_kept() {
-    let _alone = alone();
-    let dir = tempfile::tempdir().unwrap();
-    let at = |name: &str| dir.path().join(name);
-    let mut keeping = options(&at("trunk"));
-    keeping.keep_at = vec![2, 3, 5];
-    training(config(&[])).run(&keeping).unwrap();
-    // The same until it grows before step 4, with a fresh optimizer.
-    let other = || with_plan(|plan| plan.with_moments(MomentPolicy::Reset));
-    training(other()).run(&options(&at("alone"))).unwrap();
-    let begun = |name: &str, config: Config, steps: u64| {
-        let mut options = options(&at(name));
-        options.prefix = Some(Prefix { folder: at("trunk"), steps });
-        training(config).run(&options)
-    };
-    let read = |name: &str, file| std::fs::read_to_string(at(name).join(file)).unwrap();
-    for (name, steps, taken) in [("two", 2, true), ("three", 3, true), ("none was kept", 1, false)]
-    {
-        assert_eq!(begun(name, other(), steps).unwrap(), End::Finished);
-        for file in ["steps.csv", "validation.csv", "config.json"] {
-            assert_eq!(read("alone", file), read(name, file), "{name}: {file}");
-        }
-        let summary: serde_json::Value = serde_json::from_str(&read(name, "summary.json")).unwrap();
-        assert_eq!(
-            summary.get("shared_steps").map(|n| n.as_u64().unwrap()),
-            taken.then_some(steps)
-        );
-        assert_eq!(summary["layer_passes"], {
-            let alone: serde_json::Value =
-                serde_json::from_str(&read("alone", "summary.json")).unwrap();
-            alone["layer_passes"].clone()
-        });
-    }
-    // Another rate, another seed, and a step after the growths that differ.
-    for (name, config, steps) in [
-        ("rate", RunConfig { lr: 0.01, ..other() }, 3),
-        ("seed", with_plan(|plan| plan.with_seed(7)), 3),
-        ("late", other(), 5),
-    ] {
-        let error = begun(name, config, steps).unwrap_err();
-        assert!(matches!(error, LabError::OtherSet { .. }), "{name}: {error}");
-    }
-    // A damaged set is not taken; a run that replaces another removes what that has kept.
-    let set = at("trunk").join("kept/3/000001-step-3/model.bpk");
-    std::fs::write(&set, "damaged").unwrap();
-    begun("damaged", other(), 3).unwrap();
-    assert_eq!(read("alone", "steps.csv"), read("damaged", "steps.csv"));
-    keeping.existing = Existing::Overwrite;
-    keeping.keep_at.clear();
-    training(config(&[])).run(&keeping).unwrap();
-    assert!(!at("trunk").join("kept").exists());
 }
 
 #[test]
@@ -313,22 +301,22 @@ fn a_run_rolls_back_and_goes_on_with_other_data() {
     let seen = Seen::default();
     let config = RunConfig { not_finite: OnNotFinite::RollBack, ..config(&[9]) };
     training(config).observer(seen.clone()).run(&options(dir.path())).unwrap();
-    let seen = seen.0.take();
+    let seen = seen.moments.take();
     let back = seen.iter().position(|moment| moment == "roll back 3").unwrap();
     // Steps 3 and 4 took micro-batches 6 to 9.
     assert_eq!(seen[back + 1], "micro-batch 10");
 }
 
 /// Grows by the better of two candidates, after step 3, and not as the schedule says.
-fn trying_out(run: &mut Run<Doubling, Doubling>, progress: &mut Progress) -> Result<()> {
+fn trying_out(run: &mut Run<Doubling, Doubling>) -> Result<()> {
     if run.apollo.step_count() != 3 {
-        return run.step(progress).map(drop);
+        return run.step().map(drop);
     }
     let mut tried = Vec::new();
     for growth in [GrowthRequest::next(), GrowthRequest::next().with_expander(Stacking)] {
         let mut branch = run.branch();
         branch.grow(&growth)?;
-        branch.step(progress)?;
+        branch.step()?;
         tried.push((branch.loss(InferenceDepth::Full)?, branch));
     }
     let best = tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
@@ -374,7 +362,7 @@ fn micro_batches_side_by_side_change_no_bit() {
         assert_eq!(run, End::Finished);
         let tables =
             ["steps.csv", "validation.csv"].map(|name| std::fs::read(folder.join(name)).unwrap());
-        found.push((tables, seen.0.take()));
+        found.push((tables, seen.moments.take()));
     }
     assert!(found.iter().all(|other| *other == found[0]));
 }

@@ -1,5 +1,5 @@
 use burn_apollo::GrowthReport;
-use burn_apollo_lab::Observer;
+use burn_apollo_lab::{Observer, Result};
 
 use crate::fault::pause;
 
@@ -7,7 +7,8 @@ use crate::fault::pause;
 pub struct Pauses;
 
 impl Observer for Pauses {
-    fn growth(&self, _report: &GrowthReport) {
+    fn growth(&mut self, _report: &GrowthReport) -> Result<()> {
         pause("growth");
+        Ok(())
     }
 }

@@ -13,7 +13,7 @@ use burn_apollo::policy::LossPlateau;
 use burn_apollo::schedule::Schedule;
 use burn_apollo::{Plan, growable, stack::LayerStack};
 use burn_apollo_lab::study::{Outcome, Study, StudyConfig};
-use burn_apollo_lab::{Result, RunConfig, Score, Task};
+use burn_apollo_lab::{Result, RunConfig, Score, StudyProgress, Task};
 use serde::{Deserialize, Serialize};
 
 const WIDTH: usize = 16;
@@ -110,7 +110,8 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
     let study = Study::new("runs/study", study, base, Device::flex(), |config| {
         Ok(Waves { layers: config.task.layers, seed: config.plan.seed, points: config.batch })
     })
-    .with_depths(|config, layers| config.layers = layers);
+    .with_depths(|config, layers| config.layers = layers)
+    .observer(StudyProgress::default());
     if let Outcome::Finished(comparison) = study.run()? {
         print!("{}", comparison.table());
         comparison.advice().iter().for_each(|said| println!("{said}"));

@@ -22,7 +22,7 @@ use apollo_examples::text::next_token::NextToken;
 use apollo_examples::{Failure, device, start_with};
 use bert::MaskedTokens;
 use burn_apollo_lab::study::{Comparison, Outcome, Study};
-use burn_apollo_lab::{LabError, Result, RunConfig, Task};
+use burn_apollo_lab::{End, LabError, Result, RunConfig, StudyProgress, Task};
 use options::{Kind, Options};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -81,6 +81,7 @@ where
     let device = device::by_name(&options.device)?;
     let study =
         Study::new(&options.out, config.clone(), base, device.clone(), make).with_depths(set_depth);
+    let study = study.observer(StudyProgress::default());
     if options.plan {
         let measured = study.so_far()?;
         return plan::show(options, &config, measured.as_ref(), |depth| study.task(depth), &device);
@@ -99,7 +100,7 @@ where
             Err(Failure::Signal(signal, "between cells; the same command goes on".to_owned()))
         }
         Outcome::Cell(end) => match end {
-            burn_apollo_lab::End::Finished => Ok(()),
+            End::Finished => Ok(()),
             _ => Err(LabError::failed("the cell was stopped").into()),
         },
     }
@@ -108,10 +109,5 @@ where
 fn show(comparison: &Comparison, folder: &Path) {
     print!("{}", comparison.table());
     comparison.advice().iter().for_each(|said| println!("{said}"));
-    let (shared, steps) = (comparison.shared_steps, comparison.steps);
-    println!(
-        "steps: {steps}, of which {shared} ({:.0} %) were done once for trainings that begin alike",
-        100.0 * shared as f64 / steps.max(1) as f64
-    );
     println!("written: {}", folder.join("report.html").display());
 }

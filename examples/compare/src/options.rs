@@ -60,16 +60,12 @@ pub struct Options {
     /// Length that learning rates are compared at
     #[arg(long, default_value_t = 0.5, value_parser = share)]
     pub tuning_share: f64,
-    /// Warm-up of all trainings in optimizer steps, so that those alike share their beginning; if not given, each recipe's own
-    /// share of the training
+    /// Warm-up of all trainings in optimizer steps; if not given, each recipe's own share of the training
     #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
     pub warm_up: Option<u64>,
     /// Also train each recipe with an early growth, to measure how soon a grown model catches up
     #[arg(long)]
     pub pilot: bool,
-    /// Train every training from its first step, also where it begins as another
-    #[arg(long)]
-    pub alone: bool,
     /// Windows or images in a step
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub batch: u32,
@@ -247,7 +243,6 @@ impl Options {
             output_projections,
             // 2 % of the longest training from scratch, as the recipes have it.
             warm_up: self.warm_up.or(self.full.then_some((self.steps / 50).max(1))),
-            share_beginnings: !self.alone,
             pilot: self.pilot || self.full,
             clock: if self.device == "flex" { Clock::Processor } else { Clock::Wall },
             workers: self.workers.unwrap_or(config.workers),

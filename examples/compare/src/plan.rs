@@ -9,7 +9,7 @@ use burn_apollo::recipe::Recipe;
 use burn_apollo::schedule::LrShape;
 use burn_apollo::stack::Growable;
 use burn_apollo_lab::cost::Hop;
-use burn_apollo_lab::study::{Comparison, StudyConfig};
+use burn_apollo_lab::study::{CellKind, Comparison, StudyConfig};
 use burn_apollo_lab::{LabError, OptimConfig, OptimizerKind, Task, forecast};
 
 use crate::options::Options;
@@ -25,39 +25,39 @@ pub fn show<T: Task>(
     let task = task_of(None)?;
     let items = task.items(&task.batch(0, device)?);
     let (targets, model) = shape(&task, device)?;
-    for name in &study.recipes {
-        let plan = study.plan(name, study.steps, &targets)?;
-        let about = match Recipe::by_name(name) {
+    let step = model.training(&targets);
+    for kind in study.kinds() {
+        let name = kind.to_string();
+        if let CellKind::Depth(depth) = kind {
+            let task = task_of(Some(depth))?;
+            let (targets, cost) = shape(&task, device)?;
+            let steps = (study.steps as f64 * step / cost.training(&targets)).round() as u64;
+            let plan = study.plan(&kind, steps, &targets)?;
+            let layers = if depth == 1 { "layer" } else { "layers" };
+            let about = format!(
+                "{depth} {layers} alone, for as many FLOPs as {} steps of the full model",
+                study.steps
+            );
+            for optimizer in &study.optimizers {
+                costs(study, *optimizer, (&name, &about), &task, &plan, (items, device))?;
+                println!();
+            }
+            continue;
+        }
+        let plan = study.plan(&kind, study.steps, &targets)?;
+        let about = match Recipe::by_name(&name) {
             Ok(recipe) => format!("{} ({})", recipe.summary(), recipe.source()),
             Err(_) => "a plan of your own".to_owned(),
         };
-        for kind in &study.optimizers {
-            let cost = costs(study, *kind, (name, &about), &task, &plan, (items, device))?;
+        for optimizer in &study.optimizers {
+            let cost = costs(study, *optimizer, (&name, &about), &task, &plan, (items, device))?;
             if let Some(budget) = options.budget {
                 let found = measured.iter().flat_map(|comparison| &comparison.mixing);
-                let mut found = found.filter(|m| m.optimizer == *kind && m.recipe == *name);
+                let mut found = found.filter(|m| m.optimizer == *optimizer && m.recipe == name);
                 let found = found.find_map(|mixing| Some(mixing.steps?.mean.ceil() as u64));
-                println!(
-                    "{}",
-                    bought(budget, options.t_mix.or(found), &plan, &cost, &model, items)
-                );
+                let mixing = options.t_mix.or(found);
+                println!("{}", bought(budget, mixing, &plan, &cost, &model, items));
             }
-            println!();
-        }
-    }
-    let step = model.training(&targets);
-    for (name, depth) in study.names().iter().filter_map(|n| Some((n, study.depth_of(n)?))) {
-        let task = task_of(Some(depth))?;
-        let (targets, cost) = shape(&task, device)?;
-        let steps = (study.steps as f64 * step / cost.training(&targets)).round() as u64;
-        let plan = study.plan(name, steps, &targets)?;
-        let layers = if depth == 1 { "layer" } else { "layers" };
-        let about = format!(
-            "{depth} {layers} alone, for as many FLOPs as {} steps of the full model",
-            study.steps
-        );
-        for kind in &study.optimizers {
-            costs(study, *kind, (name, &about), &task, &plan, (items, device))?;
             println!();
         }
     }

@@ -21,25 +21,15 @@ const BERT: Program = Program {
     tiny: "--task bert --layers 4 --width 16 --heads 2 --seq 8 --batch 2 --steps 20 --lrs 0.003",
 };
 
-/// `compare.json` without what a clock gave, and which cell did what others begin with.
+/// `compare.json` without what a clock gave.
 fn found(folder: &Path) -> Value {
     let mut content: Value = serde_json::from_str(&read(folder, "compare.json")).unwrap();
     for cell in content["cells"].as_object_mut().unwrap().values_mut() {
         for seconds in ["seconds", "cpu_seconds"] {
             assert!(cell.as_object_mut().unwrap().remove(seconds).unwrap().as_f64().unwrap() > 0.0);
         }
-        cell.as_object_mut().unwrap().remove("shared_steps");
     }
     content
-}
-
-/// Steps of all cells, and those that were taken over.
-fn steps(folder: &Path) -> (u64, u64) {
-    let content: Value = serde_json::from_str(&read(folder, "compare.json")).unwrap();
-    let cells = content["cells"].as_object().unwrap().values();
-    let shared = |cell: &Value| cell.get("shared_steps").map_or(0, |steps| steps.as_u64().unwrap());
-    let of = |cell: &Value| (cell["cell"]["plan"]["steps"].as_u64().unwrap(), shared(cell));
-    cells.map(of).fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1))
 }
 
 fn count(folder: &Path) -> usize {
@@ -204,37 +194,14 @@ fn a_shallower_model_is_trained_as_it_would_be_alone() {
     assert!(refused(&STUDY.tiny(&out, &recipes)).contains("no shallower model"));
 }
 
-/// What the trainings have in common is done once: lengths until the decay of the shorter, two recipes until they grow.
-const SHARED: [&str; 6] =
-    ["--warm-up", "2", "--recipes", "late_hop,late_hop_zeroed", "--shares", "0.5,0.7,1"];
-
-#[test]
-fn what_trainings_have_in_common_is_done_once_with_the_same_bits() {
-    let (shared, alone) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let shown = ok(&STUDY.tiny(shared.path(), &SHARED));
-    ok(&STUDY.tiny(alone.path(), &[&SHARED[..], &["--alone"]].concat()));
-    assert_eq!(found(shared.path()), found(alone.path()));
-    let (all, taken_over) = steps(shared.path());
-    assert_eq!(steps(alone.path()), (all, 0));
-    // At least the stable parts of the shorter lengths, and the trunks of the second recipe.
-    assert!(3 * taken_over > all, "{taken_over} of {all} steps");
-    assert!(shown.contains(&format!("steps: {all}, of which {taken_over} ")), "{shown}");
-    for cell in found(shared.path())["cells"].as_object().unwrap().keys() {
-        let [one, other] = [&shared, &alone].map(|dir| dir.path().join("cells").join(cell));
-        same_run(&one, &other, cell);
-        assert!(!one.join("kept").exists(), "{cell}: what it kept is needed no more");
-    }
-    let line = refused(&STUDY.tiny(shared.path(), &["--warm-up", "3"]));
-    assert!(line.contains("another study"), "{line}");
-}
-
 #[test]
 fn a_study_that_is_killed_five_times_finds_the_same() {
+    let more = ["--warm-up", "2", "--recipes", "late_hop,late_hop_zeroed", "--shares", "0.5,0.7,1"];
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    ok(&STUDY.tiny(whole.path(), &[&SHARED[..], &["--alone"]].concat()));
+    ok(&STUDY.tiny(whole.path(), &more));
     for kill in 1..=5 {
         let mut study = STUDY
-            .command(parts.path(), &SHARED)
+            .command(parts.path(), &more)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -246,10 +213,15 @@ fn a_study_that_is_killed_five_times_finds_the_same() {
         study.kill().unwrap();
         study.wait().unwrap();
     }
-    let shown = ok(&STUDY.tiny(parts.path(), &SHARED));
+    let shown = ok(&STUDY.tiny(parts.path(), &more));
     assert!(shown.contains("late_hop_zeroed"), "{shown}");
     assert_eq!(found(parts.path()), found(whole.path()));
-    assert!(steps(parts.path()).1 > 0);
+    for cell in found(whole.path())["cells"].as_object().unwrap().keys() {
+        let [one, other] = [&whole, &parts].map(|dir| dir.path().join("cells").join(cell));
+        same_run(&one, &other, cell);
+    }
+    let line = refused(&STUDY.tiny(whole.path(), &["--warm-up", "3"]));
+    assert!(line.contains("another study"), "{line}");
 }
 
 #[test]
@@ -326,13 +298,6 @@ fn a_pilot_measures_how_soon_a_grown_model_catches_up() {
     ok(&STUDY.tiny(dir.path(), &more));
     assert_eq!(cells(dir.path()), [""; 0]);
 
-    // A file from before training losses were kept goes on.
-    let path = dir.path().join("compare.json");
-    let mut content: Value = serde_json::from_str(&read(dir.path(), "compare.json")).unwrap();
-    for cell in content["cells"].as_object_mut().unwrap().values_mut() {
-        assert!(cell.as_object_mut().unwrap().remove("training").is_some());
-    }
-    fs::write(&path, content.to_string()).unwrap();
     let shown = ok(&STUDY.tiny(dir.path(), &[&more[..], &["--pilot"]].concat()));
     assert_eq!(cells(dir.path()), ["half_zeroed-pilot-adamw-lr0.01-x0.5-s1"]);
     let said = |text: &str| text.lines().find(|line| line.contains("caught up")).map(str::to_owned);
@@ -386,11 +351,10 @@ fn a_report_needs_a_study() {
     let dir = tempfile::tempdir().unwrap();
     let report = || STUDY.run(&["--report", dir.path().to_str().unwrap()]);
     assert!(refused(&report()).contains("compare.json"));
-    // As the first versions wrote it.
-    let old = r#"{"study": {}, "cells": {}, "failed": {}}"#;
-    fs::write(dir.path().join("compare.json"), old).unwrap();
-    assert!(refused(&report()).contains("does not say what the study was asked for"));
-    assert_eq!(read(dir.path(), "compare.json"), old);
+    let empty = r#"{"study": {}, "cells": {}, "failed": {}}"#;
+    fs::write(dir.path().join("compare.json"), empty).unwrap();
+    assert!(refused(&report()).contains("missing field `asked`"));
+    assert_eq!(read(dir.path(), "compare.json"), empty);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use burn_apollo::plan::PlanError;
 use burn_apollo::policy::{Decision, GrowthPolicy, Observation};
 use burn_apollo::stack::Untied;
-use burn_apollo_lab::{Progress, Result, Task};
+use burn_apollo_lab::{Result, Task};
 use serde::Serialize;
 
 use crate::plan::Run;
@@ -55,12 +55,12 @@ impl GrowthPolicy for Decorrelate {
 }
 
 /// A training step that, now and then, takes the gradient of every use of the layer apart before it adds them up.
-pub fn step<T: Task>(run: &mut Run<T>, progress: &mut Progress) -> Result<()> {
+pub fn step<T: Task>(run: &mut Run<T>) -> Result<()> {
     if run.apollo.stage() > 0 || !run.apollo.step_count().is_multiple_of(EVERY) {
-        return run.step(progress).map(drop);
+        return run.step().map(drop);
     }
     let mut lowest = 1.0_f64;
-    run.step_with(progress, |step, model, batch| {
+    run.step_with(|step, model, batch| {
         let untied = Untied::new(model);
         let (loss, grads) = step.backward(untied.model(), batch);
         for stack in untied.gradients(&grads) {
@@ -74,7 +74,7 @@ pub fn step<T: Task>(run: &mut Run<T>, progress: &mut Progress) -> Result<()> {
     })?;
     if lowest < THRESHOLD {
         let step = run.apollo.step_count();
-        progress.line(&format!("step {step}: cosine of neighbours {lowest:.2}"));
+        run.message(&format!("step {step}: cosine of neighbours {lowest:.2}"))?;
     }
     Ok(())
 }

@@ -41,7 +41,7 @@ impl Policy {
         match self {
             Self::Decorrelate => decorrelate::step,
             Self::TryOut => try_out::step,
-            Self::Arithmetic | Self::Fixed => |run, progress| run.step(progress).map(drop),
+            Self::Arithmetic | Self::Fixed => |run| run.step().map(drop),
         }
     }
 

@@ -5,7 +5,7 @@ use apollo_examples::options::text::TextConfig;
 use burn_apollo::expand::Stacking;
 use burn_apollo::policy::{Decision, GrowthPolicy, Observation};
 use burn_apollo::{GrowthRequest, InferenceDepth};
-use burn_apollo_lab::{Branch, LabError, Progress, Result, Task};
+use burn_apollo_lab::{Branch, LabError, Result, Task};
 use serde::Serialize;
 
 use crate::plan::Run;
@@ -36,25 +36,26 @@ fn candidates<T: Task>(run: &Run<T>) -> Vec<(&'static str, GrowthRequest)> {
 }
 
 /// A training step, or where the stage ends as many steps as the best candidate was trained.
-pub fn step<T: Task>(run: &mut Run<T>, progress: &mut Progress) -> Result<()> {
+pub fn step<T: Task>(run: &mut Run<T>) -> Result<()> {
     let (step, stage, timeline) =
         (run.apollo.step_count(), run.apollo.stage(), run.apollo.timeline());
     if step < timeline.end(stage) || stage + 1 == timeline.stages() {
-        return run.step(progress).map(drop);
+        return run.step().map(drop);
     }
     let (candidates, steps) = (candidates(run), LAG.min(run.left()));
     let mut tried = Vec::new();
     for (name, growth) in candidates {
         let mut branch = run.branch();
-        match train(&mut branch, &growth, steps, progress) {
+        match train(&mut branch, &growth, steps) {
             Ok(()) => {
                 let loss = branch.loss(InferenceDepth::Full)?;
-                progress.line(&format!("step {step}: {name}: loss {loss:.4} after {steps} steps"));
+                let words = format!("{name}: loss {loss:.4} after {steps} steps");
+                run.message(&format!("step {step}: {words}"))?;
                 tried.push((loss, branch));
             }
             Err(LabError::Step(error)) => {
                 let error = LabError::Step(error).chain();
-                progress.line(&format!("step {step}: {name}: failed: {error}"));
+                run.message(&format!("step {step}: {name}: failed: {error}"))?;
             }
             Err(error) => return Err(error),
         }
@@ -71,8 +72,7 @@ fn train<T: Task>(
     branch: &mut Branch<T, TextConfig>,
     growth: &GrowthRequest,
     steps: u64,
-    progress: &mut Progress,
 ) -> Result<()> {
     branch.grow(growth)?;
-    (0..steps).try_for_each(|_| branch.step(progress).map(drop))
+    (0..steps).try_for_each(|_| branch.step().map(drop))
 }

@@ -48,7 +48,7 @@ impl From<LabError> for Failure {
             LabError::Remains { .. } => {
                 format!("--out {}; --overwrite replaces them", error.chain())
             }
-            LabError::NoRun { .. } | LabError::Folder { .. } | LabError::Checkpoints { .. } => {
+            LabError::NoRun { .. } | LabError::Folder { .. } => {
                 format!("--out {}", error.chain())
             }
             LabError::Restore(_) => format!("--resume: {}", error.chain()),

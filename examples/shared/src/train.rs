@@ -5,21 +5,25 @@ use std::path::Path;
 use burn::module::Module;
 use burn_apollo_lab::folder::{self, CONFIG};
 use burn_apollo_lab::results::MODEL;
-use burn_apollo_lab::{End, Existing, Task, Training};
+use burn_apollo_lab::{End, Existing, Progress, Task, TensorBoard, Training};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::options::run::RunOptions;
 use crate::{Failure, usage};
 
-/// Trains, or goes on where the run in the output folder stands.
+/// Trains, or goes on where the run in the output folder stands, and shows how it goes.
 pub fn train<T, C>(training: Training<T, C>, options: &RunOptions) -> Result<End, Failure>
 where
     T: Task,
     C: PartialEq + Serialize + DeserializeOwned,
 {
     refuse_run(&options.out, options.existing())?;
-    Ok(training.run(&options.lab()?)?)
+    let training = match options.tensorboard {
+        true => training.observer(TensorBoard::default()),
+        false => training,
+    };
+    Ok(training.observer(Progress::default()).run(&options.lab()?)?)
 }
 
 /// Says how a training ended before its end, if it did.

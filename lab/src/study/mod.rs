@@ -5,10 +5,6 @@
 //! folder of its own and a process of its own, one thread each; cells run side by side, stop and go on as runs do, and are
 //! never trained again once they are finished. `compare.json` holds what was found, and all else is made from it.
 //!
-//! Cells of a seed, an optimizer and a rate whose plans begin alike train their beginning once and branch from its checkpoint,
-//! with the same bits as alone: two recipes that differ from a growth on, say. Lengths of one recipe begin alike where
-//! the warm-up takes as many steps in each ([`StudyConfig::warm_up`]) and the rate then stays at its peak.
-//!
 //! A recipe is a published one by its name, or a plan of one's own ([`StudyConfig::with_plan`]). Beside the recipes, which all
 //! end with the full model, models of fewer layers may be trained for as many operations ([`StudyConfig::depths`]): whether
 //! growth saves something and whether the depth pays are two questions.
@@ -22,59 +18,31 @@
 //!   seed by seed.
 //! - Losses are those of the full model on data that it was not trained on.
 
-mod advice;
-mod asked;
-mod cell;
-mod comparison;
-mod config;
-mod fair;
-mod found;
-mod html;
-mod ladder;
-mod look;
-mod pictures;
-mod pilot;
+mod cells;
+mod compare;
 mod report;
-mod sharing;
-mod step_time;
-mod words;
-mod workers;
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use burn::tensor::Device;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use asked::{Asked, Shape};
-pub use cell::Cell;
-pub use comparison::{Comparison, Entry, Goal, Length, Saving, Spread};
-pub use config::{Clock, StudyConfig};
-use found::Found;
-pub use pilot::{LongestRun, Mixing};
-use sharing::{Job, Queue};
-pub use step_time::StepTime;
+use cells::{CELL, COMPARE, Cell, Setup, Shape, StudyResults, end_with_parent, lock, train_all};
+pub use cells::{CellKind, Clock, StudyConfig};
+pub use compare::{Comparison, Entry, Goal, Length, LongestRun, Mixing, Saving, Spread, StepTime};
 
-use crate::config::RunConfig;
-use crate::end::End;
+use crate::config::{OptimizerKind, Options, RunConfig};
 use crate::error::{LabError, Result};
-use crate::options::Options;
-use crate::results::SUMMARY;
-use crate::step::{items_per_step, targets};
-use crate::task::Task;
-use crate::training::Training;
-use crate::{Existing, Prefix, Signals};
+use crate::folder::Existing;
+use crate::observer::StudyObserver;
+use crate::run::{End, Training};
+use crate::task::{Task, items_per_step, targets};
+use crate::terminal::{Signal, Signals};
 
-/// The variable that tells a process which cell to train, and how it begins.
-const CELL: &str = "BURN_APOLLO_CELL";
 /// The folder of the cells' runs.
 const CELLS: &str = "cells";
-/// The recipe that the others are compared with.
-const SCRATCH: &str = "scratch";
-/// All that was found.
-const COMPARE: &str = "compare.json";
 
 /// A comparison of recipes on a task.
 ///
@@ -90,6 +58,7 @@ pub struct Study<C, F> {
     /// Gives a task's part of the configuration another number of layers.
     set_depth: Option<fn(&mut C, usize)>,
     device: Device,
+    observer: Box<dyn StudyObserver>,
 }
 
 impl<T, C, F> Study<C, F>
@@ -106,7 +75,8 @@ where
         device: Device,
         make: F,
     ) -> Self {
-        Self { folder: folder.into(), config, base, make, set_depth: None, device }
+        let (folder, observer) = (folder.into(), Box::new(()));
+        Self { folder, config, base, make, set_depth: None, device, observer }
     }
 
     /// Says by `set` how a model gets as many layers as one of [`StudyConfig::depths`]: it changes the task's part of the
@@ -136,6 +106,11 @@ where
         Self { set_depth: Some(set), ..self }
     }
 
+    /// Shows `observer` the study's moments, such as [`StudyProgress`](crate::StudyProgress).
+    pub fn observer(self, observer: impl StudyObserver + 'static) -> Self {
+        Self { observer: Box::new(observer), ..self }
+    }
+
     /// The task of the full model, or of a shallower one with so many layers: what [`forecast`](crate::forecast) asks for.
     ///
     /// # Errors
@@ -151,37 +126,34 @@ where
     ///
     /// A configuration that no study can have, another study in the folder, files that cannot be written. Cells that fail
     /// are no error: [`Comparison::failed`] has them.
-    pub fn run(&self) -> Result<Outcome> {
+    pub fn run(mut self) -> Result<Outcome> {
         self.config.check()?;
         self.base.check()?;
         self.base.check_task()?;
-        let asked = self.asked()?;
-        if let Ok(job) = std::env::var(CELL) {
-            return self.train(&job, &asked).map(Outcome::Cell);
+        let setup = self.setup()?;
+        if let Ok(cell) = std::env::var(CELL) {
+            return self.train(&cell, &setup).map(Outcome::Cell);
         }
-        let _lock = found::lock(&self.folder)?;
-        let mut found = self.found(asked.clone())?;
+        let _lock = lock(&self.folder)?;
+        let mut found = StudyResults::open(&self.folder, self.identity(), setup)?;
         found.write()?;
         let signals = Signals::catch()?;
-        for phase in [Phase::Rates, Phase::Lengths] {
-            let cells = self.cells(phase, &found, &asked)?;
-            let missing: Vec<Cell> =
-                cells.into_iter().filter(|cell| !found.has(&cell.name)).collect();
-            let queue = self.queue(phase, missing.clone(), &found, &asked)?;
-            let (name, count) = (phase.name(), self.config.workers);
-            workers::run(name, &missing, queue, count, signals, |cell, failure| match failure {
-                Some(why) => found.fail(cell, why),
-                None => found.add(cell, &self.runs().join(&cell.name)),
+        // All lengths and seeds have the best of the learning rates, which are found before.
+        let phases: [(&str, fn(&Self, &StudyResults) -> Result<Vec<Cell>>); 2] =
+            [("1 of 2, learning rates", Self::rates), ("2 of 2, lengths and seeds", Self::lengths)];
+        for (phase, cells) in phases {
+            let mut cells = cells(&self, &found)?;
+            cells.retain(|cell| !found.has(cell));
+            let (runs, workers) = (self.folder.join(CELLS), self.config.workers);
+            train_all(phase, cells, workers, signals, &mut *self.observer, |cell, failure| {
+                found.add(cell, &runs.join(&cell.name), failure)
             })?;
             if let Some(signal) = signals.caught() {
                 return Ok(Outcome::Signal(signal));
             }
         }
-        let comparison = Comparison::of(&found)?;
+        let comparison = Comparison::of(&found);
         comparison.write_report(&self.folder)?;
-        if comparison.failed.is_empty() {
-            sharing::clean(&self.runs());
-        }
         Ok(Outcome::Finished(Box::new(comparison)))
     }
 
@@ -194,141 +166,92 @@ where
         if !self.folder.join(COMPARE).exists() {
             return Ok(None);
         }
-        let found = self.found(self.asked()?)?;
-        Comparison::of(&found).map(Some)
+        let found = StudyResults::open(&self.folder, self.identity(), self.setup()?)?;
+        Ok(Some(Comparison::of(&found)))
     }
 
-    fn found(&self, asked: Asked) -> Result<Found> {
-        let mut found = Found::open(&self.folder, &self.identity(), asked)?;
-        found.complete(&self.runs());
-        Ok(found)
+    /// What is trained, with each optimizer.
+    fn tuned(&self) -> impl Iterator<Item = (OptimizerKind, CellKind)> {
+        let kinds = self.config.kinds();
+        let optimizers = self.config.optimizers.clone().into_iter();
+        optimizers
+            .flat_map(move |optimizer| kinds.clone().into_iter().map(move |of| (optimizer, of)))
     }
 
-    /// The cells of a phase, of which the second depends on what the first found.
-    fn cells(&self, phase: Phase, found: &Found, asked: &Asked) -> Result<Vec<Cell>> {
+    /// The grid of learning rates.
+    fn rates(&self, found: &StudyResults) -> Result<Vec<Cell>> {
+        let StudyConfig { learning_rates, tuning_share, seeds, .. } = &self.config;
+        let cells = self.tuned().flat_map(|(optimizer, kind)| {
+            learning_rates.iter().map(move |lr| {
+                Cell::new(&found.setup, kind.clone(), optimizer, *lr, *tuning_share, seeds[0])
+            })
+        });
+        cells.collect()
+    }
+
+    /// All lengths and seeds at the best rate that was found, and the pilots.
+    fn lengths(&self, found: &StudyResults) -> Result<Vec<Cell>> {
+        let StudyConfig { tuning_share, seeds, shares, pilot, .. } = &self.config;
         let mut cells = Vec::new();
-        for optimizer in &self.config.optimizers {
-            for recipe in &self.config.names() {
-                let of = |lr: f64, share: f64, seed: u64| {
-                    Cell::new(asked, recipe, *optimizer, lr, share, seed)
-                };
-                let (share, seed) = (self.config.tuning_share, self.config.seeds[0]);
-                let rates = self.config.learning_rates.iter().map(|lr| of(*lr, share, seed));
-                match phase {
-                    Phase::Rates => cells.extend(rates.collect::<Result<Vec<_>>>()?),
-                    Phase::Lengths => {
-                        let best = found.best_rate(&self.config, recipe, *optimizer);
-                        let Some(lr) = best else { continue };
-                        for seed in &self.config.seeds {
-                            let lengths = self.config.shares.iter();
-                            let lengths = lengths.map(|share| of(lr, *share, *seed));
-                            cells.extend(lengths.collect::<Result<Vec<_>>>()?);
-                        }
-                        let grows = recipe != SCRATCH && self.config.depth_of(recipe).is_none();
-                        if self.config.pilot && grows {
-                            let name = format!("{recipe}{}", pilot::PILOT);
-                            cells.push(Cell::new(asked, &name, *optimizer, lr, share, seed)?);
-                        }
-                    }
-                }
+        for (optimizer, kind) in self.tuned() {
+            let Some(lr) = found.best_rate(&self.config, &kind, optimizer) else { continue };
+            let of = |kind: &CellKind, share: f64, seed: u64| {
+                Cell::new(&found.setup, kind.clone(), optimizer, lr, share, seed)
+            };
+            for (seed, share) in seeds.iter().flat_map(|s| shares.iter().map(move |x| (*s, *x))) {
+                cells.push(of(&kind, share, seed)?);
+            }
+            if let (CellKind::Recipe(name), true) = (kind, *pilot) {
+                cells.push(of(&CellKind::Pilot(name), *tuning_share, seeds[0])?);
             }
         }
         Ok(cells)
     }
 
-    /// The missing cells of a phase, with what they may share.
-    fn queue(
-        &self,
-        phase: Phase,
-        missing: Vec<Cell>,
-        found: &Found,
-        asked: &Asked,
-    ) -> Result<Queue> {
-        let mut all = match self.config.share_beginnings {
-            true => self.cells(phase, found, asked)?,
-            false => Vec::new(),
-        };
-        if phase == Phase::Rates && self.config.share_beginnings {
-            // Whichever rate is the best, its lengths begin as the training that found it.
-            for cell in &missing {
-                let lengths = self.config.shares.iter().map(|share| {
-                    let Cell { recipe, optimizer, lr, seed, .. } = cell;
-                    Cell::new(asked, recipe, *optimizer, *lr, *share, *seed)
-                });
-                all.extend(lengths.collect::<Result<Vec<_>>>()?);
-            }
+    /// Trains the cell that this process is for.
+    fn train(&self, cell: &str, setup: &Setup) -> Result<End> {
+        let asked: Cell =
+            serde_json::from_str(cell).map_err(|e| LabError::usage(format!("{CELL}: {e}")))?;
+        let cell = asked.planned(setup)?;
+        if cell.plan != asked.plan {
+            let kind = cell.kind;
+            let why = format!("the plan of {kind} is another than at the study's begin");
+            return Err(LabError::usage(why));
         }
-        let mut names = BTreeSet::new();
-        all.retain(|cell| names.insert(cell.name.clone()));
-        let all: Vec<(Cell, bool)> = all
-            .into_iter()
-            .map(|cell| {
-                let missing = !found.has(&cell.name);
-                (cell, missing)
-            })
-            .collect();
-        Ok(Queue::new(self.runs(), missing, &all, asked))
-    }
-
-    /// Trains the cell of a job.
-    fn train(&self, job: &str, asked: &Asked) -> Result<End> {
-        let wrong = |why: String| LabError::usage(format!("{CELL}: {why}"));
-        let Job { cell, keep_at, prefix } =
-            serde_json::from_str(job).map_err(|e| wrong(e.to_string()))?;
-        let own = Cell::by_name(&cell.name, asked)
-            .ok_or_else(|| wrong(format!("{:?} is no cell of this study", cell.name)))?;
-        if own.plan != cell.plan {
-            let recipe = cell.recipe;
-            return Err(LabError::usage(format!(
-                "the plan of {recipe} is another than at the study's begin"
-            )));
-        }
-        let cell = own;
-        workers::end_with_parent();
-        let mut config = self.base_of(self.config.depth_of(&cell.recipe))?;
-        (config.lr, config.optimizer.kind) = (cell.lr, cell.optimizer);
-        config.plan = cell.plan.clone();
+        end_with_parent();
+        let depth = if let CellKind::Depth(depth) = cell.kind { Some(depth) } else { None };
+        let mut config = self.base_of(depth)?;
+        (config.lr, config.optimizer.kind, config.plan) = (cell.lr, cell.optimizer, cell.plan);
         let task = (self.make)(&config)?;
-        let mut options = Options::new(self.runs().join(&cell.name), self.device.clone());
+        let folder = self.folder.join(CELLS).join(&cell.name);
+        let mut options = Options::new(folder, self.device.clone());
         options.existing = Existing::Resume;
-        options.quiet = true;
         options.checkpoint_every = cell.every;
-        options.keep_at = keep_at;
-        options.prefix =
-            prefix.map(|(other, steps)| Prefix { folder: self.runs().join(other), steps });
         Training::new(task, config).run(&options)
     }
 
-    /// The folder of the cells' runs.
-    fn runs(&self) -> PathBuf {
-        self.folder.join(CELLS)
-    }
-
     /// What the study is asked for, with what of the model and the task the cells depend on.
-    fn asked(&self) -> Result<Asked> {
+    fn setup(&self) -> Result<Setup> {
         let task = self.task(None)?;
         let shape = self.shape(&task)?;
+        let layers = |shape: &Shape| shape.targets.iter().sum::<usize>();
         let shallower = self.config.depths.iter().map(|depth| {
             let shallower = self.shape(&self.task(Some(*depth))?)?;
-            let layers = |shape: &Shape| shape.targets.iter().sum::<usize>();
-            match layers(&shallower) < layers(&shape) {
-                true => Ok((*depth, shallower)),
-                false => {
-                    let found = layers(&shallower);
-                    let value = format!("{depth}, which makes a model of {found} layers");
-                    let right =
-                        "fewer layers than the full model's, as `Study::with_depths` sets them";
-                    Err(LabError::Setting { field: "depths", value, right })
-                }
+            let found = layers(&shallower);
+            if found < layers(&shape) {
+                return Ok((*depth, shallower));
             }
+            let value = format!("{depth}, which makes a model of {found} layers");
+            let right = "fewer layers than the full model's, as `Study::with_depths` sets them";
+            Err(LabError::setting("depths", value, right))
         });
         let shallower = shallower.collect::<Result<_>>()?;
         // How the cells are trained is no part of what was asked.
-        let config = StudyConfig { workers: 1, share_beginnings: true, ..self.config.clone() };
+        let config = StudyConfig { workers: 1, ..self.config.clone() };
         for recipe in &config.recipes {
-            config.plan(recipe, config.steps, &shape.targets)?;
+            config.plan(&CellKind::from(recipe.clone()), config.steps, &shape.targets)?;
         }
-        Ok(Asked { config, shape, shallower, items: T::ITEMS.to_owned(), unit: task.unit() })
+        Ok(Setup { config, shape, shallower, items: T::ITEMS.to_owned(), unit: task.unit() })
     }
 
     fn shape(&self, task: &T) -> Result<Shape> {
@@ -341,10 +264,10 @@ where
     fn base_of(&self, depth: Option<usize>) -> Result<RunConfig<C>> {
         let mut base = self.base.clone();
         if let Some(depth) = depth {
-            let set = self.set_depth.ok_or_else(|| LabError::Setting {
-                field: "depths",
-                value: format!("{:?}", self.config.depths),
-                right: "empty, where `Study::with_depths` does not say how a model gets so many layers",
+            let set = self.set_depth.ok_or_else(|| {
+                let right =
+                    "empty, where `Study::with_depths` does not say how a model gets so many layers";
+                LabError::setting("depths", format!("{:?}", self.config.depths), right)
             })?;
             set(&mut base.task, depth);
         }
@@ -368,29 +291,13 @@ where
     }
 }
 
-/// Which cells are trained: first the grid of learning rates, then all lengths and seeds at the best.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Rates,
-    Lengths,
-}
-
-impl Phase {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Rates => "1 of 2, learning rates",
-            Self::Lengths => "2 of 2, lengths and seeds",
-        }
-    }
-}
-
 /// How a study ended.
 #[derive(Debug)]
 pub enum Outcome {
     /// All cells are finished or failed.
     Finished(Box<Comparison>),
     /// A signal came; the same command goes on.
-    Signal(crate::Signal),
+    Signal(Signal),
     /// This process was for one cell.
     Cell(End),
 }
@@ -406,9 +313,4 @@ impl Outcome {
             Self::Cell(_) => ExitCode::FAILURE,
         }
     }
-}
-
-/// Whether a cell's folder holds a finished run.
-fn is_finished(folder: &Path) -> bool {
-    folder.join(SUMMARY).exists()
 }

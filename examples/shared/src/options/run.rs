@@ -115,7 +115,6 @@ impl RunOptions {
         options.retention = self.retention();
         options.checkpoint_every = self.checkpoint_every;
         options.stop_after = self.stop_after;
-        options.tensorboard = self.tensorboard;
         options.workers = self.workers();
         Ok(options)
     }

@@ -1,0 +1,13 @@
+//! What the trainings of a study say beside each other.
+
+mod comparison;
+mod entry;
+mod mixing;
+mod scaling;
+mod step_time;
+
+pub use comparison::Comparison;
+pub(super) use entry::scratch;
+pub use entry::{Entry, Goal, Length, Saving, Spread};
+pub use mixing::{LongestRun, Mixing};
+pub use step_time::StepTime;
