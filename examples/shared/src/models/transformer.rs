@@ -8,7 +8,7 @@ use burn::nn::{
     Linear, LinearConfig,
 };
 use burn::tensor::activation::softmax;
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::{Bool, Device, Tensor, TensorData};
 
 use super::gpt::gelu;
 use crate::{Failure, usage};
@@ -35,6 +35,21 @@ pub struct Attention {
     #[module(skip)]
     heads: usize,
 }
+
+/// Rotary positions: queries and keys are turned by angles that grow with their place, so that a product of the two tells how far
+/// apart they are.
+///
+/// Source: Su et al. 2021 (arXiv 2104.09864).
+#[derive(Debug, Clone)]
+pub struct Rotary {
+    /// `[1, 1, length, size of a head]`
+    cos: Tensor<4>,
+    /// As `cos`; negative in the first half of a head.
+    sin: Tensor<4>,
+}
+
+/// The slowest angle grows by nearly one part in so many with every place.
+const ROTARY_BASE: f64 = 10_000.0;
 
 #[derive(Module, Debug)]
 pub struct Mlp {
@@ -148,13 +163,43 @@ impl Attention {
         hidden: Option<&Tensor<3, Bool>>,
         batch: usize,
     ) -> Tensor<2> {
+        let [query, key, value] = self.parts(x, memory, batch);
+        self.mix(query, key, value, hidden)
+    }
+
+    /// What the rows of `x` find among themselves, told apart by `positions`.
+    pub fn rotary(
+        &self,
+        x: Tensor<2>,
+        positions: &Rotary,
+        hidden: Option<&Tensor<3, Bool>>,
+        batch: usize,
+    ) -> Tensor<2> {
+        let [query, key, value] = self.parts(x.clone(), x, batch);
+        self.mix(positions.turn(query), positions.turn(key), value, hidden)
+    }
+
+    /// Queries of `x`, keys and values of `memory`: `[batch, heads, rows, size of a head]`.
+    fn parts(&self, x: Tensor<2>, memory: Tensor<2>, batch: usize) -> [Tensor<4>; 3] {
         let [rows, width] = x.dims();
         let (from, to) = (rows / batch, memory.dims()[0] / batch);
         let (heads, size) = (self.heads, width / self.heads);
         let query = self.query.forward(x).reshape([batch, from, heads, size]).swap_dims(1, 2);
         let memory = self.key_value.forward(memory).reshape([batch, to, 2, heads, size]);
         let part = |i: usize| memory.clone().narrow(2, i, 1).squeeze_dim::<4>(2).swap_dims(1, 2);
-        let scores = query.matmul(part(0).transpose()).div_scalar((size as f64).sqrt());
+        [query, part(0), part(1)]
+    }
+
+    fn mix(
+        &self,
+        query: Tensor<4>,
+        key: Tensor<4>,
+        value: Tensor<4>,
+        hidden: Option<&Tensor<3, Bool>>,
+    ) -> Tensor<2> {
+        let [batch, heads, from, size] = query.dims();
+        let to = key.dims()[2];
+        let scores = query.matmul(key.transpose()).div_scalar((size as f64).sqrt());
         let scores = match hidden {
             Some(hidden) => {
                 let hidden = hidden.clone().unsqueeze_dim::<4>(1).expand([batch, heads, from, to]);
@@ -163,8 +208,33 @@ impl Attention {
             None => scores,
         };
         let weights = self.weights_dropout.forward(softmax(scores, 3));
-        let mixed = weights.matmul(part(1)).swap_dims(1, 2).reshape([rows, width]);
+        let mixed = weights.matmul(value).swap_dims(1, 2).reshape([batch * from, heads * size]);
         self.dropout.forward(self.output.forward(mixed))
+    }
+}
+
+impl Rotary {
+    /// For the first `length` places and heads of `size` numbers, which must be even.
+    pub fn new(length: usize, size: usize, device: &Device) -> Self {
+        let angle = |place: usize, i: usize| {
+            let turns = (2 * (i % (size / 2))) as f64 / size as f64;
+            place as f64 * ROTARY_BASE.powf(-turns)
+        };
+        let table = |of: &dyn Fn(usize, f64) -> f64| {
+            let places = (0..length).flat_map(|place| (0..size).map(move |i| (place, i)));
+            let values: Vec<f32> = places.map(|(place, i)| of(i, angle(place, i)) as f32).collect();
+            Tensor::from_data(TensorData::new(values, [1, 1, length, size]), device)
+        };
+        let sign = |i: usize| if i < size / 2 { -1.0 } else { 1.0 };
+        Self { cos: table(&|_, angle| angle.cos()), sin: table(&|i, angle| sign(i) * angle.sin()) }
+    }
+
+    /// Turns each number of the first half of a head together with that of the second, by the angle of their place.
+    fn turn(&self, x: Tensor<4>) -> Tensor<4> {
+        let half = x.dims()[3] / 2;
+        let part = |begin: usize| x.clone().narrow(3, begin, half);
+        let swapped = Tensor::cat(vec![part(half), part(0)], 3);
+        x * self.cos.clone() + swapped * self.sin.clone()
     }
 }
 

@@ -1,0 +1,108 @@
+//! A decoder with rotary positions.
+//!
+//! Source: pre-norm blocks with causal attention as in GPT-2, positions by Su et al. 2021 (arXiv 2104.09864).
+
+use apollo_examples::models::transformer::{Attention, Mlp, Rotary, Shape};
+use burn::module::Module;
+use burn::nn::{Embedding, LayerNorm, Linear};
+use burn::tensor::{Bool, Device, Int, Tensor};
+use burn_apollo::growable;
+use burn_apollo::stack::LayerStack;
+
+/// The shape of a [`Decoder`].
+#[derive(Debug, Clone, Copy)]
+pub struct DecoderConfig {
+    pub layers: usize,
+    /// Tokens to read, and answers to choose from.
+    pub tokens: usize,
+    /// Whether the attention of every layer sees the embedding too, beside what the layers below have made of it.
+    pub inject: bool,
+    pub shape: Shape,
+}
+
+#[derive(Module, Debug)]
+pub struct Decoder {
+    embedding: Embedding,
+    blocks: LayerStack<Block>,
+    norm: LayerNorm,
+    head: Linear,
+    #[module(skip)]
+    inject: bool,
+    #[module(skip)]
+    head_size: usize,
+}
+
+/// A block that sees its sequence up to its place.
+#[derive(Module, Debug)]
+pub struct Block {
+    norm_1: LayerNorm,
+    attention: Attention,
+    norm_2: LayerNorm,
+    mlp: Mlp,
+}
+
+/// What all blocks have of a sequence.
+struct Sight {
+    positions: Rotary,
+    /// `[1, length, length]`
+    future: Tensor<3, Bool>,
+    /// `[batch · length, width]`
+    embedded: Option<Tensor<2>>,
+    batch: usize,
+}
+
+growable!(Decoder { blocks });
+
+impl DecoderConfig {
+    pub fn init(self, device: &Device) -> Decoder {
+        let (shape, on) = (self.shape, device.clone());
+        Decoder {
+            embedding: shape.embedding(self.tokens, device),
+            blocks: LayerStack::from_fn(self.layers, move |_| Block::new(&shape, &on)),
+            norm: shape.norm(device),
+            head: shape.linear(shape.width, self.tokens, device),
+            inject: self.inject,
+            head_size: shape.width / shape.heads,
+        }
+    }
+}
+
+impl Block {
+    fn new(shape: &Shape, device: &Device) -> Self {
+        Self {
+            norm_1: shape.norm(device),
+            attention: shape.attention(device),
+            norm_2: shape.norm(device),
+            mlp: shape.mlp(device),
+        }
+    }
+
+    /// The embedding goes into a branch, so that a block whose branches end in zeros is the identity all the same.
+    fn forward(&self, x: Tensor<2>, sight: &Sight) -> Tensor<2> {
+        let seen = match &sight.embedded {
+            Some(embedded) => x.clone() + embedded.clone(),
+            None => x.clone(),
+        };
+        let y = self.norm_1.forward(seen);
+        let x = x + self.attention.rotary(y, &sight.positions, Some(&sight.future), sight.batch);
+        x.clone() + self.mlp.forward(self.norm_2.forward(x))
+    }
+}
+
+impl Decoder {
+    /// Logits `[batch · length, tokens]` of the answers at the places of tokens `[batch, length]`.
+    pub fn forward(&self, tokens: Tensor<2, Int>) -> Tensor<2> {
+        let ([batch, length], device) = (tokens.dims(), tokens.device());
+        let mut x = self.embedding.forward(tokens).flatten(0, 1);
+        let sight = Sight {
+            positions: Rotary::new(length, self.head_size, &device),
+            future: Tensor::<2, Bool>::tril_mask([length, length], 0, &device).unsqueeze(),
+            embedded: self.inject.then(|| x.clone()),
+            batch,
+        };
+        for block in &self.blocks {
+            x = block.forward(x, &sight);
+        }
+        self.head.forward(self.norm.forward(x))
+    }
+}
