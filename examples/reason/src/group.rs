@@ -3,6 +3,8 @@
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use crate::problem::{Answer, Row};
+
 /// A group whose words are multiplied.
 #[derive(ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -58,13 +60,27 @@ impl Group {
 }
 
 impl Products {
+    /// How many elements the group has.
+    pub fn order(&self) -> usize {
+        self.order
+    }
+
+    /// A word and the products of all its prefixes, after a token that says where it begins: attention that sees how far apart
+    /// letters are, and no more, could not tell a letter from its repetition.
+    pub fn row(&self, letters: &[u8]) -> Row {
+        let products = (1..).zip(self.prefixes(letters));
+        let answer = |(place, value)| Answer { place, length: place, value };
+        let tokens = [&[self.order as u8], letters].concat();
+        Row { tokens, answers: products.map(answer).collect() }
+    }
+
     /// The element that `a` and then `b` come to.
     pub fn of(&self, a: u8, b: u8) -> u8 {
         self.table[usize::from(a) * self.order + usize::from(b)]
     }
 
     /// The products of all prefixes of a word.
-    pub fn prefixes(&self, word: &[u8]) -> Vec<u8> {
+    fn prefixes(&self, word: &[u8]) -> Vec<u8> {
         let product = |so_far: &mut u8, letter: &u8| {
             *so_far = self.of(*so_far, *letter);
             Some(*so_far)
@@ -89,6 +105,15 @@ fn permutations(count: u8) -> Vec<Vec<u8>> {
 fn is_even(permutation: &[u8]) -> bool {
     let swapped = |(i, a): (usize, &u8)| permutation[i..].iter().filter(|b| *b < a).count();
     permutation.iter().enumerate().map(swapped).sum::<usize>().is_multiple_of(2)
+}
+
+/// The elements of a text such as `1 4 2`.
+pub fn parse(text: &str, order: usize) -> Result<Vec<u8>, String> {
+    let element = |word: &str| {
+        let element = word.parse().ok().filter(|element| usize::from(*element) < order);
+        element.ok_or_else(|| format!("`{word}` is not an element from 0 to {}", order - 1))
+    };
+    text.split_whitespace().map(element).collect()
 }
 
 #[cfg(test)]

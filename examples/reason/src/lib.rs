@@ -7,16 +7,19 @@
 
 mod data;
 mod group;
+mod hop;
+mod mano;
 mod model;
 mod options;
+mod problem;
 mod task;
 
 use apollo_examples::{Failure, conclude, train};
 use burn_apollo_lab::Training;
 
-pub use data::Problem;
 pub use group::Group;
 pub use options::{BETA2, DEFAULTS, Options, ProblemOptions, ReasonConfig};
+pub use problem::Problem;
 pub use task::Reasoning;
 
 /// Does what the options ask for.

@@ -13,8 +13,9 @@ use burn_apollo::stack::LayerStack;
 #[derive(Debug, Clone, Copy)]
 pub struct DecoderConfig {
     pub layers: usize,
-    /// Tokens to read, and answers to choose from.
-    pub tokens: usize,
+    pub vocabulary: usize,
+    /// Answers to choose from.
+    pub values: usize,
     /// Whether the attention of every layer sees the embedding too, beside what the layers below have made of it.
     pub inject: bool,
     pub shape: Shape,
@@ -57,10 +58,10 @@ impl DecoderConfig {
     pub fn init(self, device: &Device) -> Decoder {
         let (shape, on) = (self.shape, device.clone());
         Decoder {
-            embedding: shape.embedding(self.tokens, device),
+            embedding: shape.embedding(self.vocabulary, device),
             blocks: LayerStack::from_fn(self.layers, move |_| Block::new(&shape, &on)),
             norm: shape.norm(device),
-            head: shape.linear(shape.width, self.tokens, device),
+            head: shape.linear(shape.width, self.values, device),
             inject: self.inject,
             head_size: shape.width / shape.heads,
         }
@@ -90,8 +91,8 @@ impl Block {
 }
 
 impl Decoder {
-    /// Logits `[batch · length, tokens]` of the answers at the places of tokens `[batch, length]`.
-    pub fn forward(&self, tokens: Tensor<2, Int>) -> Tensor<2> {
+    /// Logits `[asked, values]` of the answers at these places of `[batch · length]`, after tokens `[batch, length]`.
+    pub fn forward(&self, tokens: Tensor<2, Int>, asked: Tensor<1, Int>) -> Tensor<2> {
         let ([batch, length], device) = (tokens.dims(), tokens.device());
         let mut x = self.embedding.forward(tokens).flatten(0, 1);
         let sight = Sight {
@@ -103,6 +104,6 @@ impl Decoder {
         for block in &self.blocks {
             x = block.forward(x, &sight);
         }
-        self.head.forward(self.norm.forward(x))
+        self.head.forward(self.norm.forward(x.select(0, asked)))
     }
 }

@@ -6,9 +6,9 @@ use burn_apollo_lab::RunConfig;
 use clap::{Args, Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use crate::data::Problem;
 use crate::group::Group;
 use crate::model::DecoderConfig;
+use crate::problem::Problem;
 
 /// What options are that are not given.
 pub const DEFAULTS: [(&str, &str); 6] = [
@@ -56,9 +56,9 @@ pub struct ProblemOptions {
     /// Group of the words
     #[arg(long, value_enum, default_value_t)]
     pub group: Group,
-    /// Letters of a word
-    #[arg(long, value_name = "LETTERS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(4..=1024))]
-    pub length: u32,
+    /// Letters of a word, most operations of an expression, most jumps; if not given, 16, 3 and 6
+    #[arg(long)]
+    pub length: Option<usize>,
     /// Let the attention of every layer see the embedding too
     #[arg(long)]
     pub inject: bool,
@@ -70,6 +70,10 @@ pub enum Kind {
     /// The product of every prefix of a word of a group
     #[default]
     Group,
+    /// The value of an expression in prefix notation, modulo 23
+    Mano,
+    /// The letter that so many jumps lead to, each behind the last place with the same letter
+    Hop,
 }
 
 /// The problem and the model of a run.
@@ -85,9 +89,10 @@ pub struct ReasonConfig {
 
 impl ReasonConfig {
     pub fn model(&self) -> DecoderConfig {
-        let Self { problem, inject, layers, width, heads, .. } = *self;
+        let Self { problem, length, inject, layers, width, heads } = *self;
         let shape = Shape { width, heads, branches: 2 * layers, dropout: 0.0 };
-        DecoderConfig { layers, tokens: problem.tokens(), inject, shape }
+        let (vocabulary, values) = (problem.vocabulary(length), problem.values());
+        DecoderConfig { layers, vocabulary, values, inject, shape }
     }
 }
 
@@ -96,7 +101,7 @@ impl ProblemOptions {
     ///
     /// # Errors
     ///
-    /// Heads that do not divide the width into even parts.
+    /// Heads that do not divide the width into even parts, a length that the problem does not have.
     pub fn config(&self, layers: u32, width: u32, heads: u32) -> Result<ReasonConfig, Failure> {
         Shape::check(width, heads)?;
         let size = width / heads;
@@ -107,10 +112,18 @@ impl ProblemOptions {
         }
         let problem = match self.problem {
             Kind::Group => Problem::Group(self.group),
+            Kind::Mano => Problem::Mano,
+            Kind::Hop => Problem::Hop,
         };
+        let length = self.length.unwrap_or(problem.usual_length());
+        let (least, most) = problem.lengths();
+        if !(least..=most).contains(&length) {
+            let unit = problem.unit();
+            return Err(usage(format!("--length {length}: must be from {least} to {most} {unit}")));
+        }
         Ok(ReasonConfig {
             problem,
-            length: self.length as usize,
+            length,
             inject: self.inject,
             layers: layers as usize,
             width: width as usize,

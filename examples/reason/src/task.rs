@@ -3,17 +3,18 @@ use burn::tensor::{Device, Tensor};
 use burn_apollo::cost::ModelCost;
 use burn_apollo_lab::{Baseline, Measure, Measures, Result, RunConfig, Score, Task};
 
-use crate::data::{Batch, LONGER, Part, Row, Rows, VALIDATION};
+use crate::data::{Batch, LONGER, Part, VALIDATION};
 use crate::model::Decoder;
-use crate::options::Config;
+use crate::options::{Config, ReasonConfig};
+use crate::problem::{Maker, Row};
 
 /// A problem that needs depth.
 pub struct Reasoning {
     config: Config,
-    rows: Rows,
-    /// What validation looks at: [`ON_THE_WAY`] of them on the way, all at the end.
+    maker: Maker,
+    /// What validation looks at: [`ON_THE_WAY`] of them before the end.
     held: Vec<Row>,
-    /// Rows of twice the length.
+    /// Rows of twice the length, where the problem has them.
     longer: Vec<Row>,
 }
 
@@ -25,38 +26,43 @@ const ON_THE_WAY: usize = 512;
 const LONG: usize = 512;
 /// Rows of a validation batch.
 const ROWS: usize = 128;
-/// A place counts as solved from this share of right answers on.
+/// A length counts as solved from this share of right answers on.
 const SOLVED: f64 = 0.99;
 
 impl Reasoning {
     pub fn new(config: &Config) -> Self {
-        let (rows, length) = (config.task.problem.rows(), config.task.length);
+        let (problem, length) = (config.task.problem, config.task.length);
+        let maker = problem.maker();
         let draw = |stream, count, length| {
-            rows.draw(config.plan.seed, stream, count, length, Part::Validation)
+            maker.rows(config.plan.seed, stream, count, length, Part::Validation)
         };
-        let (held, longer) = (draw(VALIDATION, HELD, length), draw(LONGER, LONG, 2 * length));
-        Self { config: config.clone(), rows, held, longer }
+        let held = draw(VALIDATION, HELD, length);
+        let longer = if problem.goes_on() { draw(LONGER, LONG, 2 * length) } else { Vec::new() };
+        Self { config: config.clone(), maker, held, longer }
     }
 }
 
-/// The share of right answers at each place.
-fn by_place(model: &Decoder, rows: &[Row], device: &Device) -> Result<Vec<f64>> {
-    let length = rows.first().map_or(0, |row| row.answers.len());
-    let mut right = vec![0_usize; length];
+/// The shares of right answers to rows of up to `length`, by the length of what they depend on.
+fn by_length(model: &Decoder, rows: &[Row], length: usize, device: &Device) -> Result<Vec<f64>> {
+    let mut counts = vec![(0_u32, 0_u32); length];
     for rows in rows.chunks(ROWS) {
-        let found = model.forward(Batch::new(rows, device).tokens).argmax(1).try_into_data()?;
+        let batch = Batch::new(rows, device);
+        let found = model.forward(batch.tokens, batch.asked).argmax(1).try_into_data()?;
         let answers = rows.iter().flat_map(|row| &row.answers);
-        for (i, (found, answer)) in found.iter::<u8>().zip(answers).enumerate() {
-            right[i % length] += usize::from(found == *answer);
+        for (found, answer) in found.iter::<u8>().zip(answers) {
+            let (right, asked) = &mut counts[answer.length - 1];
+            *right += u32::from(found == answer.value);
+            *asked += 1;
         }
     }
-    Ok(right.iter().map(|right| *right as f64 / rows.len() as f64).collect())
+    let share = |(right, asked): &(u32, u32)| f64::from(*right) / f64::from((*asked).max(1));
+    Ok(counts.iter().map(share).collect())
 }
 
-/// The share of the places that lie before the first that is not solved.
-fn length_solved(by_place: &[f64]) -> f64 {
-    let solved = by_place.iter().take_while(|share| **share >= SOLVED).count();
-    solved as f64 / by_place.len() as f64
+/// The longest length up to which all are solved, as a share of the longest.
+fn length_solved(by_length: &[f64]) -> f64 {
+    let solved = by_length.iter().take_while(|share| **share >= SOLVED).count();
+    solved as f64 / by_length.len() as f64
 }
 
 impl Task for Reasoning {
@@ -71,7 +77,7 @@ impl Task for Reasoning {
 
     fn batch(&self, number: u64, device: &Device) -> Result<Batch> {
         let RunConfig { batch, ref task, ref plan, .. } = self.config;
-        let rows = self.rows.draw(plan.seed, number, batch, task.length, Part::Training);
+        let rows = self.maker.rows(plan.seed, number, batch, task.length, Part::Training);
         Ok(Batch::new(&rows, device))
     }
 
@@ -80,12 +86,12 @@ impl Task for Reasoning {
     }
 
     fn items(&self, batch: &Batch) -> u64 {
-        batch.answers.dims()[0] as u64
+        batch.tokens.shape().num_elements() as u64
     }
 
     fn cost(&self, _model: &Decoder) -> ModelCost {
-        let task = &self.config.task;
-        ModelCost::transformer(task.width, 4 * task.width, task.length, task.problem.tokens())
+        let ReasonConfig { problem, length, width, .. } = self.config.task;
+        ModelCost::transformer(width, 4 * width, problem.places(length), problem.values())
     }
 
     fn is_deterministic(&self) -> bool {
@@ -93,7 +99,7 @@ impl Task for Reasoning {
     }
 
     fn loss(&self, model: &Decoder, batch: Batch) -> Tensor<1> {
-        let logits = model.forward(batch.tokens);
+        let logits = model.forward(batch.tokens, batch.asked);
         let device = logits.device();
         CrossEntropyLossConfig::new().init(&device).forward(logits, batch.answers)
     }
@@ -101,32 +107,36 @@ impl Task for Reasoning {
     fn validate(&self, model: &Decoder, device: &Device) -> Result<Score> {
         Score::mean(self.held[..ON_THE_WAY].chunks(ROWS).map(|rows| {
             let batch = Batch::new(rows, device);
-            let score = Score::of(model.forward(batch.tokens), batch.answers)?;
-            Ok((score, rows.len() as f64))
+            let answers = batch.answers.dims()[0] as f64;
+            let score = Score::of(model.forward(batch.tokens, batch.asked), batch.answers)?;
+            Ok((score, answers))
         }))
     }
 
-    /// The lengths of the longest prefix that is solved, as shares: of validation rows, and of rows twice as long.
+    /// The longest length that is solved, as a share of the longest: of validation rows, and of rows twice as long.
     fn measures(&self, model: &Decoder, device: &Device) -> Result<Measures> {
-        let solved =
-            |rows: &[Row]| by_place(model, rows, device).map(|found| length_solved(&found));
-        Ok(Measures::from([
-            ("length_solved", solved(&self.held)?),
-            ("length_solved_longer", solved(&self.longer)?),
-        ]))
+        let length = self.config.task.length;
+        let solved = |rows: &[Row], length: usize| {
+            by_length(model, rows, length, device).map(|found| length_solved(&found))
+        };
+        let mut measures = Measures::from([("length_solved", solved(&self.held, length)?)]);
+        if !self.longer.is_empty() {
+            measures.insert("length_solved_longer", solved(&self.longer, 2 * length)?);
+        }
+        Ok(measures)
     }
 
     fn by_position(&self, model: &Decoder, device: &Device) -> Result<Vec<f64>> {
-        by_place(model, &self.held, device)
+        by_length(model, &self.held, self.config.task.length, device)
     }
 
     fn baseline(&self, _device: &Device) -> Result<Option<Baseline>> {
-        let value = (self.config.task.problem.tokens() as f64).ln();
+        let value = (self.config.task.problem.values() as f64).ln();
         Ok(Some(Baseline { name: "guessing", measure: Measure::Loss, value }))
     }
 
     fn show(&self, model: &Decoder, device: &Device) -> Result<Option<String>> {
-        let shares = by_place(model, &self.held, device)?;
+        let shares = self.by_position(model, device)?;
         let shares =
             (1..).zip(shares).map(|(place, share)| format!("{place}: {:.1} %", 100.0 * share));
         Ok(Some(format!("right by position: {}", shares.collect::<Vec<_>>().join(", "))))
