@@ -1,8 +1,10 @@
-//! Grows a decoder on problems that few layers cannot solve: the product of every prefix of a word of a group.
+//! Grows a decoder on problems that need depth: products of words of a group, arithmetic in prefix notation, jumps back.
 //!
 //! ```text
 //! cargo run -p reason
-//! cargo run -p reason -- --group a5 --length 12
+//! cargo run -p reason -- --solve "1 4 2 5"
+//! cargo run -p reason -- --group a5 --length 12 --out runs/a5
+//! cargo run -p reason -- --problem hop --out runs/hop
 //! ```
 
 mod data;
@@ -11,7 +13,9 @@ mod hop;
 mod mano;
 mod model;
 mod options;
+mod picture;
 mod problem;
+mod solve;
 mod task;
 
 use apollo_examples::{Failure, conclude, train};
@@ -24,6 +28,9 @@ pub use task::Reasoning;
 
 /// Does what the options ask for.
 pub fn run(options: Options) -> Result<(), Failure> {
+    if let Some(text) = &options.solve {
+        return solve::from_run(&options, text);
+    }
     let config = options.config()?;
     let training = Training::new(Reasoning::new(&config), config);
     conclude(train(training, &options.run)?)

@@ -90,7 +90,7 @@ impl Expression {
         Self::Of(operation, Box::new((left, Self::draw(rng, rest - on_the_left))))
     }
 
-    fn operations(&self) -> usize {
+    pub fn operations(&self) -> usize {
         match self {
             Self::Value(_) => 0,
             Self::Of(_, parts) => 1 + parts.0.operations() + parts.1.operations(),
@@ -114,6 +114,16 @@ impl Expression {
             }
         }
     }
+}
+
+/// The expression of a row as text.
+pub fn text(tokens: &[u8]) -> String {
+    let word = |token: &u8| match token.checked_sub(FIRST_OPERATION) {
+        Some(operation) => OPERATIONS[usize::from(operation)].sign().to_owned(),
+        None => token.to_string(),
+    };
+    let words = tokens[1..].iter().take_while(|token| **token < PADDING).map(word);
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// The expression of a text in prefix notation, such as `+ * 2 3 4`.

@@ -107,3 +107,53 @@ impl Decoder {
         self.head.forward(self.norm.forward(x.select(0, asked)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::TensorData;
+
+    use super::*;
+
+    fn logits(model: &Decoder, tokens: [i32; 5]) -> Vec<Vec<f32>> {
+        let device = Device::flex();
+        let tokens = Tensor::from_data(TensorData::new(tokens.to_vec(), [1, 5]), &device);
+        let asked = Tensor::arange(0..5, &device);
+        let values = model.forward(tokens, asked).into_data().to_vec::<f32>().unwrap();
+        values.chunks(6).map(<[f32]>::to_vec).collect()
+    }
+
+    fn model(inject: bool) -> Decoder {
+        let device = Device::flex();
+        device.seed(1);
+        let shape = Shape { width: 16, heads: 2, branches: 4, dropout: 0.0 };
+        DecoderConfig { layers: 3, vocabulary: 7, values: 6, inject, shape }.init(&device)
+    }
+
+    #[test]
+    fn no_place_sees_what_comes_after_it() {
+        for inject in [false, true] {
+            let model = model(inject);
+            let (one, other) = (logits(&model, [6, 1, 2, 3, 4]), logits(&model, [6, 1, 2, 5, 0]));
+            assert_eq!(one[..3], other[..3]);
+            assert_ne!(one[3], other[3]);
+            assert_ne!(one[4], other[4]);
+        }
+    }
+
+    #[test]
+    fn the_first_token_tells_a_letter_from_its_repetition() {
+        let far = |one: &[f32], other: &[f32]| {
+            one.iter().zip(other).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+        };
+        let model = model(false);
+        let without = logits(&model, [1; 5]);
+        assert!(without.iter().all(|place| far(place, &without[0]) < 1e-4), "{without:?}");
+        let with = logits(&model, [6, 1, 1, 1, 1]);
+        assert!(far(&with[1], &with[2]) > 1e-2 && far(&with[2], &with[3]) > 1e-2, "{with:?}");
+    }
+
+    #[test]
+    fn an_injected_embedding_changes_the_answers() {
+        assert_ne!(logits(&model(false), [6, 1, 2, 3, 4]), logits(&model(true), [6, 1, 2, 3, 4]));
+    }
+}

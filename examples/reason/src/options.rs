@@ -45,6 +45,10 @@ pub struct Options {
     pub run: RunOptions,
     #[command(flatten)]
     pub plan: PlanOptions,
+    /// Answer this with the finished run in the output folder, and train nothing: elements of a group such as "1 4 2", an
+    /// expression such as "+ * 2 3 4", jumps and letters such as "2: abcab"
+    #[arg(long, value_name = "TEXT")]
+    pub solve: Option<String>,
 }
 
 /// A problem, and how the model sees it.

@@ -7,6 +7,7 @@ use crate::data::{Batch, LONGER, Part, VALIDATION};
 use crate::model::Decoder;
 use crate::options::{Config, ReasonConfig};
 use crate::problem::{Maker, Row};
+use crate::{picture, solve};
 
 /// A problem that needs depth.
 pub struct Reasoning {
@@ -26,6 +27,8 @@ const ON_THE_WAY: usize = 512;
 const LONG: usize = 512;
 /// Rows of a validation batch.
 const ROWS: usize = 128;
+/// Rows to show.
+const SHOWN: usize = 3;
 /// A length counts as solved from this share of right answers on.
 const SOLVED: f64 = 0.99;
 
@@ -44,16 +47,12 @@ impl Reasoning {
 
 /// The shares of right answers to rows of up to `length`, by the length of what they depend on.
 fn by_length(model: &Decoder, rows: &[Row], length: usize, device: &Device) -> Result<Vec<f64>> {
+    let found = solve::answers(model, rows, device)?;
     let mut counts = vec![(0_u32, 0_u32); length];
-    for rows in rows.chunks(ROWS) {
-        let batch = Batch::new(rows, device);
-        let found = model.forward(batch.tokens, batch.asked).argmax(1).try_into_data()?;
-        let answers = rows.iter().flat_map(|row| &row.answers);
-        for (found, answer) in found.iter::<u8>().zip(answers) {
-            let (right, asked) = &mut counts[answer.length - 1];
-            *right += u32::from(found == answer.value);
-            *asked += 1;
-        }
+    for (found, answer) in found.iter().zip(rows.iter().flat_map(|row| &row.answers)) {
+        let (right, asked) = &mut counts[answer.length - 1];
+        *right += u32::from(*found == answer.value);
+        *asked += 1;
     }
     let share = |(right, asked): &(u32, u32)| f64::from(*right) / f64::from((*asked).max(1));
     Ok(counts.iter().map(share).collect())
@@ -61,8 +60,11 @@ fn by_length(model: &Decoder, rows: &[Row], length: usize, device: &Device) -> R
 
 /// The longest length up to which all are solved, as a share of the longest.
 fn length_solved(by_length: &[f64]) -> f64 {
-    let solved = by_length.iter().take_while(|share| **share >= SOLVED).count();
-    solved as f64 / by_length.len() as f64
+    solved(by_length) as f64 / by_length.len() as f64
+}
+
+fn solved(by_length: &[f64]) -> usize {
+    by_length.iter().take_while(|share| **share >= SOLVED).count()
 }
 
 impl Task for Reasoning {
@@ -136,9 +138,18 @@ impl Task for Reasoning {
     }
 
     fn show(&self, model: &Decoder, device: &Device) -> Result<Option<String>> {
+        let ReasonConfig { problem, length, .. } = self.config.task;
         let shares = self.by_position(model, device)?;
-        let shares =
-            (1..).zip(shares).map(|(place, share)| format!("{place}: {:.1} %", 100.0 * share));
-        Ok(Some(format!("right by position: {}", shares.collect::<Vec<_>>().join(", "))))
+        let (solved, unit) = (solved(&shares), problem.unit());
+        let mut text = format!(
+            "{solved} of {length} {unit} solved: {:.0} % right and more\n{}\n",
+            100.0 * SOLVED,
+            picture::bars(&shares)
+        );
+        for row in &self.held[..SHOWN] {
+            let found = solve::answers(model, std::slice::from_ref(row), device)?;
+            text += &format!("\n{}", solve::shown(problem, row, &found));
+        }
+        Ok(Some(text))
     }
 }

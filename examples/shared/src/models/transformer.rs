@@ -243,3 +243,41 @@ impl Mlp {
         self.dropout.forward(self.output.forward(gelu(self.hidden.forward(x))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Distribution;
+
+    use super::*;
+
+    /// The product of a turned query and a turned key is the same wherever both are, and another at another distance.
+    #[test]
+    fn rotary_positions_tell_distances_and_no_places() {
+        let (length, size, device) = (6, 8, Device::flex());
+        let vector = || Tensor::<4>::random([1, 1, 1, size], Distribution::Default, &device);
+        let positions = Rotary::new(length, size, &device);
+        let at_all_places = |x: Tensor<4>| positions.turn(x.expand([1, 1, length, size]));
+        let (query, key) = (at_all_places(vector()), at_all_places(vector()));
+        let products = query.matmul(key.transpose()).into_data().to_vec::<f32>().unwrap();
+        let product = |from: usize, to: usize| products[from * length + to];
+        for distance in 0..length {
+            for place in distance..length {
+                let (found, expected) = (product(place, place - distance), product(distance, 0));
+                assert!((found - expected).abs() < 1e-5, "{distance}: {found} and {expected}");
+            }
+        }
+        assert!((product(1, 0) - product(0, 1)).abs() > 1e-3, "{products:?}");
+        assert!((product(1, 0) - product(2, 0)).abs() > 1e-3, "{products:?}");
+    }
+
+    /// The first numbers of both halves turn by one radian a place.
+    #[test]
+    fn rotary_positions_turn_the_halves_of_a_head_together() {
+        let device = Device::flex();
+        let x = Tensor::<1>::from_floats([1.0, 0.0, 0.0, 0.0], &device).reshape([1, 1, 1, 4]);
+        let turned = Rotary::new(2, 4, &device).turn(x.expand([1, 1, 2, 4]));
+        let found = turned.into_data().to_vec::<f32>().unwrap();
+        let expected = [1.0, 0.0, 0.0, 0.0, 1_f32.cos(), 0.0, 1_f32.sin(), 0.0];
+        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?}");
+    }
+}
