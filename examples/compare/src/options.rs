@@ -118,8 +118,13 @@ const FULL: [(&str, &str); 6] = [
 ];
 
 /// What the study of a problem begins with.
-const OF_PROBLEMS: [(&str, &str); 4] =
-    [("layers", "6"), ("width", "64"), ("heads", "4"), ("batch", "32")];
+const OF_PROBLEMS: [(&str, &str); 5] = [
+    ("layers", "6"),
+    ("width", "64"),
+    ("heads", "4"),
+    ("batch", "32"),
+    ("lrs", "0.001,0.002,0.004"),
+];
 
 /// The defaults that other options change.
 pub fn derived(matches: &ArgMatches) -> Result<Defaults, Failure> {
@@ -142,10 +147,11 @@ pub fn derived(matches: &ArgMatches) -> Result<Defaults, Failure> {
     let all = all.chain(of_task.iter().copied());
     let mut all: Defaults = all.map(|(option, value)| (option, value.to_owned())).collect();
     if !matches.contains_id("recipes") {
-        let of_task = of_task.iter().filter(|_| !is_given(matches, "layers"));
-        let of_task = of_task.filter(|(option, _)| *option == "layers");
-        let layers = of_task.map(|(_, layers)| layers.parse().ok()).next().flatten();
-        let layers = layers.or(matches.get_one::<u32>("layers").copied()).unwrap_or(0);
+        let of_task = of_task.iter().find(|(option, _)| *option == "layers");
+        let layers = match of_task.filter(|_| !is_given(matches, "layers")) {
+            Some((_, layers)) => layers.parse().unwrap_or(0),
+            None => matches.get_one::<u32>("layers").copied().unwrap_or(0),
+        };
         let parts = [4, 2].into_iter().take(if full { 2 } else { 1 });
         let mut depths: Vec<u32> = parts.map(|part| layers.div_ceil(part)).collect();
         depths.retain(|depth| (1..layers).contains(depth));

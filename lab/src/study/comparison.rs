@@ -8,7 +8,7 @@ use super::found::{CellResult, Found};
 use super::ladder::{Cost, Ladders, OPERATIONS, STEPS, seconds};
 use super::pilot::{self, Mixing};
 use super::step_time::StepTime;
-use super::{Asked, SCRATCH, StudyConfig};
+use super::{Asked, SCRATCH, StudyConfig, measures};
 use crate::error::Result;
 use crate::optimizer::OptimizerKind;
 
@@ -75,6 +75,12 @@ pub struct Entry {
     pub course: Vec<(f64, f64, f64)>,
     /// The stages of the longest training, with unique layers and expected depths.
     pub stages: Vec<StageCost>,
+    /// The task's own measures of the longest trainings, one for each seed.
+    #[serde(default)]
+    pub measures: BTreeMap<String, Vec<f64>>,
+    /// Shares of right answers of the longest trainings by their position, means over the seeds; empty where answers have none.
+    #[serde(default)]
+    pub by_position: Vec<f64>,
 }
 
 /// The trainings of a length: means over the seeds.
@@ -263,6 +269,8 @@ impl Compared<'_> {
             goals: scratch.map_or_else(Vec::new, |scratch| self.goals(ladders, scratch)),
             course: course(ladders.at(longest), self.asked.config.validations),
             stages: ladders.at(longest).next().map_or_else(Vec::new, |result| self.stages(result)),
+            measures: measures::by_name(ladders.at(longest)),
+            by_position: measures::by_position(ladders.at(longest)),
         }
     }
 

@@ -32,6 +32,7 @@ mod found;
 mod html;
 mod ladder;
 mod look;
+mod measures;
 mod pictures;
 mod pilot;
 mod report;

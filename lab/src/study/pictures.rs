@@ -33,8 +33,16 @@ impl Picture {
 }
 
 /// The names of all pictures that there may be.
-pub(super) const NAMES: [&str; 7] =
-    ["saving", "loss-flops", "loss-steps", "loss-time", "course", "crossover", "depths"];
+pub(super) const NAMES: [&str; 8] = [
+    "saving",
+    "by-position",
+    "loss-flops",
+    "loss-steps",
+    "loss-time",
+    "course",
+    "crossover",
+    "depths",
+];
 
 /// All pictures that the comparison has numbers for.
 pub(super) fn all(comparison: &Comparison) -> Vec<Picture> {
@@ -43,6 +51,7 @@ pub(super) fn all(comparison: &Comparison) -> Vec<Picture> {
     }
     let pictures = [
         saving(comparison),
+        by_position(comparison),
         loss_by_operations(comparison),
         Some(loss_by_steps(comparison)),
         Some(loss_by_time(comparison)),
@@ -207,6 +216,27 @@ fn saving(comparison: &Comparison) -> Option<Picture> {
     }
     let scene = render_multiple(plots, layout);
     Some(Picture { name: "saving", title: "What each recipe saves", words, scene })
+}
+
+/// What is right at each position; none where answers have no positions.
+fn by_position(comparison: &Comparison) -> Option<Picture> {
+    let looks = looks(comparison);
+    let drawn = comparison.entries.iter().zip(&looks);
+    let drawn: Vec<_> = drawn.filter(|(entry, _)| entry.by_position.len() > 1).collect();
+    if drawn.is_empty() {
+        return None;
+    }
+    let plots = drawn.iter().flat_map(|(entry, look)| {
+        let shares = (1..).zip(&entry.by_position);
+        let points = shares.map(|(position, share)| (f64::from(position), 100.0 * share));
+        let points: Vec<(f64, f64)> = points.collect();
+        [look.line(&points), look.marks(&points, Vec::new())]
+    });
+    let words = "Of the answers at each position, how many are right at the end of each recipe's longest training: means over \
+                 the seeds."
+        .to_owned();
+    let scene = chart(plots.collect(), &looks, ("position", "right, %"));
+    Some(Picture { name: "by-position", title: "Right by position", words, scene })
 }
 
 /// Saving over items per parameter; none where the study has one length only, or no recipe that reached a loss.

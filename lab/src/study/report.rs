@@ -123,6 +123,8 @@ impl Comparison {
         };
         let mut parts = vec![Part::Text(self.summary())];
         parts.extend(picture(&["saving"]));
+        parts.extend(self.measures().map(Part::Text));
+        parts.extend(picture(&["by-position"]));
         parts.push(Part::Text(self.fairness()));
         parts.push(Part::Text(self.differences()));
         parts.extend(picture(&["loss-flops", "loss-steps"]));
@@ -310,7 +312,7 @@ fn row_of(entry: &Entry, numbers: &[f64], at: impl Fn(&f64) -> String) -> Vec<St
     names.into_iter().chain(numbers.iter().map(at)).collect()
 }
 
-fn table(head: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
+pub(super) fn table(head: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut text = format!("| {} |\n|{}\n", head.join(" | "), "---|".repeat(head.len()));
     for row in rows {
         let _ = writeln!(text, "| {} |", row.join(" | "));

@@ -258,7 +258,7 @@ mod tests {
         let positions = Rotary::new(length, size, &device);
         let at_all_places = |x: Tensor<4>| positions.turn(x.expand([1, 1, length, size]));
         let (query, key) = (at_all_places(vector()), at_all_places(vector()));
-        let products = query.matmul(key.transpose()).into_data().to_vec::<f32>().unwrap();
+        let products = query.matmul(key.transpose()).into_data().try_to_vec::<f32>().unwrap();
         let product = |from: usize, to: usize| products[from * length + to];
         for distance in 0..length {
             for place in distance..length {
@@ -276,7 +276,7 @@ mod tests {
         let device = Device::flex();
         let x = Tensor::<1>::from_floats([1.0, 0.0, 0.0, 0.0], &device).reshape([1, 1, 1, 4]);
         let turned = Rotary::new(2, 4, &device).turn(x.expand([1, 1, 2, 4]));
-        let found = turned.into_data().to_vec::<f32>().unwrap();
+        let found = turned.into_data().try_to_vec::<f32>().unwrap();
         let expected = [1.0, 0.0, 0.0, 0.0, 1_f32.cos(), 0.0, 1_f32.sin(), 0.0];
         assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?}");
     }
