@@ -1,4 +1,4 @@
-//! Finds out what growth saves: recipes against training from scratch on a GPT, a BERT or a vision transformer, each with its own best learning
+//! Finds out what growth saves: recipes against training from scratch on a GPT, a BERT, a vision transformer or a decoder that reasons, each with its own best learning
 //! rate, at several lengths and seeds.
 //!
 //! ```text
@@ -6,6 +6,7 @@
 //! cargo run -p compare -- --plan --budget 1e13
 //! cargo run -p compare -- --report runs/compare
 //! cargo run -p compare -- --task vision
+//! cargo run -p compare -- --task reason --group s3
 //! cargo run -p compare -- --task bert --optimizers adamw,muon --out runs/compare-bert
 //! ```
 
@@ -24,6 +25,7 @@ use bert::MaskedTokens;
 use burn_apollo_lab::study::{Comparison, Outcome, Study};
 use burn_apollo_lab::{End, LabError, Result, RunConfig, StudyProgress, Task};
 use options::{Kind, Options};
+use reason::Reasoning;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use vision::{Digits, Images};
@@ -59,6 +61,12 @@ fn run(options: Options) -> std::result::Result<(), Failure> {
             &options,
             options.images()?,
             |config| Ok(Digits::new(config, Images::read(&options.text.data)?)),
+            |task, layers| task.layers = layers,
+        ),
+        Kind::Reason => compare(
+            &options,
+            options.problem()?,
+            |config| Ok(Reasoning::new(config)),
             |task, layers| task.layers = layers,
         ),
     }

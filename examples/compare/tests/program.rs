@@ -380,6 +380,40 @@ fn images_are_compared_too() {
 }
 
 #[test]
+fn problems_are_compared_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let tiny = "--task reason --width 16 --heads 2 --length 5 --steps 20 --lrs 0.003 --shares 1 --tuning-share 1";
+    let study = Program { tiny, ..STUDY };
+    ok(&study.tiny(dir.path(), &[]));
+    let content = found(dir.path());
+    assert_eq!(content["study"]["task"]["problem"]["group"], "s3");
+    assert_eq!(content["study"]["optimizer"]["beta2"], 0.98);
+    let cells = content["cells"].as_object().unwrap();
+    assert!(cells.keys().any(|name| name.starts_with("depth_2-")), "a third of the six layers");
+    for cell in cells.values() {
+        assert_eq!(cell["by_position"].as_array().unwrap().len(), 5);
+        assert!(cell["measures"]["length_solved"].is_number(), "{cell}");
+    }
+    let report = read(dir.path(), "report.md");
+    assert!(
+        report.contains("| recipe | with | length solved | length solved longer |"),
+        "{report}"
+    );
+    assert!(report.contains("(by-position.svg)") && dir.path().join("by-position.svg").exists());
+
+    // A file from before measures were kept.
+    let mut content = content.clone();
+    for cell in content["cells"].as_object_mut().unwrap().values_mut() {
+        let cell = cell.as_object_mut().unwrap();
+        assert!(cell.remove("measures").is_some() && cell.remove("by_position").is_some());
+    }
+    fs::write(dir.path().join("compare.json"), content.to_string()).unwrap();
+    ok(&study.run(&["--report", dir.path().to_str().unwrap()]));
+    assert!(!read(dir.path(), "report.md").contains("Measures"));
+    assert!(!dir.path().join("by-position.svg").exists());
+}
+
+#[test]
 fn wrong_options_are_refused() {
     STUDY.refuses(&[
         (&["--recipes", "lottery"], "there are scratch"),
@@ -397,6 +431,9 @@ fn wrong_options_are_refused() {
         (&["--task", "vision", "--heads", "3"], "heads"),
         (&["--task", "vision", "--init-std", "0.1"], "--init-std"),
         (&["--task", "vision", "--data", "/no/such/images"], "/no/such/images"),
+        (&["--task", "reason", "--dropout", "0.1"], "--dropout"),
+        (&["--task", "reason", "--init-std", "0.1"], "--init-std"),
+        (&["--task", "reason", "--length", "3"], "from 4 to 1024 letters"),
         (&["--data", "/no/such/text"], "/no/such/text"),
         (&["--device", "abacus"], "abacus"),
     ]);

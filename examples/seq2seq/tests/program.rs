@@ -22,7 +22,10 @@ fn seq2seq_writes_its_results_and_sorts() {
     // Four problems of 2 to 4 letters, their answers and the ends of these.
     assert!(items.iter().all(|items| (20.0..=36.0).contains(items)), "{items:?}");
     let summary = summary(dir.path());
-    assert!((0.0..=1.0).contains(&summary["exact_match"].as_f64().unwrap()), "{summary}");
+    assert!(
+        (0.0..=1.0).contains(&summary["measures"]["exact_match"].as_f64().unwrap()),
+        "{summary}"
+    );
     let guess = summary["baseline"]["value"].as_f64().unwrap();
     assert!((0.1..0.5).contains(&guess), "{summary}");
 
@@ -91,7 +94,7 @@ fn the_default_seq2seq_run_sorts() {
     let dir = tempfile::tempdir().unwrap();
     println!("{}", ok(&SEQ2SEQ.run(&["--out", dir.path().to_str().unwrap()])));
     let summary = summary(dir.path());
-    assert!(summary["exact_match"].as_f64().unwrap() >= 0.99, "{summary}");
+    assert!(summary["measures"]["exact_match"].as_f64().unwrap() >= 0.99, "{summary}");
     assert_eq!(summary["growths"].as_array().unwrap().len(), 3);
     assert!(read(dir.path(), "steps.csv").lines().last().unwrap().contains(",3,10,10,"));
 }

@@ -3,6 +3,7 @@
 mod advice;
 mod fair;
 mod html;
+mod measures;
 mod part;
 mod pictures;
 mod style;
@@ -115,6 +116,8 @@ impl Comparison {
         let parts = [
             text(self.summary()),
             picture("saving"),
+            self.measures().map(Part::Text),
+            picture("by-position"),
             text(self.fairness()),
             text(self.differences()),
             picture("loss-flops"),
@@ -305,7 +308,7 @@ fn row_of(entry: &Entry, numbers: &[f64], at: impl Fn(&f64) -> String) -> Vec<St
     names.into_iter().chain(numbers.iter().map(at)).collect()
 }
 
-fn table(head: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
+pub(super) fn table(head: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut text = format!("| {} |\n|{}\n", head.join(" | "), "---|".repeat(head.len()));
     for row in rows {
         let _ = writeln!(text, "| {} |", row.join(" | "));

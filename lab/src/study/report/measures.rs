@@ -1,0 +1,63 @@
+//! What a task measures beside the loss, recipe by recipe.
+
+use std::collections::BTreeSet;
+
+use super::table;
+use crate::study::compare::Comparison;
+
+impl Comparison {
+    /// The measures of all recipes in a table; none where the task has no measures.
+    pub(super) fn measures(&self) -> Option<String> {
+        let names: BTreeSet<&String> =
+            self.entries.iter().flat_map(|entry| entry.measures.keys()).collect();
+        if names.is_empty() {
+            return None;
+        }
+        let mut head = vec!["recipe".to_owned(), "with".to_owned()];
+        head.extend(names.iter().map(|name| name.replace('_', " ")));
+        let rows = self.entries.iter().map(|entry| {
+            let mut row = vec![entry.kind.to_string(), entry.optimizer.name().to_owned()];
+            row.extend(names.iter().map(|name| {
+                let values = entry.measures.get(*name).map_or(&[][..], Vec::as_slice);
+                in_words(values)
+            }));
+            row
+        });
+        Some(format!(
+            "## Measures\n\nOf the longest trainings, in percent: the median over the seeds, and the lowest and the highest.\n\n{}",
+            table(&head, rows)
+        ))
+    }
+}
+
+/// The median of shares, with the lowest and the highest where there are several.
+fn in_words(shares: &[f64]) -> String {
+    let mut shares = shares.to_vec();
+    shares.sort_by(f64::total_cmp);
+    let (Some(lowest), Some(highest)) = (shares.first(), shares.last()) else {
+        return "-".to_owned();
+    };
+    let half = shares.len() / 2;
+    let median = match shares.len().is_multiple_of(2) {
+        true => 0.5 * (shares[half - 1] + shares[half]),
+        false => shares[half],
+    };
+    let percent = |share: f64| format!("{:.1}", 100.0 * share);
+    match shares.len() {
+        1 => percent(median),
+        _ => format!("{} ({} to {})", percent(median), percent(*lowest), percent(*highest)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn measures_in_words_are_medians_and_ends() {
+        assert_eq!(in_words(&[]), "-");
+        assert_eq!(in_words(&[0.125]), "12.5");
+        assert_eq!(in_words(&[1.0, 0.0, 0.25]), "25.0 (0.0 to 100.0)");
+        assert_eq!(in_words(&[1.0, 0.5]), "75.0 (50.0 to 100.0)");
+    }
+}
