@@ -18,14 +18,19 @@ pub fn group(criterion: &mut Criterion, device: &Device) {
         let size = Size::MIDDLE.with_layers(layers);
         // Of a short run that grows from half of the layers after its third step.
         let mut measure = |what: &str, pick: fn(&[Duration; 6]) -> Duration| {
-            median_of(&mut group, &format!("{layers} layers, {what}"), || pick(&times(size, device)))
+            median_of(&mut group, &format!("{layers} layers, {what}"), || {
+                pick(&times(size, device))
+            })
         };
         let step = measure("a step of the grown model", |t| t[4] + t[5]);
         let update = measure("the update before", |t| t[1]);
         let with_growth = measure("the update with a growth", |t| t[3]);
         if let (Some(step), Some(update), Some(with_growth)) = (step, update, with_growth) {
             let steps = (with_growth - update) / step;
-            println!("growth {} → {layers} layers with AdamW state: {steps:.3} training steps", layers / 2);
+            println!(
+                "growth {} → {layers} layers with AdamW state: {steps:.3} training steps",
+                layers / 2
+            );
         }
     }
     group.finish();

@@ -78,7 +78,9 @@ pub trait Reference: Module + Growable {
     }
 
     fn folder() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/shared/tests/data/golden").join(Self::FOLDER)
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../examples/shared/tests/data/golden")
+            .join(Self::FOLDER)
     }
 
     fn read<T: for<'de> Deserialize<'de>>(file: &str) -> T {
