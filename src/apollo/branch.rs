@@ -6,7 +6,8 @@ use std::sync::{Arc, Weak};
 use burn::tensor::Device;
 
 #[cfg(feature = "train")]
-use super::Notes;
+use super::UnrecordedSteps;
+use super::depths::NEXT_STEP;
 use super::error::other;
 use super::{Apollo, ApolloError};
 use crate::generator;
@@ -61,7 +62,7 @@ impl<M: Growable> Apollo<M> {
             moment: Arc::downgrade(&self.role.moment),
             step: self.step_count(),
             stage: self.stage(),
-            seeded: self.next_seed().map(|seed| (self.device.clone(), seed)),
+            seeded: self.seed(NEXT_STEP).map(|seed| (self.device.clone(), seed)),
         };
         let branch = self.clone().with_role(TryOut { origin: Arc::new(origin) });
         let branch = branch.with_model(self.device.clone(), |model| independent(&model));
@@ -106,8 +107,7 @@ impl<M, R> Apollo<M, R> {
 /// What an [`Apollo`] is: a [`Run`], or a [`TryOut`] of one. There is no other.
 pub trait Role: Moves {}
 
-impl Role for Run {}
-impl Role for TryOut {}
+impl<R: Moves> Role for R {}
 
 /// What a role does at a step.
 pub trait Moves: Clone + Debug {
@@ -127,7 +127,7 @@ pub struct Run {
     /// Of a run that stands where it stands; clones share it until they go on.
     moment: Arc<()>,
     #[cfg(feature = "train")]
-    pub(super) notes: Notes,
+    pub(super) unrecorded: UnrecordedSteps,
 }
 
 impl Run {
@@ -137,7 +137,7 @@ impl Run {
             measurements: Vec::new(),
             moment: Arc::default(),
             #[cfg(feature = "train")]
-            notes: Notes::default(),
+            unrecorded: UnrecordedSteps::default(),
         }
     }
 }

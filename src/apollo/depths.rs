@@ -24,7 +24,7 @@ pub(super) struct Depths {
 }
 
 /// Seeds what is drawn between two steps: by a data loader, say.
-const NEXT_STEP: u64 = 0;
+pub(super) const NEXT_STEP: u64 = 0;
 
 impl<M: Growable, R: Role> Apollo<M, R> {
     /// The distributions and the inference depths of the stage that has just begun.
@@ -37,8 +37,7 @@ impl<M: Growable, R: Role> Apollo<M, R> {
     fn set_pmfs(&mut self) -> Result<(), ApolloError> {
         let plan = &self.plan;
         let part = plan.plan.sampler_part(self.position.step);
-        let stacks = plan.timeline.layers(self.stage()).iter().zip(&plan.targets);
-        let pmfs = stacks.map(|(n, l)| plan.plan.pmf_in(part, *n, *l));
+        let pmfs = plan.depths(self.stage()).map(|(n, l)| plan.plan.pmf_in(part, n, l));
         self.depths.pmfs = pmfs.collect::<Result<_, _>>()?;
         self.depths.part = part;
         Ok(())
@@ -46,9 +45,9 @@ impl<M: Growable, R: Role> Apollo<M, R> {
 
     /// Runs the model at the run's inference depth after [`valid`](burn::module::Module::valid).
     fn set_inference_depths(&mut self) -> Result<(), ApolloError> {
-        let stacks = self.plan.timeline.layers(self.stage()).iter().zip(&self.plan.targets);
-        let depths: Vec<usize> = stacks.map(|(n, l)| self.depths.inference.depth(*n, *l)).collect();
-        let plan = self.plan.clone();
+        let (plan, inference) = (self.plan.clone(), self.depths.inference);
+        let depths: Vec<usize> =
+            plan.depths(self.stage()).map(|(n, l)| inference.depth(n, l)).collect();
         plan.run_at(self.model_mut(), &depths, |stack, map| stack.set_inference_depth(map))
     }
 
@@ -97,12 +96,8 @@ impl<M: Growable, R: Role> Apollo<M, R> {
         }
     }
 
-    /// What [`seed_next_step`](Self::seed_next_step) seeds the device with.
-    pub(super) fn next_seed(&self) -> Option<u64> {
-        self.seed(NEXT_STEP)
-    }
-
-    fn seed(&self, part: u64) -> Option<u64> {
+    /// What the device is seeded with for a part of the next step.
+    pub(super) fn seed(&self, part: u64) -> Option<u64> {
         let plan = &self.plan.plan;
         plan.step_seeds.then(|| mix(mix(plan.seed, self.position.step), part))
     }
@@ -134,16 +129,13 @@ impl<M: Growable, R: Role> Apollo<M, R> {
 
     /// Each stack's depth for `depth`, refused where a stack cannot run at it.
     fn depths_at(&self, depth: InferenceDepth) -> Result<Vec<usize>, ApolloError> {
-        let stacks = self.plan.timeline.layers(self.stage()).iter().zip(&self.plan.targets);
-        let of_stack = |(stack, (unique, target)): (usize, (&usize, &usize))| match depth {
-            InferenceDepth::At(depth)
-                if !(*unique..=if *unique == 0 { 0 } else { *target }).contains(&depth) =>
-            {
-                Err(other!("stack {stack} runs at depths {unique}..={target} now, found {depth}"))
+        let of_stack = |(stack, (unique, target)): (usize, (usize, usize))| match depth {
+            InferenceDepth::At(at) if at != depth.depth(unique, target) => {
+                Err(other!("stack {stack} runs at depths {unique}..={target} now, found {at}"))
             }
-            _ => Ok(depth.depth(*unique, *target)),
+            _ => Ok(depth.depth(unique, target)),
         };
-        stacks.enumerate().map(of_stack).collect()
+        self.plan.depths(self.stage()).enumerate().map(of_stack).collect()
     }
 
     /// The model for micro-batch `index` of the next step: at its own depth with
@@ -185,11 +177,10 @@ impl<M: Growable, R: Role> Apollo<M, R> {
 
     /// The depth that was drawn for an earlier step, over all stacks: of its first micro-batch, where each draws its own.
     pub(super) fn depth_of(&self, step: u64) -> usize {
-        let (plan, layers) =
-            (&self.plan.plan, self.plan.timeline.layers(self.position.stage_at(step)));
-        let stacks = (0_u16..).zip(layers.iter().zip(&self.plan.targets));
-        let depth = |(stack, (unique, target)): (u16, (&usize, &usize))| {
-            let pmf = plan.pmf(step, *unique, *target).ok()?;
+        let plan = &self.plan.plan;
+        let stacks = (0_u16..).zip(self.plan.depths(self.position.stage_at(step)));
+        let depth = |(stack, (unique, target))| {
+            let pmf = plan.pmf(step, unique, target).ok()?;
             Some(draw(&pmf, plan.seed, step, 0, stack))
         };
         stacks.map(depth).sum::<Option<usize>>().unwrap_or(0)
@@ -197,6 +188,11 @@ impl<M: Growable, R: Role> Apollo<M, R> {
 }
 
 impl FittedPlan {
+    /// Unique layers in a stage and target depth, stack by stack.
+    fn depths(&self, stage: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
+        self.timeline.layers(stage).iter().copied().zip(self.targets.iter().copied())
+    }
+
     /// Lets `set` give every stack of `model` the map of its depth.
     fn run_at(
         &self,

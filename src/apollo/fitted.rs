@@ -8,7 +8,7 @@ use burn::tensor::{Bool, Int, Tensor};
 use super::ApolloError;
 use super::error::other;
 use crate::expand::{LayerMap, NewLayers};
-use crate::optim::{Heirs, MomentPolicy, check_precision};
+use crate::optim::{MomentPolicy, StackCopies, check_precision};
 use crate::plan::Plan;
 use crate::policy::PolicyObject;
 use crate::schedule::Timeline;
@@ -24,8 +24,8 @@ pub(crate) struct FittedPlan {
     pub(crate) timeline: Timeline,
     /// The parameters of each layer that each stack was built with.
     built: Vec<Vec<Vec<ParamInfo>>>,
-    /// Of each stage and stack: the places that its layers come to hold, by the plan's own growths.
-    pub(super) heirs: Vec<Vec<Heirs>>,
+    /// Of each stage and stack: the numbers that copies of its layers will have, by the plan's own growths.
+    pub(super) copies: Vec<Vec<StackCopies>>,
 }
 
 impl FittedPlan {
@@ -39,11 +39,11 @@ impl FittedPlan {
         plan.check(&targets)?;
         let (timeline, policy) = (plan.timeline(&targets)?, plan.policy.build()?);
         let built: Vec<_> = stacks(model).iter().map(|stack| stack.params()).collect();
-        let mut fitted = Self { plan, targets, timeline, built, heirs: Vec::new() };
+        let mut fitted = Self { plan, targets, timeline, built, copies: Vec::new() };
         fitted.check_layers(model)?;
         let all = ParamInfo::all(model);
-        fitted.heirs = (0..fitted.timeline.stages())
-            .map(|s| fitted.heirs_of(s, &all))
+        fitted.copies = (0..fitted.timeline.stages())
+            .map(|s| fitted.copies_from(s, &all))
             .collect::<Result<_, _>>()?;
         Ok((fitted, policy))
     }
@@ -81,16 +81,20 @@ impl FittedPlan {
         alike(stack, &self.built[stack], map)
     }
 
-    fn heirs_of(&self, stage: usize, all: &[ParamInfo]) -> Result<Vec<Heirs>, ApolloError> {
-        let heirs = |(stack, built): (usize, &Vec<Vec<ParamInfo>>)| {
+    fn copies_from(
+        &self,
+        stage: usize,
+        all: &[ParamInfo],
+    ) -> Result<Vec<StackCopies>, ApolloError> {
+        let copies = |(stack, built): (usize, &Vec<Vec<ParamInfo>>)| {
             let layers = |stage: usize| self.timeline.layers(stage)[stack];
             let growths = (stage + 1..self.timeline.stages()).take_while(|s| layers(s - 1) > 0);
             let maps = growths.map(|s| self.plan.map(layers(s - 1), layers(s)));
             let maps: Vec<LayerMap> = maps.collect::<Result<_, _>>()?;
             let prefix = prefix(built, all).unwrap_or_default();
-            Ok(Heirs { prefix, places: Heirs::places(layers(stage), &maps) })
+            Ok(StackCopies::new(prefix, layers(stage), &maps))
         };
-        self.built.iter().enumerate().map(heirs).collect()
+        self.built.iter().enumerate().map(copies).collect()
     }
 
     /// The model's stacks, as many as when the run was set up.

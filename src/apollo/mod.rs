@@ -8,31 +8,30 @@ mod fitted;
 mod gradients;
 mod growth;
 mod inference;
-#[cfg(feature = "train")]
-mod notes;
 mod position;
 mod record;
 mod report;
 mod step;
+#[cfg(feature = "train")]
+mod unrecorded;
 
 pub use branch::{Branch, Role, Run, TryOut};
 pub use error::ApolloError;
+#[cfg(feature = "train")]
 pub(crate) use gradients::Gradients;
 pub use gradients::NonFiniteGradients;
 pub use growth::GrowthRequest;
 pub use inference::InferenceDepth;
-#[cfg(feature = "train")]
-pub(crate) use notes::{Note, Notes};
 pub(crate) use record::SavedProgress;
 pub use report::{GrowthReport, StackGrowth, StepReport};
+#[cfg(feature = "train")]
+pub(crate) use unrecorded::UnrecordedSteps;
 
 use std::sync::Arc;
 
-use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
 
 use crate::depth::DepthPmf;
-use crate::optim::Treatments;
 use crate::plan::Plan;
 use crate::policy::Measurement;
 use crate::registry::Registry;
@@ -148,11 +147,6 @@ impl<M: Growable> Apollo<M> {
         apollo.begin_stage()?;
         apollo.draw_depth()?;
         Ok(apollo)
-    }
-
-    /// How `optim` treats the model's parameters.
-    pub(crate) fn treatments(&self, optim: &ModuleOptimizer) -> Option<Treatments> {
-        Treatments::of(optim, self.model(), &self.plan.heirs[self.stage()], &self.device)
     }
 
     /// Records the training loss of an optimizer step, for the growth policy.

@@ -232,7 +232,7 @@ mod tests {
         }
         // Format, a step before the growths, other stages, growths without end, a growth after the run's step, the stage
         // that it began in and one that the plan has not, a source that there is not; of the second growth a step before
-        // the first, a stage of fewer layers, a source that it leaves out.
+        // the first, the stage that the run is in, sources that there are not.
         let cases = [
             (0, 1),
             (1, 4),

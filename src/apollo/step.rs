@@ -11,7 +11,7 @@ use super::gradients::{Gradients, not_finite};
 use super::{
     Apollo, ApolloError, GrowthReport, GrowthRequest, NonFiniteGradients, Role, StepReport,
 };
-use crate::optim::{check_groups, rate_not_finite, scaled_rates, without_gradients};
+use crate::optim::{check_rates, rates, scaled_rates, without_gradients};
 use crate::policy::{Decision, Observation};
 use crate::registry::ages;
 use crate::stack::{Growable, stacks};
@@ -43,7 +43,7 @@ impl<M: Growable, R: Role> Apollo<M, R> {
     ///
     /// [`ApolloError::Growth`] for a growth that failed: the step was taken and counted. The policy asks for it again after
     /// the next step; the error says what ends that. [`ApolloError::Gradient`] and [`ApolloError::Skipped`] for gradients
-    /// that are not finite, [`ApolloError::Other`] for such a learning rate and for parameter groups that would not outlast
+    /// that are not finite, [`ApolloError::Other`] for such a learning rate and for groups of rates that would not outlast
     /// a growth: nothing was changed or counted. [`ApolloError::Other`], too, where the policy needs numbers that were never
     /// recorded: the step was taken and counted.
     pub fn update(
@@ -65,7 +65,7 @@ impl<M: Growable, R: Role> Apollo<M, R> {
         step: impl FnOnce(M, &mut ModuleOptimizer, ModuleLearningRate, G) -> M,
     ) -> Result<StepReport, ApolloError> {
         let of_layers = self.layer_factors_by_param();
-        let lr = self.checked_rate(optim, lr, &of_layers)?;
+        let lr = self.checked_rate(lr, &of_layers)?;
         let frozen = of_layers.iter().filter(|(_, factor)| **factor == 0.0);
         let frozen: HashSet<ParamId> = frozen.map(|(id, _)| *id).collect();
         let mut of_devices = grads.of_devices();
@@ -97,27 +97,25 @@ impl<M: Growable, R: Role> Apollo<M, R> {
         Ok(report)
     }
 
-    /// The scheduler's rates times the plan's factors; the groups of rates and of the optimizer are looked at once a
-    /// stage.
+    /// The scheduler's rates times the plan's factors; their groups are looked at once a stage.
     fn checked_rate(
         &mut self,
-        optim: &ModuleOptimizer,
         lr: ModuleLearningRate,
         of_layers: &HashMap<ParamId, f64>,
     ) -> Result<ModuleLearningRate, ApolloError> {
         let stage = self.stage();
-        if let Some((param, rate)) = rate_not_finite(&lr, self.model()) {
+        let rates = rates(&lr, self.model());
+        if let Some((_, param, rate)) = rates.iter().find(|(_, _, rate)| !rate.is_finite()) {
             let step = self.position.step;
-            let message = format!("step {step}: the learning rate of `{param}` is {rate}");
-            return Err(ApolloError::Other(message));
+            return Err(other!("step {step}: the learning rate of `{param}` is {rate}"));
         }
         if self.checks.groups_of != Some(stage) {
-            check_groups(optim, &lr, self.model(), &self.plan.heirs[stage], &self.device)?;
+            check_rates(&lr, self.model(), &self.plan.copies[stage])?;
             self.checks.groups_of = Some(stage);
         }
         Ok(match self.lr_factor() {
             1.0 if of_layers.is_empty() => lr,
-            factor => scaled_rates(&lr, factor, of_layers, self.model()),
+            factor => scaled_rates(lr.base(), rates, factor, of_layers),
         })
     }
 

@@ -2,20 +2,23 @@
 
 use std::fs::{self, File};
 use std::io::{Error, ErrorKind, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 
-use super::find;
-use super::sums::{Sums, checksum, checksum_of};
-use super::{CheckpointError, Damage};
+use super::CheckpointError;
+use super::sums::{Sums, checksum};
 
 /// The files of a set.
 pub(crate) const MODEL: &str = "model.bpk";
-pub(crate) const OPTIM: &str = "optim.bpk";
-pub(crate) const SCHEDULER: &str = "scheduler.bpk";
+pub(super) const OPTIM: &str = "optim.bpk";
+pub(super) const SCHEDULER: &str = "scheduler.bpk";
+pub(crate) const RECORDS: [&str; 3] = [MODEL, OPTIM, SCHEDULER];
 pub(super) const MANIFEST: &str = "manifest.json";
 pub(super) const SUMS: &str = "SHA256SUMS";
 pub(super) const SUMMED: [&str; 4] = [MODEL, OPTIM, SCHEDULER, MANIFEST];
+
+const MISSING: &str = "is missing";
+const OTHER_SUM: &str = "does not have its checksum";
 
 /// More than any list of four checksums needs.
 const SUMS_LIMIT: u64 = 4096;
@@ -35,14 +38,14 @@ pub(super) fn write_summed(
     dir: &Path,
     name: &str,
     bytes: &[u8],
-) -> Result<[u8; 32], CheckpointError> {
-    let (written, sum) = thread::scope(|scope| {
-        let sum = thread::Builder::new().spawn_scoped(scope, || checksum(bytes)).ok();
-        (write(dir, name, bytes), sum.and_then(|sum| sum.join().ok()))
-    });
-    written?;
-    // Where there was no thread to be had.
-    Ok(sum.unwrap_or_else(|| checksum(bytes)))
+) -> Result<String, CheckpointError> {
+    thread::scope(|scope| {
+        let sum = thread::Builder::new().spawn_scoped(scope, || checksum(bytes));
+        write(dir, name, bytes)?;
+        // Where there was no thread to be had, it is taken now.
+        let sum = sum.ok().and_then(|sum| sum.join().ok()).unwrap_or_else(|| checksum(bytes));
+        sum.map_err(CheckpointError::io("summed", &dir.join(name)))
+    })
 }
 
 /// Waits until the entries of a folder are on the disk.
@@ -57,23 +60,92 @@ pub(super) fn sync_dir(dir: &Path) -> Result<(), CheckpointError> {
     }
 }
 
-/// The checksums of the set in `dir`.
-pub(super) fn read_sums(dir: &Path) -> Result<Sums, CheckpointError> {
-    // The set itself may be a link, to where there is room; what is in it may not.
-    if let Some(found) = no_folder(dir) {
-        return Err(CheckpointError::NotASet { path: dir.to_owned(), found });
+/// The files of a set, with the checksums that they should have.
+#[derive(Debug, Clone)]
+pub(super) struct SetFiles {
+    pub(super) dir: PathBuf,
+    sums: Sums,
+}
+
+impl SetFiles {
+    pub(super) fn open(dir: &Path) -> Result<Self, CheckpointError> {
+        // The set itself may be a link, to where there is room; what is in it may not.
+        if let Some(found) = no_folder(dir) {
+            return Err(CheckpointError::no_set(dir, found));
+        }
+        let sums = dir.join(SUMS);
+        let holds_sets = || sets_in(dir).is_ok_and(|sets| !sets.is_empty());
+        if !sums.is_symlink() && !sums.exists() && holds_sets() {
+            let found = "a folder of them: open one of them, or take the newest with `latest_good`";
+            return Err(CheckpointError::no_set(dir, found));
+        }
+        let text = read(dir, SUMS, SUMS_LIMIT)?;
+        let malformed = |e| CheckpointError::damaged(dir, SUMS, format!("is malformed: {e}"));
+        let sums = Sums::parse(&text, &SUMMED).map_err(malformed)?;
+        Ok(Self { dir: dir.to_owned(), sums })
     }
-    if !dir.join(SUMS).is_symlink() && !dir.join(SUMS).exists() && find::has_sets(dir) {
-        let found = "a folder of them: open one of them, or take the newest with `latest_good`";
-        return Err(CheckpointError::NotASet { path: dir.to_owned(), found });
+
+    /// Reads a file and checks it against its checksum.
+    pub(super) fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, CheckpointError> {
+        let bytes = read(&self.dir, name, limit)?;
+        self.check_sum(name, &bytes[..])?;
+        Ok(bytes)
     }
-    let text = read(dir, SUMS, SUMS_LIMIT)?;
-    let malformed = |message| CheckpointError::damaged(dir, SUMS, Damage::Malformed(message));
-    Sums::parse(&text, &SUMMED).map_err(malformed)
+
+    /// Checks a file against its length and checksum without keeping it in memory.
+    pub(super) fn check(&self, name: &str, length: u64) -> Result<(), CheckpointError> {
+        self.check_sum(name, open_of_length(&self.dir, name, length)?)
+    }
+
+    fn check_sum(&self, name: &str, content: impl Read) -> Result<(), CheckpointError> {
+        let found = checksum(content).map_err(|e| unreadable(&self.dir, name, e))?;
+        match self.sums.get(name) {
+            Some(sum) if *sum == found => Ok(()),
+            Some(_) => Err(CheckpointError::damaged(&self.dir, name, OTHER_SUM)),
+            None => Err(CheckpointError::damaged(&self.dir, name, MISSING)),
+        }
+    }
+}
+
+/// Numbers and folders of the sets in a folder, good or not, in order of writing.
+pub(super) fn sets_in(folder: &Path) -> Result<Vec<(u64, PathBuf)>, CheckpointError> {
+    let number = |name: &str| {
+        let (number, step) = name.split_once("-step-")?;
+        step.parse::<u64>().ok()?;
+        // The greatest number would leave none for the next set; this crate never comes to it.
+        number.parse().ok().filter(|number| *number < u64::MAX)
+    };
+    let entries = entries(folder)?.into_iter();
+    let mut sets: Vec<_> =
+        entries.filter_map(|(name, path)| Some((number(&name)?, path))).collect();
+    sets.sort();
+    Ok(sets)
+}
+
+/// Name and path of what is in a folder of checkpoints.
+pub(super) fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, CheckpointError> {
+    check_folder(folder)?;
+    let entry = |entry: Result<fs::DirEntry, Error>| {
+        entry.map(|e| (e.file_name().to_string_lossy().into_owned(), e.path()))
+    };
+    fs::read_dir(folder)
+        .and_then(|entries| entries.map(entry).collect())
+        .map_err(CheckpointError::io("read", folder))
+}
+
+/// Refuses what cannot be a folder of checkpoints.
+pub(super) fn check_folder(path: &Path) -> Result<(), CheckpointError> {
+    match no_folder(path) {
+        None => Ok(()),
+        Some(found) => Err(CheckpointError::other(format!(
+            "{}: expected a folder of checkpoints, found {found}",
+            path.display()
+        ))),
+    }
 }
 
 /// What is at a path where a folder should be, if there is none.
-pub(super) fn no_folder(path: &Path) -> Option<&'static str> {
+fn no_folder(path: &Path) -> Option<&'static str> {
     match (fs::metadata(path), path.is_symlink()) {
         (Ok(found), _) if found.is_dir() => None,
         (Ok(_), _) => Some("a file"),
@@ -86,47 +158,15 @@ pub(super) fn no_folder(path: &Path) -> Option<&'static str> {
     }
 }
 
-/// Reads a file of a set and checks it against its checksum.
-pub(super) fn read_checked(
-    dir: &Path,
-    name: &str,
-    sums: &Sums,
-    limit: u64,
-) -> Result<Vec<u8>, CheckpointError> {
-    let bytes = read(dir, name, limit)?;
-    match sums.get(name) {
-        Some(sum) if *sum == checksum(&bytes) => Ok(bytes),
-        Some(_) => Err(CheckpointError::damaged(dir, name, Damage::Checksum)),
-        None => Err(CheckpointError::damaged(dir, name, Damage::Missing)),
-    }
-}
-
-/// Checks a file of a set against its length and checksum without keeping it in memory.
-pub(super) fn check(
-    dir: &Path,
-    name: &str,
-    sums: &Sums,
-    expected: u64,
-) -> Result<(), CheckpointError> {
-    let damaged = |damage| Err(CheckpointError::damaged(dir, name, damage));
-    let file = open_of_length(dir, name, expected)?;
-    let (sum, found) = checksum_of(file).map_err(|e| unreadable(dir, name, &e))?;
-    match (sums.get(name), found == expected) {
-        (Some(should), true) if *should == sum => Ok(()),
-        (None, _) => damaged(Damage::Missing),
-        _ => damaged(Damage::Checksum),
-    }
-}
-
 /// Checks that a file of a set holds these bytes.
 pub(super) fn check_same(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
     let mut file = open_of_length(dir, name, bytes.len() as u64)?;
     let mut buffer = vec![0; 1 << 16];
     for part in bytes.chunks(buffer.len()) {
         let read = &mut buffer[..part.len()];
-        file.read_exact(read).map_err(|e| unreadable(dir, name, &e))?;
+        file.read_exact(read).map_err(|e| unreadable(dir, name, e))?;
         if read != part {
-            return Err(CheckpointError::damaged(dir, name, Damage::Checksum));
+            return Err(CheckpointError::damaged(dir, name, OTHER_SUM));
         }
     }
     Ok(())
@@ -136,15 +176,13 @@ pub(super) fn check_same(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), Che
 fn read(dir: &Path, name: &str, limit: u64) -> Result<Vec<u8>, CheckpointError> {
     let (file, length) = open(dir, name)?;
     if length > limit {
-        return Err(CheckpointError::damaged(dir, name, Damage::TooLarge { found: length, limit }));
+        let wrong = format!("has {length} bytes, more than the {limit} that it can have");
+        return Err(CheckpointError::damaged(dir, name, wrong));
     }
     let mut bytes = Vec::new();
-    let no_room = |_| {
-        let cause = Error::from(ErrorKind::OutOfMemory);
-        CheckpointError::io("read", &dir.join(name))(cause)
-    };
+    let no_room = |_| unreadable(dir, name, ErrorKind::OutOfMemory.into());
     bytes.try_reserve_exact(length as usize).map_err(no_room)?;
-    file.take(limit).read_to_end(&mut bytes).map_err(|e| unreadable(dir, name, &e))?;
+    file.take(limit).read_to_end(&mut bytes).map_err(|e| unreadable(dir, name, e))?;
     Ok(bytes)
 }
 
@@ -152,38 +190,37 @@ fn read(dir: &Path, name: &str, limit: u64) -> Result<Vec<u8>, CheckpointError> 
 fn open_of_length(dir: &Path, name: &str, expected: u64) -> Result<File, CheckpointError> {
     match open(dir, name)? {
         (file, length) if length == expected => Ok(file),
-        (_, found) => Err(CheckpointError::damaged(dir, name, Damage::Length { found, expected })),
+        (_, found) => {
+            let wrong = format!("has {found} bytes instead of {expected}");
+            Err(CheckpointError::damaged(dir, name, wrong))
+        }
     }
 }
 
 /// Opens a regular file; links are not followed.
 fn open(dir: &Path, name: &str) -> Result<(File, u64), CheckpointError> {
     let path = dir.join(name);
-    let found = fs::symlink_metadata(&path).map_err(|e| unreadable(dir, name, &e))?;
+    let found = fs::symlink_metadata(&path).map_err(|e| unreadable(dir, name, e))?;
     if !found.is_file() {
-        return Err(CheckpointError::damaged(dir, name, Damage::NotAFile));
+        return Err(CheckpointError::damaged(dir, name, "is not a regular file"));
     }
-    let file = File::open(&path).map_err(|e| unreadable(dir, name, &e))?;
-    let length = file.metadata().map_err(|e| unreadable(dir, name, &e))?.len();
+    let file = File::open(&path).map_err(|e| unreadable(dir, name, e))?;
+    let length = file.metadata().map_err(|e| unreadable(dir, name, e))?.len();
     Ok((file, length))
 }
 
 /// What a failed read says of a set: nothing, unless the file is missing, cut short or on a bad sector. A system that
 /// is short of files or memory, or may not read, is no reason to step over a good set.
-fn unreadable(dir: &Path, name: &str, error: &Error) -> CheckpointError {
+fn unreadable(dir: &Path, name: &str, error: Error) -> CheckpointError {
     /// The number of `EIO` on Unix systems.
     const BAD_SECTOR: i32 = 5;
-    let damage = Damage::Unreadable(error.to_string());
+    let of_the_set = [ErrorKind::InvalidData, ErrorKind::UnexpectedEof, ErrorKind::NotADirectory];
+    let bad_sector = cfg!(unix) && error.raw_os_error() == Some(BAD_SECTOR);
     match error.kind() {
-        ErrorKind::NotFound => CheckpointError::damaged(dir, name, Damage::Missing),
-        ErrorKind::InvalidData | ErrorKind::UnexpectedEof | ErrorKind::NotADirectory => {
-            CheckpointError::damaged(dir, name, damage)
+        ErrorKind::NotFound => CheckpointError::damaged(dir, name, MISSING),
+        kind if bad_sector || of_the_set.contains(&kind) => {
+            CheckpointError::damaged(dir, name, format!("cannot be read: {error}"))
         }
-        _ if cfg!(unix) && error.raw_os_error() == Some(BAD_SECTOR) => {
-            CheckpointError::damaged(dir, name, damage)
-        }
-        kind => CheckpointError::io("read", &dir.join(name))(
-            error.raw_os_error().map_or_else(|| kind.into(), Error::from_raw_os_error),
-        ),
+        _ => CheckpointError::io("read", &dir.join(name))(error),
     }
 }

@@ -1,9 +1,8 @@
 //! Sets in a folder, found and judged.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::files::{self, MANIFEST};
+use super::files::sets_in;
 use super::manifest::Manifest;
 use super::{CheckpointError, CheckpointSet, Retention};
 
@@ -25,7 +24,7 @@ pub struct FoundSet {
 /// As [`CheckpointStore::latest_good`](super::CheckpointStore::latest_good).
 pub fn latest_good(path: impl AsRef<Path>) -> Result<Option<FoundSet>, CheckpointError> {
     let path = path.as_ref();
-    first_good(path, sets_in(path)?.into_iter().rev(), |_, _| {})
+    first_good(path, sets_in(path)?.into_iter().rev())
 }
 
 /// The good set with the best metric, by what `retention` takes for best, in a folder that another process may be writing
@@ -38,23 +37,13 @@ pub fn best_good(
     path: impl AsRef<Path>,
     retention: Retention,
 ) -> Result<Option<FoundSet>, CheckpointError> {
-    best_in(path.as_ref(), retention, |_, _| {})
-}
-
-pub(super) fn best_in(
-    folder: &Path,
-    retention: Retention,
-    mut note: impl FnMut(u64, bool),
-) -> Result<Option<FoundSet>, CheckpointError> {
+    let folder = path.as_ref();
     let sets = sets_in(folder)?;
     let (mut rated, mut unreadable) = (Vec::new(), Vec::new());
     for (number, path) in &sets {
-        match read_manifest(path) {
-            Ok(manifest) => rated.push((*number, manifest.metric)),
-            Err(error) if error.is_damage() => {
-                note(*number, false);
-                unreadable.push(error);
-            }
+        match Manifest::read(path) {
+            Ok((manifest, _)) => rated.push((*number, manifest.metric)),
+            Err(error) if error.is_damage() => unreadable.push(error),
             Err(error) => return Err(error),
         }
     }
@@ -64,30 +53,23 @@ pub(super) fn best_in(
         // Any of them may have had a metric.
         return Err(CheckpointError::NoneGood { path: folder.to_owned(), damaged: unreadable });
     }
-    let found = first_good(folder, best.into_iter(), note)?;
-    Ok(found.map(|mut found| {
+    let mut found = first_good(folder, best)?;
+    if let Some(found) = &mut found {
         found.stepped_over.extend(unreadable);
-        found
-    }))
+    }
+    Ok(found)
 }
 
-/// The first good one of `sets`; `note` hears of it and of the damaged ones before it.
+/// The first good one of `sets`.
 pub(super) fn first_good(
     folder: &Path,
-    sets: impl Iterator<Item = (u64, PathBuf)>,
-    mut note: impl FnMut(u64, bool),
+    sets: impl IntoIterator<Item = (u64, PathBuf)>,
 ) -> Result<Option<FoundSet>, CheckpointError> {
     let mut stepped_over = Vec::new();
-    for (number, path) in sets {
+    for (_, path) in sets {
         match CheckpointSet::open(&path) {
-            Ok(set) => {
-                note(number, true);
-                return Ok(Some(FoundSet { set, stepped_over }));
-            }
-            Err(error) if error.is_damage() => {
-                note(number, false);
-                stepped_over.push(error);
-            }
+            Ok(set) => return Ok(Some(FoundSet { set, stepped_over })),
+            Err(error) if error.is_damage() => stepped_over.push(error),
             Err(error) => return Err(error),
         }
     }
@@ -97,41 +79,8 @@ pub(super) fn first_good(
     }
 }
 
-/// Whether a folder holds sets, good or not.
-pub(super) fn has_sets(folder: &Path) -> bool {
-    sets_in(folder).is_ok_and(|sets| !sets.is_empty())
-}
-
-/// Numbers and folders of the sets in a folder, in order of writing.
-pub(super) fn sets_in(folder: &Path) -> Result<Vec<(u64, PathBuf)>, CheckpointError> {
-    let number = |name: &str| {
-        let (number, step) = name.split_once("-step-")?;
-        step.parse::<u64>().ok()?;
-        // The greatest number would leave none for the next set; this crate never comes to it.
-        number.parse().ok().filter(|number| *number < u64::MAX)
-    };
-    if let Some(found) = files::no_folder(folder) {
-        return Err(CheckpointError::NotAFolder { path: folder.to_owned(), found });
-    }
-    let entries = entries(folder)?.into_iter();
-    let mut sets: Vec<_> =
-        entries.filter_map(|(name, path)| Some((number(&name)?, path))).collect();
-    sets.sort();
-    Ok(sets)
-}
-
-pub(crate) fn read_manifest(set: &Path) -> Result<Manifest, CheckpointError> {
-    let sums = files::read_sums(set)?;
-    let text = files::read_checked(set, MANIFEST, &sums, super::manifest::LIMIT)?;
-    Manifest::parse(&text, set)
-}
-
-/// Name and path of what is in a folder.
-pub(super) fn entries(dir: &Path) -> Result<Vec<(String, PathBuf)>, CheckpointError> {
-    let entry = |entry: std::io::Result<fs::DirEntry>| {
-        entry.map(|e| (e.file_name().to_string_lossy().into_owned(), e.path()))
-    };
-    fs::read_dir(dir)
-        .and_then(|entries| entries.map(entry).collect())
-        .map_err(CheckpointError::io("read", dir))
+/// The epoch of the set in a folder, where it can be read and says so.
+#[cfg(feature = "train")]
+pub(crate) fn epoch_of(set: &Path) -> Option<usize> {
+    Manifest::read(set).ok()?.0.epoch
 }

@@ -8,7 +8,7 @@
 //! | file of a set | holds |
 //! |---|---|
 //! | `model.bpk`, `optim.bpk`, `scheduler.bpk` | Burn's records, as burnpacks |
-//! | `manifest.json` | format version, step, epoch, metric, plan, measurements, what the optimizer does, your states |
+//! | `manifest.json` | format version, step, epoch, metric, plan, measurements, your states |
 //! | `SHA256SUMS` | a checksum per file; `sha256sum -c SHA256SUMS` checks a set without this crate |
 //!
 //! A set is the same on every backend and machine: copy the folder, and go on there.
@@ -83,8 +83,8 @@ mod error;
 mod files;
 mod find;
 mod finite;
-mod format_v1;
 mod manifest;
+mod restore;
 mod retention;
 mod same_run;
 mod set;
@@ -92,7 +92,7 @@ mod snapshot;
 mod store;
 mod sums;
 
-pub use error::{CheckpointError, Damage};
+pub use error::CheckpointError;
 pub use find::{FoundSet, best_good, latest_good};
 pub use retention::Retention;
 pub use set::{CheckpointSet, Restored};
@@ -100,8 +100,7 @@ pub use snapshot::Snapshot;
 pub use store::{CheckpointStore, SaveReport};
 #[cfg(feature = "train")]
 pub(crate) use {
-    files::{MODEL, OPTIM, SCHEDULER},
-    find::read_manifest,
-    same_run::next_rate,
+    files::{MODEL, RECORDS},
+    find::epoch_of,
     snapshot::{encode, to_value},
 };

@@ -6,9 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::Bytes;
 
-use super::files::{self, MANIFEST, SUMS};
-use super::find::{FoundSet, best_in, entries, first_good, read_manifest, sets_in};
-use super::manifest::{Manifest, SavedPlan};
+use super::files::{self, MANIFEST, RECORDS, SUMS, entries, sets_in};
+use super::find::{self, FoundSet};
+use super::manifest::Manifest;
 use super::sums::Sums;
 use super::{CheckpointError, CheckpointSet, Retention, Snapshot};
 
@@ -26,28 +26,13 @@ pub struct CheckpointStore {
     path: PathBuf,
     retention: Retention,
     allow_not_finite: bool,
-    /// Held while the folder is changed.
+    /// Whether sets are good, by number: one that was read once in this process is not read again. Held while the folder
+    /// is changed.
     known: Mutex<Known>,
     _lock: File,
 }
 
-/// What was found of the sets' files, by number: a set that was read once in this process is not read again.
-#[derive(Debug, Default)]
-struct Known {
-    good: BTreeSet<u64>,
-    damaged: BTreeSet<u64>,
-}
-
-impl Known {
-    fn note(&mut self, number: u64, good: bool) {
-        let (is, is_not) = match good {
-            true => (&mut self.good, &mut self.damaged),
-            false => (&mut self.damaged, &mut self.good),
-        };
-        is.insert(number);
-        is_not.remove(&number);
-    }
-}
+type Known = BTreeMap<u64, bool>;
 
 /// A set that was written.
 #[derive(Debug)]
@@ -102,7 +87,7 @@ impl CheckpointStore {
     /// # Errors
     ///
     /// [`CheckpointError::NotFinite`] for weights or optimizer state with a NaN or an infinity,
-    /// [`CheckpointError::Encode`] for optimizer state in a precision that Burn would not load again,
+    /// [`CheckpointError::Other`] for optimizer state in a precision that Burn would not load again,
     /// [`CheckpointError::Io`] when the disk is full or fails. The sets that were there are still there then.
     pub fn save(&self, snapshot: Snapshot) -> Result<SaveReport, CheckpointError> {
         self.save_keeping(snapshot, |sets| self.retention.kept(sets))
@@ -117,7 +102,7 @@ impl CheckpointStore {
         snapshot.check(self.allow_not_finite)?;
         let mut known = self.known();
         let number = self.sets()?.last().map_or(1, |(number, _)| number.saturating_add(1));
-        let name = format!("{number:06}-step-{}", snapshot.step);
+        let name = format!("{number:06}-step-{}", snapshot.manifest.step);
         let (aside, path) = (self.path.join(format!("{ASIDE}{name}")), self.path.join(&name));
         let published = write_set(&aside, snapshot).and_then(|written| {
             fs::rename(&aside, &path).map_err(CheckpointError::io("published", &path))?;
@@ -126,10 +111,13 @@ impl CheckpointStore {
         });
         let written = published.inspect_err(|_| drop(fs::remove_dir_all(&aside)))?;
         // The older sets stay until this one was read back.
-        let read_back = written.check(&path);
-        known.note(number, read_back.is_ok());
+        let read_back = written
+            .iter()
+            .try_for_each(|(name, bytes)| files::check_same(&path, name, bytes))
+            .and_then(|()| Manifest::read(&path).map(drop));
+        known.insert(number, read_back.is_ok());
         read_back?;
-        let bytes = written.0.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+        let bytes = written.iter().map(|(_, bytes)| bytes.len() as u64).sum();
         let (removed, not_removed) = self.prune(&mut known, kept)?;
         Ok(SaveReport { path, bytes, removed, not_removed })
     }
@@ -141,9 +129,8 @@ impl CheckpointStore {
     /// [`CheckpointError::NoneGood`] when there are sets, but only damaged ones: begin anew only after you looked at
     /// them. [`CheckpointError::Version`] when a set is of a later version of this crate.
     pub fn latest_good(&self) -> Result<Option<FoundSet>, CheckpointError> {
-        let mut known = self.known();
-        let sets = self.sets()?.into_iter().rev();
-        first_good(&self.path, sets, |number, good| known.note(number, good))
+        let _unchanged = self.known();
+        find::latest_good(&self.path)
     }
 
     /// The set with the best metric that is good, by what the store's [`Retention`] takes for best: the lowest unless
@@ -153,8 +140,8 @@ impl CheckpointStore {
     ///
     /// As [`latest_good`](Self::latest_good).
     pub fn best_good(&self) -> Result<Option<FoundSet>, CheckpointError> {
-        let mut known = self.known();
-        best_in(&self.path, self.retention, |number, good| known.note(number, good))
+        let _unchanged = self.known();
+        find::best_good(&self.path, self.retention)
     }
 
     /// Whether there is no set, good or damaged.
@@ -174,8 +161,21 @@ impl CheckpointStore {
     pub fn clear(&self) -> Result<(), CheckpointError> {
         let mut known = self.known();
         self.sets()?.iter().try_for_each(|(_, set)| self.remove(set))?;
-        *known = Known::default();
+        known.clear();
         Ok(())
+    }
+
+    /// The newest good set of an epoch.
+    #[cfg(feature = "train")]
+    pub(crate) fn good_of_epoch(&self, epoch: usize) -> Result<CheckpointSet, CheckpointError> {
+        let _unchanged = self.known();
+        let sets = self.sets()?.into_iter().rev();
+        let of_epoch = sets.filter(|(_, path)| find::epoch_of(path) == Some(epoch));
+        let found = find::first_good(&self.path, of_epoch)?;
+        found.map(|found| found.set).ok_or_else(|| {
+            let path = self.path.display();
+            CheckpointError::other(format!("{path}: no good checkpoint of epoch {epoch}"))
+        })
     }
 
     /// The sets' numbers and folders in order of writing, good or not.
@@ -193,31 +193,35 @@ impl CheckpointStore {
         let sets = self.sets()?;
         let mut whole = Vec::new();
         for (number, path) in &sets {
-            match read_manifest(path) {
-                Ok(manifest) if !known.damaged.contains(number) => {
+            match Manifest::read(path) {
+                Ok((manifest, _)) if known.get(number) != Some(&false) => {
                     whole.push((*number, manifest.metric));
                 }
-                Err(error) if error.is_damage() => known.note(*number, false),
+                Err(error) if error.is_damage() => drop(known.insert(*number, false)),
                 _ => {} // a set of a later version, or one that cannot be read now, is left alone
             }
         }
         let kept = loop {
             let kept = kept(&whole);
             let unread =
-                |(number, _): &&(u64, _)| kept.contains(number) && !known.good.contains(number);
+                |(number, _): &&(u64, _)| kept.contains(number) && !known.contains_key(number);
             let Some((number, path)) = sets.iter().find(unread) else { break kept };
             match CheckpointSet::open(path) {
-                Err(error) if !error.is_damage() => whole.retain(|(whole, _)| whole != number),
-                read => known.note(*number, read.is_ok()),
+                Ok(_) => drop(known.insert(*number, true)),
+                Err(error) => {
+                    whole.retain(|(whole, _)| whole != number);
+                    if error.is_damage() {
+                        known.insert(*number, false);
+                    }
+                }
             }
-            whole.retain(|(number, _)| !known.damaged.contains(number));
         };
-        let is_whole = |number: &u64| whole.iter().any(|(whole, _)| whole == number);
         let oldest = kept.first().copied().unwrap_or(0);
         let (mut removed, mut not_removed) = (Vec::new(), Vec::new());
-        for (number, path) in sets {
-            let old = known.damaged.contains(&number) && number < oldest;
-            if !kept.contains(&number) && (is_whole(&number) || old) {
+        for (number, path) in sets.into_iter().filter(|(number, _)| !kept.contains(number)) {
+            let is_whole = whole.iter().any(|(whole, _)| *whole == number);
+            let old = known.get(&number) == Some(&false) && number < oldest;
+            if is_whole || old {
                 match self.remove(&path) {
                     Ok(()) => removed.push(path),
                     Err(error) => not_removed.push(error),
@@ -243,64 +247,31 @@ impl CheckpointStore {
 
 /// Makes a folder and those above it, and waits until they are on the disk.
 fn make_dir(path: &Path) -> Result<(), CheckpointError> {
-    for part in path.ancestors() {
-        if part.exists() || part.is_symlink() {
-            match files::no_folder(part) {
-                Some(found) => {
-                    return Err(CheckpointError::NotAFolder { path: part.to_owned(), found });
-                }
-                None => break,
-            }
-        }
-    }
+    let there = path.ancestors().find(|part| part.exists() || part.is_symlink());
+    there.map_or(Ok(()), files::check_folder)?;
     let missing = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).count();
     fs::create_dir_all(path).map_err(CheckpointError::io("made", path))?;
     path.ancestors().skip(1).take(missing).try_for_each(files::sync_dir)
 }
 
-/// The files of a set as they were written.
-struct Written(Vec<(&'static str, Bytes)>);
-
-impl Written {
-    /// Checks that the set in `dir` holds these bytes, its checksums among them, and can be opened.
-    fn check(&self, dir: &Path) -> Result<(), CheckpointError> {
-        self.0.iter().try_for_each(|(name, bytes)| files::check_same(dir, name, bytes))?;
-        read_manifest(dir).map(drop)
-    }
-}
-
-/// Writes all files of a set into the new folder `dir` and waits until they are on the disk.
-fn write_set(dir: &Path, snapshot: Snapshot) -> Result<Written, CheckpointError> {
-    let Snapshot { step, epoch, metric, plan, targets, measurements, frozen, .. } = snapshot;
-    let Snapshot { optimizer, next_rate, state, files, .. } = snapshot;
+/// Writes all files of a set into the new folder `dir` and waits until they are on the disk; gives them back.
+fn write_set(
+    dir: &Path,
+    snapshot: Snapshot,
+) -> Result<Vec<(&'static str, Bytes)>, CheckpointError> {
     fs::create_dir(dir).map_err(CheckpointError::io("made", dir))?;
-    let (mut sums, mut lengths) = (Vec::new(), BTreeMap::new());
+    let manifest = Bytes::from_bytes_vec(snapshot.manifest.to_json()?);
+    let mut files: Vec<_> = RECORDS.into_iter().zip(snapshot.records).collect();
+    files.push((MANIFEST, manifest));
+    let mut sums = Vec::new();
     for (name, bytes) in &files {
         sums.push(((*name).to_owned(), files::write_summed(dir, name, bytes)?));
-        lengths.insert((*name).to_owned(), bytes.len() as u64);
     }
-    let manifest = Manifest {
-        step,
-        epoch,
-        metric,
-        files: lengths,
-        plan: SavedPlan::Plan(Box::new(plan)),
-        targets,
-        measurements,
-        frozen,
-        optimizer,
-        next_rate,
-        state,
-        ..Manifest::default()
-    };
-    let text = manifest.to_json()?;
-    sums.push((MANIFEST.to_owned(), files::write_summed(dir, MANIFEST, &text)?));
     let sums = Sums::new(sums).to_string().into_bytes();
     files::write(dir, SUMS, &sums)?;
     files::sync_dir(dir)?;
-    let small =
-        [(MANIFEST, text), (SUMS, sums)].map(|(name, text)| (name, Bytes::from_bytes_vec(text)));
-    Ok(Written(files.into_iter().chain(small).collect()))
+    files.push((SUMS, Bytes::from_bytes_vec(sums)));
+    Ok(files)
 }
 
 /// Takes the folder for this process. The file stays; the lock on it ends with the process.

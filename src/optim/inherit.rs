@@ -45,7 +45,7 @@ pub(crate) fn inherit(
         return Ok((fresh, StateReport { tensors_before, ..Default::default() }));
     }
     let of_record = |action: &str, message: String| {
-        OptimError::State(format!("the optimizer's record cannot be {action}: {message}"))
+        OptimError(format!("the optimizer's record cannot be {action}: {message}"))
     };
     let before = OptimizerState::of(optim).map_err(|e| of_record("read", e))?;
     let tensors_before = before.tensors.len();
@@ -57,8 +57,7 @@ pub(crate) fn inherit(
     let optim = optim.clone().load_record(record);
     let found = optim.to_record().len();
     if found != tensors_after {
-        // The plan's own growths are looked at before the run, those that are asked for by hand are not.
-        return Err(OptimError::State(format!(
+        return Err(OptimError(format!(
             "the optimizer took {found} of {tensors_after} state tensors; no parameter group of it may name layers by \
              number or parameters by id, since growth renumbers the ones and adds to the others"
         )));
@@ -71,7 +70,7 @@ pub(crate) fn inherit(
 pub(crate) fn check_precision(what: &str, dtype: DType) -> Result<(), OptimError> {
     let loaded = DType::from(Device::default().settings().float_dtype);
     match dtype.is_float() && dtype != loaded {
-        true => Err(OptimError::State(format!(
+        true => Err(OptimError(format!(
             "`{what}` is {dtype:?}, but Burn loads optimizer state as {loaded:?}: give the default device that precision \
              (`Device::default().configure(…)`, before any tensor is made), or choose `MomentPolicy::Reset`, which loads \
              none"
@@ -147,7 +146,7 @@ impl<'a> Grown<'a> {
             return Ok(data.clone());
         }
         let cannot =
-            |why: String| OptimError::State(format!("cannot scale optimizer state `{field}`{why}"));
+            |why: String| OptimError(format!("cannot scale optimizer state `{field}`{why}"));
         let order = self.orders.order(field).ok_or_else(|| {
             cannot(
                 ": name the power of the gradient it holds with `MomentOrders::with_field`, or choose another moment \

@@ -10,37 +10,40 @@ use burn::tensor::Tensor;
 
 use crate::wire::{PathVisitor, walk};
 
-/// The first parameter whose rate is not finite, by path, and the rate.
-pub(crate) fn not_finite<M: Module>(lr: &ModuleLearningRate, model: &M) -> Option<(String, f64)> {
-    walk(model, NotFinite { lr, found: None }).found
+/// A parameter by id and path, and its rate.
+pub(crate) type ParamRate = (ParamId, String, f64);
+
+/// The rate of every parameter: Burn keeps the groups of a scheduler private.
+pub(crate) fn rates<M: Module>(lr: &ModuleLearningRate, model: &M) -> Vec<ParamRate> {
+    walk(model, Rates { lr, found: Vec::new() }).found
 }
 
-struct NotFinite<'a> {
+struct Rates<'a> {
     lr: &'a ModuleLearningRate,
-    found: Option<(String, f64)>,
+    found: Vec<ParamRate>,
 }
 
-impl PathVisitor for NotFinite<'_> {
+impl PathVisitor for Rates<'_> {
     fn float<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
         let rate = self.lr.lr_from_param(param.id, Some(path));
-        if self.found.is_none() && !rate.is_finite() {
-            self.found = Some((path.to_owned(), rate));
-        }
+        self.found.push((param.id, path.to_owned(), rate));
     }
 }
 
-/// `lr` with every group's rate times `factor`, and those of single parameters times theirs. Burn keeps the groups private, so they are found anew
-/// from the rate of each parameter.
-pub(crate) fn scaled<M: Module>(
-    lr: &ModuleLearningRate,
+/// These rates, on top of `base`, times `factor`, and those of single parameters times theirs.
+pub(crate) fn scaled(
+    base: f64,
+    rates: Vec<ParamRate>,
     factor: f64,
     of_params: &HashMap<ParamId, f64>,
-    model: &M,
 ) -> ModuleLearningRate {
-    let rates = walk(model, Rates { lr, of_params, by_rate: BTreeMap::new() });
-    let base = lr.base();
+    let mut by_rate: BTreeMap<u64, Vec<ParamId>> = BTreeMap::new();
+    for (id, _, rate) in rates {
+        let rate = rate * of_params.get(&id).copied().unwrap_or(1.0);
+        by_rate.entry(rate.to_bits()).or_default().push(id);
+    }
     let mut scheduler = ModuleLrScheduler::new(ConstantLr::new(base * factor));
-    for (bits, ids) in rates.by_rate {
+    for (bits, ids) in by_rate {
         let rate = f64::from_bits(bits);
         if rate != base {
             scheduler =
@@ -48,20 +51,6 @@ pub(crate) fn scaled<M: Module>(
         }
     }
     scheduler.step()
-}
-
-struct Rates<'a> {
-    lr: &'a ModuleLearningRate,
-    of_params: &'a HashMap<ParamId, f64>,
-    by_rate: BTreeMap<u64, Vec<ParamId>>,
-}
-
-impl PathVisitor for Rates<'_> {
-    fn float<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
-        let own = self.of_params.get(&param.id).copied().unwrap_or(1.0);
-        let rate = self.lr.lr_from_param(param.id, Some(path)) * own;
-        self.by_rate.entry(rate.to_bits()).or_default().push(param.id);
-    }
 }
 
 /// Takes the gradients of some parameters out of `grads`.

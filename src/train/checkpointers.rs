@@ -1,29 +1,27 @@
 use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
-use std::marker::PhantomData;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::optim::OptimizerRecord;
 use burn::optim::lr_scheduler::LrSchedulerRecord;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
-use burn::store::{ModuleRecord, RecordError};
+use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
 use burn::train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::trainable::chain;
-use crate::apollo::{Apollo, Notes};
+use crate::apollo::{Apollo, UnrecordedSteps};
 use crate::checkpoint::{
-    CheckpointError, CheckpointSet, CheckpointStore, MODEL, OPTIM, SCHEDULER, Snapshot, encode,
-    next_rate, read_manifest, to_value,
+    CheckpointError, CheckpointStore, MODEL, RECORDS, Snapshot, encode, epoch_of, to_value,
 };
 use crate::plan::Plan;
 use crate::stack::Growable;
 use crate::wire::Pack;
 
-/// Checkpointers for burn-train that write its three records as one [set](CheckpointSet) per epoch.
+/// Checkpointers for burn-train that write its three records as one [set](crate::checkpoint::CheckpointSet) per epoch.
 ///
 /// A set holds all that one of a hand-written loop does: what was frozen and what the growth policy has yet to see too. A
 /// set that cannot be written stops the training; on a terminal, [`KeepError`](super::KeepError) says why.
@@ -102,77 +100,73 @@ use crate::wire::Pack;
 /// ```
 #[derive(Debug, Clone)]
 pub struct SetCheckpointers {
-    shared: Arc<Shared>,
+    sets: Arc<Mutex<Sets>>,
 }
 
-/// A state that follows from the epoch.
-type EpochState = Box<dyn Fn(usize) -> Result<Value, CheckpointError> + Send + Sync>;
+/// What follows from the epoch: a state, or the value that the best sets are found by.
+type OfEpoch<T> = Box<dyn Fn(usize) -> T + Send>;
 
-/// The value that the best sets are found by, of an epoch.
-type EpochMetric = Box<dyn Fn(usize) -> Option<f64> + Send + Sync>;
-
-struct Shared {
+/// The sets of a run, and what burn-train asked for and is not done yet.
+struct Sets {
     store: CheckpointStore,
     plan: Plan,
     targets: Vec<usize>,
-    notes: Notes,
-    lr: Mutex<Option<ModuleLrScheduler>>,
-    state: Mutex<BTreeMap<String, Value>>,
-    by_epoch: Mutex<BTreeMap<String, EpochState>>,
-    metric: Mutex<Option<EpochMetric>>,
-    epochs: Mutex<Epochs>,
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("store", &self.store).finish_non_exhaustive()
-    }
-}
-
-/// What burn-train asked for and is not done yet.
-#[derive(Debug, Default)]
-struct Epochs {
-    /// Records of epochs whose other records are still to come.
-    partial: BTreeMap<usize, BTreeMap<&'static str, Bytes>>,
+    unrecorded: UnrecordedSteps,
+    scheduler: Option<ModuleLrScheduler>,
+    states: BTreeMap<String, OfEpoch<Result<Value, CheckpointError>>>,
+    metric: Option<OfEpoch<Option<f64>>>,
+    /// Records of epochs whose other records are still to come, in the order of [`RECORDS`].
+    partial: BTreeMap<usize, [Option<Bytes>; 3]>,
     /// Epochs to remove once a newer set is good.
     to_remove: BTreeSet<usize>,
     /// Whether the last set that was to be written is there.
     written: bool,
 }
 
+impl fmt::Debug for Sets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sets").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
 impl SetCheckpointers {
     /// Checkpointers that write into `store`, for a run of `apollo`: of the one that is given or of a clone of it, before or
     /// after it takes up a set.
     pub fn new<M: Growable>(store: CheckpointStore, apollo: &Apollo<M>) -> Self {
-        let (plan, targets) = (apollo.plan().clone(), apollo.targets().to_vec());
-        let (lr, state, by_epoch, metric, epochs) = Default::default();
-        let notes = apollo.notes();
-        let shared = Shared { store, plan, targets, notes, lr, state, by_epoch, metric, epochs };
-        Self { shared: Arc::new(shared) }
+        let sets = Sets {
+            store,
+            plan: apollo.plan().clone(),
+            targets: apollo.targets().to_vec(),
+            unrecorded: apollo.unrecorded(),
+            scheduler: None,
+            states: BTreeMap::new(),
+            metric: None,
+            partial: BTreeMap::new(),
+            to_remove: BTreeSet::new(),
+            written: false,
+        };
+        Self { sets: Arc::new(Mutex::new(sets)) }
     }
 
     /// Lets every set from now on hold the learning rate that comes next, by a scheduler like the training's: a run that
     /// takes a set up with another rate is refused then, as in a hand-written loop.
     pub fn with_scheduler(self, scheduler: &ModuleLrScheduler) -> Self {
-        *self.shared.lr.lock().unwrap_or_else(PoisonError::into_inner) = Some(scheduler.clone());
-        self
+        self.with(|sets| sets.scheduler = Some(scheduler.clone()))
     }
 
     /// Adds a state of your own to every set from now on, as [`Snapshot::with_state`] does: the configuration, say.
     ///
     /// # Errors
     ///
-    /// [`CheckpointError::State`] where JSON cannot hold it.
+    /// Where JSON cannot hold it.
     pub fn with_state(
         self,
         name: &str,
         state: &(impl Serialize + ?Sized),
     ) -> Result<Self, CheckpointError> {
         let value = to_value(name, state)?;
-        let mut states = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-        states.insert(name.to_owned(), value);
-        drop(states);
-        Ok(self)
+        let state: OfEpoch<_> = Box::new(move |_| Ok(value.clone()));
+        Ok(self.with(|sets| drop(sets.states.insert(name.to_owned(), state))))
     }
 
     /// Adds a state that follows from the epoch to every set from now on: the position in the data, say.
@@ -191,11 +185,8 @@ impl SetCheckpointers {
         state: impl Fn(usize) -> T + Send + Sync + 'static,
     ) -> Self {
         let key = name.to_owned();
-        let value = move |epoch| to_value(&key, &state(epoch));
-        let mut states = self.shared.by_epoch.lock().unwrap_or_else(PoisonError::into_inner);
-        states.insert(name.to_owned(), Box::new(value));
-        drop(states);
-        self
+        let state: OfEpoch<_> = Box::new(move |epoch| to_value(&key, &state(epoch)));
+        self.with(|sets| drop(sets.states.insert(name.to_owned(), state)))
     }
 
     /// Gives every set from now on the value that the best sets are found by: what `metric` says of an epoch, a validation
@@ -205,173 +196,129 @@ impl SetCheckpointers {
         self,
         metric: impl Fn(usize) -> Option<f64> + Send + Sync + 'static,
     ) -> Self {
-        *self.shared.metric.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(metric));
+        self.with(|sets| sets.metric = Some(Box::new(metric)))
+    }
+
+    fn with(self, change: impl FnOnce(&mut Sets)) -> Self {
+        change(&mut locked(&self.sets));
         self
     }
 
     /// The checkpointer of the model's record.
-    pub fn model(&self) -> RecordCheckpointer<ModuleRecord> {
-        self.checkpointer()
+    pub fn model(&self) -> impl Checkpointer<ModuleRecord> + use<> {
+        RecordCheckpointer { sets: self.sets.clone(), record: 0 }
     }
 
     /// The checkpointer of the optimizer's record.
-    pub fn optim(&self) -> RecordCheckpointer<OptimizerRecord> {
-        self.checkpointer()
+    pub fn optim(&self) -> impl Checkpointer<OptimizerRecord> + use<> {
+        RecordCheckpointer { sets: self.sets.clone(), record: 1 }
     }
 
     /// The checkpointer of the learning-rate scheduler's record.
-    pub fn scheduler(&self) -> RecordCheckpointer<LrSchedulerRecord> {
-        self.checkpointer()
-    }
-
-    fn checkpointer<R>(&self) -> RecordCheckpointer<R> {
-        RecordCheckpointer { shared: self.shared.clone(), record: PhantomData }
+    pub fn scheduler(&self) -> impl Checkpointer<LrSchedulerRecord> + use<> {
+        RecordCheckpointer { sets: self.sets.clone(), record: 2 }
     }
 }
 
-/// One of the three [`SetCheckpointers`]. burn-train calls each from a thread of its own.
-#[derive(Debug)]
-pub struct RecordCheckpointer<R> {
-    shared: Arc<Shared>,
-    record: PhantomData<fn() -> R>,
+fn locked(sets: &Mutex<Sets>) -> MutexGuard<'_, Sets> {
+    sets.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A record of burn-train's and its file in a set.
-pub trait SetRecord: Checkpoint + sealed::Sealed {
-    /// The record's file.
-    #[doc(hidden)]
-    const FILE: &'static str;
+/// Of one of the [`RECORDS`]. burn-train calls each from a thread of its own.
+struct RecordCheckpointer {
+    sets: Arc<Mutex<Sets>>,
+    record: usize,
 }
 
-mod sealed {
-    pub trait Sealed {}
-}
-
-macro_rules! set_record {
-    ($record:ty, $file:ident) => {
-        impl sealed::Sealed for $record {}
-        impl SetRecord for $record {
-            const FILE: &'static str = $file;
-        }
-    };
-}
-
-set_record!(ModuleRecord, MODEL);
-set_record!(OptimizerRecord, OPTIM);
-set_record!(LrSchedulerRecord, SCHEDULER);
-
-impl<R: SetRecord> Checkpointer<R> for RecordCheckpointer<R> {
+impl<R: Checkpoint> Checkpointer<R> for RecordCheckpointer {
     fn save(&self, epoch: usize, record: R) -> Result<(), CheckpointerError> {
-        self.shared.put(epoch, R::FILE, record.checkpoint_into_bytes()).map_err(unknown)
+        let bytes =
+            encode(RECORDS[self.record], record.checkpoint_into_bytes()).map_err(unknown)?;
+        locked(&self.sets).put(epoch, self.record, bytes).map_err(unknown)
     }
 
     fn delete(&self, epoch: usize) -> Result<(), CheckpointerError> {
-        self.shared.remove_epoch(epoch).map_err(unknown)
+        locked(&self.sets).remove_epoch(epoch).map_err(unknown)
     }
 
     fn restore(&self, epoch: usize) -> Result<R, CheckpointerError> {
-        let bytes = self.shared.find(epoch).and_then(|set| set.read(R::FILE)).map_err(unknown)?;
+        let set = locked(&self.sets).store.good_of_epoch(epoch).map_err(unknown)?;
+        let bytes = set.read(RECORDS[self.record]).map_err(unknown)?;
         R::checkpoint_from_bytes(bytes).map_err(CheckpointerError::Record)
     }
 }
 
-impl Shared {
+impl Sets {
     /// Takes a record of an epoch; the last of its three writes the set.
-    fn put(
-        &self,
-        epoch: usize,
-        file: &'static str,
-        record: Result<Bytes, RecordError>,
-    ) -> Result<(), CheckpointError> {
-        let (file, bytes) = encode(file, record)?;
-        let mut epochs = self.epochs.lock().unwrap_or_else(PoisonError::into_inner);
-        let records = epochs.partial.entry(epoch).or_default();
-        records.insert(file, bytes);
-        let [Some(model), Some(optim), Some(scheduler)] =
-            [MODEL, OPTIM, SCHEDULER].map(|file| records.get(file).cloned())
-        else {
-            return Ok(());
-        };
-        epochs.partial.remove(&epoch);
-        epochs.written = false;
-        let files = [(MODEL, model), (OPTIM, optim), (SCHEDULER, scheduler)];
-        let (step, next_rate) = (step(&files[0].1)?, self.next_rate(&files[2].1));
-        let snapshot = Snapshot::of_files(step, self.plan.clone(), self.targets.clone(), files)
-            .with_note(self.notes.take(step), next_rate);
+    fn put(&mut self, epoch: usize, record: usize, bytes: Bytes) -> Result<(), CheckpointError> {
+        let records = self.partial.entry(epoch).or_default();
+        records[record] = Some(bytes);
+        let [Some(model), Some(optim), Some(scheduler)] = records.clone() else { return Ok(()) };
+        self.partial.remove(&epoch);
+        self.written = false;
+        let snapshot = self.snapshot(epoch, [model, optim, scheduler])?;
         let removed: BTreeSet<u64> =
-            self.sets_of(&epochs.to_remove)?.into_iter().map(|(number, ..)| number).collect();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for (name, value) in &*self.by_epoch.lock().unwrap_or_else(PoisonError::into_inner) {
-            state.insert(name.clone(), value(epoch)?);
-        }
-        let mut snapshot = snapshot.with_states(state).with_epoch(epoch);
-        let metric = self.metric.lock().unwrap_or_else(PoisonError::into_inner);
-        let metric = metric.as_ref().and_then(|metric| metric(epoch)).filter(|x| x.is_finite());
-        if let Some(metric) = metric {
-            snapshot = snapshot.with_metric(metric)?;
-        }
+            self.sets_to_remove()?.into_iter().map(|(number, ..)| number).collect();
         self.store.save_keeping(snapshot, |good| {
             good.iter().map(|(number, _)| *number).filter(|n| !removed.contains(n)).collect()
         })?;
-        epochs.to_remove.clear();
-        epochs.written = true;
+        self.to_remove.clear();
+        self.written = true;
         Ok(())
     }
 
-    /// The learning rate after a scheduler's record.
-    fn next_rate(&self, record: &Bytes) -> Option<f64> {
-        let scheduler = self.lr.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+    fn snapshot(&self, epoch: usize, records: [Bytes; 3]) -> Result<Snapshot, CheckpointError> {
+        let (step, next) = (step(&records[0])?, self.scheduler_after(&records[2]));
+        let (plan, targets) = (self.plan.clone(), self.targets.clone());
+        let mut snapshot = Snapshot::of_records(step, plan, targets, records).with_epoch(epoch);
+        if let Some(scheduler) = next {
+            snapshot = snapshot.with_rate_of(&scheduler);
+        }
+        if let Some(unrecorded) = self.unrecorded.take(step) {
+            snapshot.manifest.measurements = unrecorded.measurements;
+            snapshot.manifest.frozen = Some(unrecorded.frozen);
+        }
+        for (name, state) in &self.states {
+            snapshot.manifest.state.insert(name.clone(), state(epoch)?);
+        }
+        let metric = self.metric.as_ref().and_then(|metric| metric(epoch));
+        match metric.filter(|metric| metric.is_finite()) {
+            Some(metric) => snapshot.with_metric(metric),
+            None => Ok(snapshot),
+        }
+    }
+
+    /// The training's scheduler as its record says.
+    fn scheduler_after(&self, record: &Bytes) -> Option<ModuleLrScheduler> {
         let record = LrSchedulerRecord::from_bytes(record.clone()).ok()?;
-        next_rate(&scheduler.load_record(record))
+        Some(self.scheduler.clone()?.load_record(record))
     }
 
     /// Removes an epoch's sets, as soon as a newer one is there.
-    fn remove_epoch(&self, epoch: usize) -> Result<(), CheckpointError> {
-        let mut epochs = self.epochs.lock().unwrap_or_else(PoisonError::into_inner);
-        epochs.to_remove.insert(epoch);
-        if !epochs.partial.is_empty() || !epochs.written {
+    fn remove_epoch(&mut self, epoch: usize) -> Result<(), CheckpointError> {
+        self.to_remove.insert(epoch);
+        if !self.partial.is_empty() || !self.written {
             return Ok(());
         }
         let newest = self.store.sets()?.last().map(|(number, _)| *number);
         let mut kept = BTreeSet::new();
-        for (number, path, epoch) in self.sets_of(&epochs.to_remove)? {
+        for (number, path, epoch) in self.sets_to_remove()? {
             match Some(number) == newest {
                 true => drop(kept.insert(epoch)),
                 false => self.store.remove(&path)?,
             }
         }
-        epochs.to_remove = kept;
+        self.to_remove = kept;
         Ok(())
     }
 
-    /// Number, folder and epoch of the sets of some epochs.
-    fn sets_of(
-        &self,
-        epochs: &BTreeSet<usize>,
-    ) -> Result<Vec<(u64, PathBuf, usize)>, CheckpointError> {
+    /// Number, folder and epoch of the sets of the epochs to remove.
+    fn sets_to_remove(&self) -> Result<Vec<(u64, PathBuf, usize)>, CheckpointError> {
         let of_epoch = |(number, path): (u64, PathBuf)| {
-            let epoch = read_manifest(&path).ok()?.epoch?;
-            epochs.contains(&epoch).then_some((number, path, epoch))
+            let epoch = epoch_of(&path).filter(|epoch| self.to_remove.contains(epoch))?;
+            Some((number, path, epoch))
         };
         Ok(self.store.sets()?.into_iter().filter_map(of_epoch).collect())
-    }
-
-    /// The newest good set of an epoch.
-    fn find(&self, epoch: usize) -> Result<CheckpointSet, CheckpointError> {
-        let mut damaged = Vec::new();
-        for (_, path) in self.store.sets()?.into_iter().rev() {
-            match CheckpointSet::open(&path) {
-                Ok(set) if set.epoch() == Some(epoch) => return Ok(set),
-                Ok(_) => {}
-                Err(error) if error.is_damage() => damaged.push(error),
-                Err(error) => return Err(error),
-            }
-        }
-        let path = self.store.path().to_owned();
-        Err(match damaged.is_empty() {
-            true => CheckpointError::NoEpoch { path, epoch },
-            false => CheckpointError::NoneGood { path, damaged },
-        })
     }
 }
 
@@ -379,7 +326,7 @@ impl Shared {
 fn step(model: &Bytes) -> Result<u64, CheckpointError> {
     let words = Pack::read(model).and_then(|pack| pack.progress_words());
     let step = words.and_then(|w| w.get(1).copied().ok_or_else(|| "it is empty".to_owned()));
-    step.map_err(|message| CheckpointError::Misfit { file: MODEL, message })
+    step.map_err(|message| CheckpointError::misfit(MODEL, &message))
 }
 
 /// burn-train shows the text alone, so the causes are in it.

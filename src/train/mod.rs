@@ -14,7 +14,7 @@ mod micro_batch;
 mod monitor;
 mod trainable;
 
-pub use checkpointers::{RecordCheckpointer, SetCheckpointers, SetRecord};
+pub use checkpointers::SetCheckpointers;
 pub use keep_error::KeepError;
 pub use loss_recorder::LossRecorder;
 pub use metric::StepMetric;

@@ -167,7 +167,6 @@ impl<M: Growable> Trainable<M> {
         for (name, value) in self.losses.take() {
             self.apollo.record(name, value);
         }
-        self.apollo.note_optimizer(optim);
         match self.apollo.step(optim, lr, grads, step) {
             Ok(report) => {
                 if let (Some(observer), Some(growth)) = (&self.on_growth, &report.growth) {
@@ -282,7 +281,7 @@ impl<M: Growable> Module for Trainable<M> {
 
     /// The model's parameters under its own paths, and the progress.
     fn into_record(self) -> ModuleRecord {
-        self.apollo.note(self.losses.waiting());
+        self.apollo.keep_unrecorded(self.losses.waiting());
         match self.apollo.module() {
             Ok(module) => module.into_record(),
             Err(error) => {

@@ -3,7 +3,7 @@
 //! A record is a burnpack: tensors and scalars named `"{id}.{field}"`, one scalar `"{id}.__rank"` for each parameter that
 //! has state, and the parameters' module paths as metadata under their ids.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::tensor::TensorData;
@@ -77,16 +77,14 @@ impl OptimizerState {
             Tensor::new(format!("{id}.{field}"), dtype, shape, Some(id), bytes)
         });
         let mut writer = Writer::new(tensors.collect());
-        let scalars = self.scalars.iter().map(|((id, field), x)| (format!("{id}.{field}"), x));
-        let others = self.others.iter().map(|(name, x)| (name.clone(), x));
-        let sorted: BTreeMap<String, &Scalar> = scalars.chain(others).collect();
-        for (name, value) in sorted {
-            writer = writer.with_scalar(&name, *value);
+        for ((id, field), value) in self.scalars {
+            writer = writer.with_scalar(&format!("{id}.{field}"), value);
         }
-        let paths: BTreeMap<String, &String> =
-            self.paths.iter().map(|(id, path)| (id.to_string(), path)).collect();
-        for (id, path) in paths {
-            writer = writer.with_metadata(&id, path);
+        for (name, value) in self.others {
+            writer = writer.with_scalar(&name, value);
+        }
+        for (id, path) in self.paths {
+            writer = writer.with_metadata(&id.to_string(), &path);
         }
         let bytes = writer.into_bytes().map_err(|e| e.to_string())?;
         OptimizerRecord::from_bytes(bytes).map_err(|e| e.to_string())
@@ -95,14 +93,6 @@ impl OptimizerState {
     /// The state of no parameter, taken out: the beginning of another state.
     pub(crate) fn take_others(&mut self) -> Self {
         Self { others: core::mem::take(&mut self.others), ..Self::default() }
-    }
-
-    /// The fields of the parameters' states, each once.
-    pub(crate) fn fields(&self) -> Vec<String> {
-        let tensors = self.tensors.iter().map(|tensor| &tensor.field);
-        let scalars = self.scalars.keys().map(|(_, field)| field);
-        let fields: BTreeSet<&String> = tensors.chain(scalars).filter(|f| *f != RANK).collect();
-        fields.into_iter().cloned().collect()
     }
 
     /// Whether the parameter has state.

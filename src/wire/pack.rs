@@ -133,6 +133,16 @@ impl Pack {
         floats.map(|e| (e.name.as_str(), e.dtype))
     }
 
+    /// The fields of an optimizer's state of the parameter with this id.
+    pub(crate) fn state_fields(&self, id: &str) -> Vec<&str> {
+        let names = self.tensors.iter().map(|e| e.name.as_str());
+        let names = names.chain(self.scalars.keys().map(String::as_str));
+        let fields = names.filter_map(|name| name.strip_prefix(id)?.strip_prefix('.'));
+        let mut fields: Vec<_> = fields.filter(|field| *field != RANK).collect();
+        fields.sort_unstable();
+        fields
+    }
+
     /// The first tensor or scalar of this pack that `other` does not hold in the same way.
     pub(crate) fn missing_from(&self, other: &Self) -> Option<&str> {
         let same = |a: &Entry, b: &Entry| {

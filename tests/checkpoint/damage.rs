@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn_apollo::checkpoint::{
-    self, CheckpointError, CheckpointSet, CheckpointStore, Damage, FoundSet, Retention,
+    self, CheckpointError, CheckpointSet, CheckpointStore, FoundSet, Retention,
 };
 
 use crate::folder::{Folder, flip, snapshot};
@@ -73,11 +73,11 @@ fn what_is_no_regular_file_is_not_followed() {
         let set = folder.latest().set.path().to_owned();
         spoil(&set);
         match CheckpointSet::open(&set).unwrap_err() {
-            CheckpointError::Damaged { file, damage, .. } => (file, damage),
+            CheckpointError::Damaged { file: Some(file), wrong, .. } => (file, wrong),
             other => panic!("{other}"),
         }
     };
-    let not_a_file = |name: &str| (name.to_owned(), Damage::NotAFile);
+    let not_a_file = |name: &str| (name.to_owned(), "is not a regular file".to_owned());
     #[cfg(unix)]
     assert_eq!(
         damage(&|set| {
@@ -99,18 +99,18 @@ fn what_is_no_regular_file_is_not_followed() {
             .unwrap();
     });
     assert_eq!(file, "SHA256SUMS");
-    assert!(wrong.to_string().contains("unknown file"), "{wrong}");
+    assert!(wrong.contains("unknown file"), "{wrong}");
     // A file that claims to be enormous takes no memory: its length is compared first.
     let (file, wrong) = damage(&|set| {
         let model = std::fs::File::options().write(true).open(set.join("model.bpk")).unwrap();
         model.set_len(1 << 40).unwrap();
     });
-    assert_eq!((file.as_str(), matches!(wrong, Damage::Length { .. })), ("model.bpk", true));
+    assert_eq!((file.as_str(), wrong.contains("bytes instead of")), ("model.bpk", true));
     let (file, wrong) = damage(&|set| {
         let sums = std::fs::File::options().write(true).open(set.join("SHA256SUMS")).unwrap();
         sums.set_len(1 << 40).unwrap();
     });
-    assert_eq!((file.as_str(), matches!(wrong, Damage::TooLarge { .. })), ("SHA256SUMS", true));
+    assert_eq!((file.as_str(), wrong.contains("more than the 4096")), ("SHA256SUMS", true));
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! What checkpoints know plans by is kept. The sets that every version wrote are kept in `examples/hostile`.
+//! What checkpoints know plans by is kept. A set that was written once is kept in `examples/hostile`.
 
 use burn_apollo::Plan;
-use burn_apollo::depth::{ConstantHigh, ConstantLow, Lvps, Sampler, Sigmoid, Uniform};
-use burn_apollo::expand::{Expansion, Interpolation, MiddleStacking, Stacking};
-use burn_apollo::policy::{FixedPolicy, LossPlateau, Policy};
+use burn_apollo::depth::{Lvps, Sampler};
+use burn_apollo::expand::{Expansion, MiddleStacking};
+use burn_apollo::policy::{LossPlateau, Policy};
 
-/// Plans of format 2 are told apart by what they serialise: a change makes every checkpoint another plan's.
+/// Plans are told apart by what they serialise: a change makes every checkpoint another plan's.
 #[test]
 fn names_and_parameters_are_kept() {
     let json = |part: &dyn Fn(Plan) -> Plan| serde_json::to_string(&part(Plan::new(9))).unwrap();

@@ -34,7 +34,7 @@ fn a_set_holds_the_whole_run() {
     assert!(stepped_over.is_empty());
     assert_eq!((set.step(), set.epoch(), set.metric()), (6, Some(2), Some(1.0 / 3.0)));
     assert_eq!(set.state::<Vec<i32>>("order").unwrap(), [3, 1, 2]);
-    assert_eq!(set.plan(), Some(apollo.plan()));
+    assert_eq!(set.plan(), apollo.plan());
     assert_eq!(bits(load(&set).model()), bits(apollo.model()));
     for (name, words) in [("data", "has order"), ("order", "invalid type")] {
         let error = set.state::<String>(name).unwrap_err().to_string();
@@ -86,7 +86,9 @@ fn sets_of_other_runs_are_refused_by_name() {
     let longer = Plan::new(50).with_schedule(stages(&[(1, 4), (3, 8)], 6)).with_seed(3);
     refused(with(longer.clone()), adamw(), scheduler(), "`steps` 40, this run has 50");
     refused(support::apollo(7, Plan::new(40)), adamw(), scheduler(), "this run has");
-    refused(apollo(), SgdConfig::new().init(), scheduler(), "this run's by SGD");
+    let sgd = SgdConfig::new().init();
+    refused(apollo(), sgd.clone(), scheduler(), "keeps `momentum.moment_1`, `momentum.moment_2`");
+    refused(apollo(), sgd, scheduler(), ".weight`, this run's takes nothing of it");
     let noam = NoamLrSchedulerConfig::new(0.1).init().unwrap();
     refused(apollo(), adamw(), noam, "scheduler.bpk does not fit");
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::module::ParamGroup;
+use burn::optim::GradientsParams;
 use burn::optim::lr_scheduler::constant::ConstantLr;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Distribution, Tensor};
 use burn_apollo::depth::{DepthPmf, DepthSampler, Sampler, Uniform};
 use burn_apollo::expand::{Expander, Expansion, LayerMap, Stacking};
@@ -183,39 +183,41 @@ fn gradients_of_uses_are_those_of_the_layers_alone() {
 }
 
 #[test]
-fn parameter_groups_that_a_growth_would_leave_behind_are_refused_at_the_first_step() {
+fn groups_of_rates_that_a_growth_would_leave_behind_are_refused_at_the_first_step() {
+    let rates = |group| {
+        ModuleLrScheduler::new(ConstantLr::new(0.01)).with_group(group, ConstantLr::new(0.001))
+    };
     let numbered = || ParamGroup::from_regex(r"^blocks\.0\.").unwrap();
-    let without_decay = || AdamWConfig::new().with_weight_decay(0.0).build();
-    let grouped = |group| adamw().with_group(group, without_decay(), None);
-    let refused = |mut optim: ModuleOptimizer, lr: ModuleLrScheduler, words: &[&str]| {
-        let (mut apollo, ..) = new_run(plan());
+    let (mut apollo, mut optim, _) = new_run(plan());
+    let (block, input) = (apollo.model().blocks[0].weight.id, apollo.model().input.weight.id);
+    for (group, words) in [
+        (numbered(), ["of the learning rate", "`blocks.0.", "`blocks.1.", "all layers share"]),
+        (
+            ParamGroup::from_ids(vec![block]),
+            ["of the learning rate", "`blocks.0.weight`", "by its id", "all layers share"],
+        ),
+    ] {
         let grads = gradients(&apollo, 1.0);
-        let error = apollo.update(&mut optim, lr.clone().step(), grads).unwrap_err();
+        let error = apollo.update(&mut optim, rates(group).step(), grads).unwrap_err();
         assert!(matches!(error, ApolloError::Other(_)), "{error}");
         assert_eq!((apollo.step_count(), optim.to_record().len()), (0, 0));
         let error = error.to_string();
         words.iter().for_each(|w| assert!(error.contains(w), "{error} should contain {w}"));
+    }
+
+    let train = |apollo: &mut Apollo<Net>, mut lr: ModuleLrScheduler, steps: u64| {
+        let mut optim = adamw();
+        for _ in 0..steps {
+            let grads = gradients(apollo, 1.0);
+            apollo.update(&mut optim, lr.step(), grads).unwrap();
+        }
     };
-    let constant = || ModuleLrScheduler::new(ConstantLr::new(0.01));
-    let copy = ["of the optimizer", "`blocks.0.", "`blocks.1.", "all layers share"];
-    refused(grouped(numbered()), constant(), &copy);
-    let rates = constant().with_group(numbered(), ConstantLr::new(0.001));
-    refused(adamw(), rates, &["of the learning rate", "`blocks.1."]);
-
-    let (mut apollo, ..) = new_run(plan());
-    let id = apollo.model().blocks[0].weight.id;
-    let mut optim = grouped(ParamGroup::from_ids(vec![id]));
-    let grads = gradients(&apollo, 1.0);
-    let error = apollo.update(&mut optim, 0.01, grads).unwrap_err().to_string();
-    assert!(error.contains("`blocks.0.weight`") && error.contains("by its id"), "{error}");
-
     // What all layers share, and what is outside of them, may be named as one likes.
-    let input = ParamGroup::from_ids(vec![apollo.model().input.weight.id]);
-    let mut optim =
-        grouped(ParamGroup::from_predicate(".weight")).with_group(input, without_decay(), None);
-    train(&mut apollo, &mut optim, 12);
+    let outside = rates(ParamGroup::from_predicate(".weight"))
+        .with_group(ParamGroup::from_ids(vec![input]), ConstantLr::new(0.002));
+    train(&mut apollo, outside, 12);
     assert_eq!(apollo.stage(), 2);
     // A run that grows no more may name layers by number.
     let (mut apollo, ..) = new_run(Plan::new(3).with_schedule(Schedule::from_scratch(&[4])));
-    train(&mut apollo, &mut grouped(numbered()), 3);
+    train(&mut apollo, rates(numbered()), 3);
 }

@@ -7,7 +7,7 @@ use burn_apollo::depth::ConstantLow;
 use burn_apollo::expand::{Interpolation, NewLayers, Stacking};
 use burn_apollo::schedule::{Schedule, Stage, Until};
 use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
-use burn_apollo::{Apollo, ApolloError, Plan, growable};
+use burn_apollo::{Apollo, Plan, growable};
 
 use crate::support::{
     WIDTH, adamw, batch, bits, device, grads_of, load_record, parameters, record, stages,

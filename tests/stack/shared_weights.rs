@@ -9,7 +9,7 @@ use burn_apollo::depth::{DrawPer, Sampler, draw};
 use burn_apollo::expand::Expansion;
 use burn_apollo::schedule::Schedule;
 use burn_apollo::train::Trainable;
-use burn_apollo::{Apollo, ApolloError, InferenceDepth, Plan};
+use burn_apollo::{Apollo, InferenceDepth, Plan};
 
 use crate::support::{Net, adamw, apollo, batch, device, parameters, stages, train_step};
 

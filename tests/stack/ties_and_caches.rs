@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 use burn_apollo::stack::LayerStack;
-use burn_apollo::{Apollo, ApolloError, Plan, growable};
+use burn_apollo::{Apollo, Plan, growable};
 
 use crate::support::{WIDTH, adamw, batch, bits, device, grads_of, load_record, record, stages};
 

@@ -1,5 +1,5 @@
 //! Files from anywhere and any time. What hostile bytes are fed to, by the property tests here and by the fuzzer in `fuzz`:
-//! each must return; a panic or an abort is a finding. And one checkpoint of every version of the format, which every later
+//! each must return; a panic or an abort is a finding. And a checkpoint that is kept, which every later
 //! version reads.
 
 mod import;
@@ -11,7 +11,7 @@ mod sets;
 pub use import::{CONFIG, safetensors};
 pub use mutations::run;
 pub use plans::{plan, schedule};
-pub use sample::{SAMPLES, Sample, Tiny, fresh};
+pub use sample::{SAMPLE, Tiny, fresh};
 pub use sets::{manifest, records, records_that_train};
 
 /// Panics that the library catches and turns into errors are no findings: only the fuzzer's own hook takes them for

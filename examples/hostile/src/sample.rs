@@ -1,4 +1,4 @@
-//! Checkpoints that are kept, and the run that wrote them.
+//! A checkpoint that is kept, and the run that wrote it.
 
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::lr_scheduler::linear::LinearLrSchedulerConfig;
@@ -35,7 +35,7 @@ impl Tiny {
     }
 }
 
-/// The run whose checkpoints are kept in `data/checkpoint-v1` and `-v2`: 20 steps, 1 → 2 → 4 layers.
+/// The run whose checkpoint is kept in `data/checkpoint-v2`: 20 steps, 1 → 2 → 4 layers.
 pub fn fresh(device: &Device) -> Restored<Tiny> {
     let policy = LossPlateau::new(15).expect("a valid patience");
     let plan = Plan::new(20).with_policy(policy).with_seed(11);
@@ -56,19 +56,10 @@ fn scheduler() -> ModuleLrScheduler {
         .expect("a valid schedule")
 }
 
-/// Files of a checkpoint by name.
-pub type Sample = [(&'static str, &'static [u8]); 4];
-
-macro_rules! sample {
-    ($folder:literal) => {
-        [
-            ("manifest.json", include_bytes!(concat!("../data/", $folder, "/manifest.json"))),
-            ("model.bpk", include_bytes!(concat!("../data/", $folder, "/model.bpk"))),
-            ("optim.bpk", include_bytes!(concat!("../data/", $folder, "/optim.bpk"))),
-            ("scheduler.bpk", include_bytes!(concat!("../data/", $folder, "/scheduler.bpk"))),
-        ]
-    };
-}
-
-/// The checkpoint of each version of the format, which every later version reads.
-pub const SAMPLES: [Sample; 2] = [sample!("checkpoint-v1"), sample!("checkpoint-v2")];
+/// The files of the checkpoint by name.
+pub const SAMPLE: [(&str, &[u8]); 4] = [
+    ("manifest.json", include_bytes!("../data/checkpoint-v2/manifest.json")),
+    ("model.bpk", include_bytes!("../data/checkpoint-v2/model.bpk")),
+    ("optim.bpk", include_bytes!("../data/checkpoint-v2/optim.bpk")),
+    ("scheduler.bpk", include_bytes!("../data/checkpoint-v2/scheduler.bpk")),
+];

