@@ -112,23 +112,24 @@ impl Comparison {
 
     fn parts(&self) -> Vec<Part> {
         let text = |text: String| Some(Part::Text(text));
-        let picture = |name| pictures::draw(self, name).map(Box::new).map(Part::Picture);
+        let [saving, by_position, flops, steps, time, course, crossover, depths] = pictures::NAMES
+            .map(|name| pictures::draw(self, name).map(|picture| Part::Picture(Box::new(picture))));
         let parts = [
             text(self.summary()),
-            picture("saving"),
+            saving,
             self.measures().map(Part::Text),
-            picture("by-position"),
+            by_position,
             text(self.fairness()),
             text(self.differences()),
-            picture("loss-flops"),
-            picture("loss-steps"),
+            flops,
+            steps,
             text(self.time()),
-            picture("loss-time"),
+            time,
             text("## On the way\n".to_owned()),
-            picture("course"),
-            picture("depths"),
+            course,
+            depths,
             self.by_length().map(Part::Text),
-            picture("crossover"),
+            crossover,
             text(self.setting()),
         ];
         parts.into_iter().flatten().collect()
