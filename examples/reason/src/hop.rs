@@ -1,8 +1,8 @@
 //! Jumps back through a row of letters: from a place to the one after the last earlier place with the same letter, so many times.
 //!
-//! Source: Sanford, Hsu & Telgarsky 2024 (arXiv 2402.09268), k-hop induction heads: letters are uniform, the number of jumps
-//! stands before them, and every letter is asked for what the jumps from it lead to. Here letters from which they lead out of the
-//! row are not asked.
+//! Source: Sanford, Hsu & Telgarsky 2024 (arXiv 2402.09268), k-hop induction heads: the number of jumps stands before the letters,
+//! and every letter is asked for what the jumps from it lead to. Here no letter follows itself, as a jump from its repetition would
+//! lead nowhere else, and letters from which the jumps lead out of the row are not asked.
 
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
@@ -11,8 +11,8 @@ use crate::problem::{Answer, Row};
 
 /// Letters; further tokens are the numbers of jumps from 1.
 pub const LETTERS: u8 = 4;
-/// Letters in a row for each jump: one leads some five letters back, so that most have all jumps before them.
-const FOR_A_JUMP: usize = 8;
+/// Letters in a row for each jump: one leads three letters back in the mean, so that many have all jumps before them.
+const FOR_A_JUMP: usize = 6;
 
 pub fn vocabulary(length: usize) -> usize {
     usize::from(LETTERS) + length
@@ -25,7 +25,12 @@ pub fn places(length: usize) -> usize {
 /// A row of up to `length` jumps.
 pub fn draw(rng: &mut ChaCha8Rng, length: usize) -> Row {
     let jumps = rng.random_range(1..=length);
-    let letters: Vec<u8> = (1..places(length)).map(|_| rng.random_range(0..LETTERS)).collect();
+    let mut letter = rng.random_range(0..LETTERS);
+    let next = |_| {
+        letter = (letter + rng.random_range(1..LETTERS)) % LETTERS;
+        letter
+    };
+    let letters: Vec<u8> = (1..places(length)).map(next).collect();
     row(jumps, &letters)
 }
 
@@ -89,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn most_letters_have_all_jumps_before_them() {
+    fn many_letters_have_all_jumps_before_them_and_none_follows_itself() {
         use rand::SeedableRng;
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let rows: Vec<Row> = (0..500).map(|_| draw(&mut rng, 6)).collect();
@@ -99,6 +104,8 @@ mod tests {
             asked as f64 / (count * (places(6) - 1)) as f64
         };
         assert!(asked(1) > 0.85 && asked(6) > 0.3, "{} {}", asked(1), asked(6));
+        let repeats = |row: &Row| row.tokens[1..].windows(2).any(|pair| pair[0] == pair[1]);
+        assert!(!rows.iter().any(repeats));
     }
 
     #[test]

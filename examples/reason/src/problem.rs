@@ -54,7 +54,7 @@ impl Problem {
         }
     }
 
-    /// The length that is learned in some minutes, or nearly so.
+    /// The length that is taken if none is given.
     pub fn usual_length(self) -> usize {
         match self {
             Self::Group(_) => 16,
