@@ -42,7 +42,7 @@ fn validation_masks_do_not_depend_on_the_batch() {
     let at = |name: &str| dir.path().join(name);
     let (model, folder) = (at("model"), at("exported"));
     ok(&BERT.tiny(&model, &["--seq", "2", "--batch", "1"]));
-    ok(&BERT.tiny(&model, &["--export", folder.to_str().unwrap()]));
+    ok(&BERT.export(&model, folder.to_str().unwrap(), &[]));
     let loss = |batch: &str| {
         let still = ["--steps", "1", "--lr", "0.000000001", "--from-scratch", "--seq", "2"];
         let from = ["--init-from", folder.to_str().unwrap(), "--batch", batch];

@@ -19,10 +19,10 @@ use apollo_examples::options::text::TextConfig;
 use apollo_examples::text::corpus::Corpus;
 use apollo_examples::text::generate::Sampling;
 use apollo_examples::text::next_token::NextToken;
-use apollo_examples::{Failure, device, start_with};
+use apollo_examples::{Content, Failure, check_folder, device, start_with};
 use bert::MaskedTokens;
 use burn_apollo_lab::study::{Comparison, Outcome, Study};
-use burn_apollo_lab::{LabError, Result, RunConfig, Task};
+use burn_apollo_lab::{Existing, LabError, Result, RunConfig, Task};
 use options::{Kind, Options};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -78,6 +78,7 @@ where
     C: Clone + PartialEq + Serialize + DeserializeOwned,
 {
     let config = options.study()?;
+    check_folder("--out", &options.out, Content::Study, Existing::Resume)?;
     let device = device::by_name(&options.device)?;
     let study =
         Study::new(&options.out, config.clone(), base, device.clone(), make).with_depths(set_depth);

@@ -106,7 +106,7 @@ fn a_policy_of_one_name_learns_sub_words() {
     let dir = tempfile::tempdir().unwrap();
     let (tokens, out) = (dir.path().join("tokens"), dir.path().join("run"));
     let (data, choice) = (Path::new(SHAKESPEARE), &Choice::Learn(300));
-    Preparation { data, choice, special: &[] }.write_to(&tokens, false).unwrap();
+    Preparation { data, choice, special: &[], allow_unknown: false }.write_to(&tokens, false).unwrap();
     let tokens = tokens.to_str().unwrap();
     let shown =
         ok(&POLICIES.tiny(&out, &["--policy", "arithmetic", "--data", tokens, "--layers", "12"]));

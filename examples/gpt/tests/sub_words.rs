@@ -66,7 +66,7 @@ fn an_export_replaces_another_models_sub_words() {
     let folder = files.name("exported");
     for (data, there) in [("tokens", true), ("text", false)] {
         ok(&GPT.tiny(&files.at(data).with_extension("run"), &["--data", &files.name(data)]));
-        ok(&GPT.tiny(&files.at(data).with_extension("run"), &["--export", &folder]));
+        ok(&GPT.export(&files.at(data).with_extension("run"), &folder, &["--overwrite"]));
         for file in ["tokenizer.json", "tokenizer_config.json"] {
             assert_eq!(files.at("exported").join(file).exists(), there, "{data}: {file}");
         }
@@ -101,7 +101,7 @@ fn a_model_begins_with_its_own_sub_words() {
     files.prepare(&GPT, "tokens", "400");
     ok(&GPT.tiny(&files.at("run"), &["--data", &files.name("tokens")]));
     let folder = files.name("exported");
-    ok(&GPT.tiny(&files.at("run"), &["--export", &folder]));
+    ok(&GPT.export(&files.at("run"), &folder, &[]));
     files.prepare(&GPT, "again", &format!("{folder}/tokenizer.json"));
     assert_eq!(fs::read(files.at("tokens")).unwrap(), fs::read(files.at("again")).unwrap());
     let still = ["--steps", "1", "--lr", "0.000000001", "--from-scratch", "--init-from", &folder];
