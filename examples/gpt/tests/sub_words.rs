@@ -224,8 +224,8 @@ fn bad_input_is_one_line_and_exit_code_2() {
         (vec!["--data", &name("empty"), "--prepare", &new], "is empty"),
         (vec!["--data", "/dev/null", "--prepare", &new], "is not a regular file"),
         (vec!["--data", &text, "--prepare", &within], "its folder cannot be made"),
-        (vec!["--data", &text, "--prepare", &new, "--generate", "a"], "cannot be used with"),
-        (vec!["--prepare", &new, "--export", &new], "cannot be used with"),
+        (vec!["--data", &text, "--prepare", &new, "--generate", "a"], "--generate takes the run"),
+        (vec!["--prepare", &new, "--export", &new], "--export writes the run"),
         (vec!["--data", &tokens, "--vocabulary", "bytes"], "holds tokens already"),
     ] {
         let line = refused(&GPT.run(&args));

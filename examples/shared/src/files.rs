@@ -64,7 +64,9 @@ impl Content {
     fn of(dir: &Path) -> io::Result<Option<Self>> {
         let names = |dir: &Path| match fs::read_dir(dir) {
             Ok(entries) => entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>(),
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Err(e)
+                if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+            {
                 Ok(Vec::new())
             }
             Err(e) => Err(e),

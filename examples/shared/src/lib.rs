@@ -11,8 +11,8 @@ mod start;
 pub mod text;
 mod train;
 
-pub use files::{Content, check_folder, data_file, regular};
 pub use burn_apollo_lab::Existing;
 pub use failure::{Failure, run_error, usage};
+pub use files::{Content, check_folder, data_file, regular};
 pub use start::{Defaults, NotParsed, parse, start, start_with};
 pub use train::{conclude, finished, refuse_run, run_config, train};

@@ -21,7 +21,7 @@ impl Program {
     pub fn run(&self, args: &[&str]) -> Output {
         let dir = tempfile::tempdir().unwrap();
         let mut command = Command::new(self.path);
-        if !args.contains(&"--prepare") {
+        if !["--prepare", "--report"].iter().any(|alone| args.contains(alone)) {
             command.arg("--out").arg(dir.path().join("out"));
         }
         command.current_dir(dir.path()).args(args).output().unwrap()
@@ -90,6 +90,8 @@ impl Program {
         let help = ok(&Command::new(self.path).args(args).arg("--help").output().unwrap());
         let shown: Vec<&str> = help.lines().filter_map(option).collect();
         let listed: Vec<&str> = list.lines().collect();
+        let built_in = env!("CARGO_MANIFEST_DIR").trim_end_matches("examples/testing");
+        assert!(!help.contains(built_in), "a path of the machine that built it: {help}");
         assert_eq!(shown, listed, "the options changed: {}", shown.join("\n"));
     }
 

@@ -204,7 +204,8 @@ impl Layout {
 /// The files of the weights in a model's folder: one, or those that an index names.
 pub fn files(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
     let (file, index) = (dir.join(WEIGHTS), dir.join(INDEX));
-    let said = |path: &Path, e: &dyn Display| usage(format!("{}: {}", path.display(), one_line(&e)));
+    let said =
+        |path: &Path, e: &dyn Display| usage(format!("{}: {}", path.display(), one_line(&e)));
     if !file.exists() && index.exists() {
         #[derive(Deserialize)]
         struct Index {
@@ -214,7 +215,9 @@ pub fn files(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
         let text = fs::read_to_string(&index).map_err(|e| said(&index, &e))?;
         let found: Index = serde_json::from_str(&text).map_err(|e| said(&index, &e))?;
         let names: BTreeSet<String> = found.weight_map.into_values().collect();
-        if let Some(name) = names.iter().find(|name| Path::new(name).file_name() != Some(OsStr::new(name))) {
+        if let Some(name) =
+            names.iter().find(|name| Path::new(name).file_name() != Some(OsStr::new(name)))
+        {
             return Err(said(&index, &format!("names {name:?}, which is no file of this folder")));
         }
         let files: Vec<PathBuf> = names.iter().map(|name| dir.join(name)).collect();
@@ -281,7 +284,9 @@ impl<'a> Weights<'a> {
             let data = bridge::to_data(&tensor).map_err(|e| self.failure(one_line(&e)))?;
             if let Some(bad) = data.iter::<f32>().find(|x| !x.is_finite()) {
                 let name = self.layout.file_name(&tensor.name);
-                return Err(self.failure(format!("{name} holds {bad}: nothing can be trained from it")));
+                return Err(
+                    self.failure(format!("{name} holds {bad}: nothing can be trained from it"))
+                );
             }
         }
         Ok(())

@@ -10,6 +10,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
 
 use crate::options::rate::Shape;
+use crate::text::corpus::prepare::Choice;
 use crate::{Failure, usage};
 
 use Those::{AllBut, These};
@@ -34,7 +35,7 @@ const fn rule(when: fn(&ArgMatches) -> bool, those: Those, why: &'static str) ->
 /// What decides how a model grows.
 const GROWTH: &[&str] = &["policy", "sampler", "draw_per", "expander", "zeroed", "moments"];
 
-const RULES: [Rule; 21] = [
+const RULES: [Rule; 22] = [
     rule(
         |m| given(m, "export"),
         AllBut(&["export", "out", "device", "overwrite"]),
@@ -65,10 +66,26 @@ const RULES: [Rule; 21] = [
         AllBut(&["report"]),
         "--report makes the report of a study that is there",
     ),
+    rule(
+        |m| !matches!(m.try_get_one("vocabulary"), Ok(Some(Choice::Tokenizer(_)))),
+        These(&["allow_unknown"]),
+        "it is for a tokenizer.json as --vocabulary",
+    ),
     rule(|m| given(m, "resume"), These(&["overwrite"]), "--resume goes on with what that replaces"),
     rule(
         |m| given(m, "plan"),
-        These(&["recipe", "steps", "seed", "lr_shape", "warm_up", "decay", "min_lr", "from_scratch", "schedule", "epochs"]),
+        These(&[
+            "recipe",
+            "steps",
+            "seed",
+            "lr_shape",
+            "warm_up",
+            "decay",
+            "min_lr",
+            "from_scratch",
+            "schedule",
+            "epochs",
+        ]),
         "--plan says it",
     ),
     rule(|m| given(m, "plan"), These(GROWTH), "--plan says it"),
@@ -94,7 +111,11 @@ const RULES: [Rule; 21] = [
         "the learning rate falls by one cosine: --lr-shape warmup-stable-decay has a decay",
     ),
     rule(|m| given(m, "epochs"), These(&["steps"]), "--epochs says how long the run is"),
-    rule(|m| given(m, "init_from"), These(&["init_std"]), "the first weights are those of --init-from"),
+    rule(
+        |m| given(m, "init_from"),
+        These(&["init_std"]),
+        "the first weights are those of --init-from",
+    ),
     rule(
         |m| one(m, "accumulate") == Some(1_u32),
         These(&["workers"]),
@@ -110,11 +131,7 @@ const RULES: [Rule; 21] = [
         These(&["order", "seq", "init_std"]),
         "images have no windows of tokens, and weights of the usual size",
     ),
-    rule(
-        |m| raw(m, "hosts").len() == 1,
-        These(&["sharded"]),
-        "one host keeps all",
-    ),
+    rule(|m| raw(m, "hosts").len() == 1, These(&["sharded"]), "one host keeps all"),
     rule(|m| given(m, "websocket"), These(&["key"]), "a host over WebSocket has no key"),
 ];
 
@@ -134,7 +151,7 @@ pub fn check(command: &Command, matches: &ArgMatches) -> Result<(), Failure> {
             meant(id) && has(matches, id) && on_line(id)
         });
         if let Some(option) = idle.next().and_then(|arg| arg.get_long()) {
-            return Err(usage(format!("--{option}: has no meaning here: {why}")));
+            return Err(usage(format!("--{option}: is of no use here: {why}")));
         }
     }
     Ok(())

@@ -112,37 +112,43 @@ impl InitFrom {
     }
 
     /// Refuses first weights of a model of other sizes: its vocabulary and the options that it needs.
-    pub(super) fn check(&self, options: &TextOptions, vocabulary: usize, models: &Models) -> Result<(), Failure> {
+    pub(super) fn check(
+        &self,
+        options: &TextOptions,
+        tokens: usize,
+        models: &Models,
+    ) -> Result<(), Failure> {
         let found = (models.sizes)(&self.config, &self.dir)?;
         let own = Sizes {
-            vocabulary: found.vocabulary,
+            vocabulary: tokens,
             layers: options.layers as usize,
             width: options.width as usize,
             heads: options.heads as usize,
             seq: options.seq as usize,
             dropout: options.dropout,
         };
-        let dir = self.dir.display();
-        let Sizes { layers, width, heads, seq, dropout, vocabulary: tokens } = found;
-        if found != own {
-            return Err(usage(format!(
+        let (dir, Sizes { vocabulary, layers, width, heads, seq, dropout }) =
+            (self.dir.display(), found);
+        if vocabulary != tokens {
+            let mut line =
+                format!("--init-from {dir}: a model of {vocabulary} tokens, this one has {tokens}");
+            let words = self.dir.join(TOKENIZER);
+            if words.exists() {
+                line += &format!("; its own are those of --vocabulary {}", words.display());
+            }
+            if vocabulary > tokens {
+                line +=
+                    &format!("; if the others are padding, --pad-vocabulary {vocabulary} goes on");
+            }
+            return Err(usage(line));
+        }
+        match found == own {
+            true => Ok(()),
+            false => Err(usage(format!(
                 "--init-from {dir}: this model needs --layers {layers} --width {width} --heads {heads} --seq {seq} \
                  --dropout {dropout}"
-            )));
+            ))),
         }
-        if tokens == vocabulary {
-            return Ok(());
-        }
-        let mut line =
-            format!("--init-from {dir}: a model of {tokens} tokens, this one has {vocabulary}");
-        let own = self.dir.join(TOKENIZER);
-        if own.exists() {
-            line += &format!("; its own are those of --vocabulary {}", own.display());
-        }
-        if tokens > vocabulary {
-            line += &format!("; if the others are padding, --pad-vocabulary {tokens} goes on");
-        }
-        Err(usage(line))
     }
 }
 

@@ -72,9 +72,9 @@ impl Lost {
             self.example.as_deref().unwrap_or_default(),
         );
         match lost.max(unknown) {
-            most if most > REFUSED && !allowed => Err(usage(format!(
-                "{words}; take another --vocabulary, or --allow-unknown"
-            ))),
+            most if most > REFUSED && !allowed => {
+                Err(usage(format!("{words}; take another --vocabulary, or --allow-unknown")))
+            }
             most if most > SAID || self.dropped_bytes > 0 => Ok(Some(words)),
             _ => Ok(None),
         }

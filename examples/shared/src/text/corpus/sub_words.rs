@@ -73,7 +73,9 @@ impl SubWords {
         }
         tokenizer.get_model().tokenize_in_pretokenized(&mut parts, None)?;
         let (mut ids, mut lost) = (Vec::new(), Lost::default());
-        for (normal, (from, to), tokens) in parts.get_splits(OffsetReferential::Original, OffsetType::Byte) {
+        for (normal, (from, to), tokens) in
+            parts.get_splits(OffsetReferential::Original, OffsetType::Byte)
+        {
             let tokens = tokens.as_deref().unwrap_or_default();
             let bytes = |fits: &dyn Fn(u32) -> bool| -> usize {
                 let some = tokens.iter().filter(|token| fits(token.id));
@@ -101,5 +103,7 @@ impl SubWords {
 
 /// What the library answers, be it by a panic.
 fn asked<T>(ask: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    caught(ask).unwrap_or_else(|panic| Err(format!("the tokenizers library fails with it: {panic}").into()))
+    caught(ask).unwrap_or_else(|panic| {
+        Err(format!("the tokenizers library fails with it: {panic}").into())
+    })
 }

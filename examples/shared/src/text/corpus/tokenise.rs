@@ -32,7 +32,8 @@ impl<'a> Tokenising<'a> {
     pub fn of(data: &'a Path, vocabulary: &'a Vocabulary) -> Result<Self, Failure> {
         let file = File::open(data).map_err(|e| read_failed(data, &e))?;
         let length = file.metadata().map_err(|e| read_failed(data, &e))?.len();
-        let (blocks, progress, signals) = (Blocks::new(file), Progress::new(length), Signals::catch()?);
+        let (blocks, progress, signals) =
+            (Blocks::new(file), Progress::new(length), Signals::catch()?);
         let (bytes, not_text, lost) = (0, 0, Lost::default());
         Ok(Self { data, vocabulary, blocks, progress, signals, bytes, not_text, lost })
     }
@@ -42,7 +43,10 @@ impl<'a> Tokenising<'a> {
     }
 
     /// The tokens of the next blocks; nothing at the end. An error of the tokenizer is given to `failed`.
-    pub fn next(&mut self, failed: impl Fn(&Error) -> Failure) -> Result<Option<Vec<u32>>, Failure> {
+    pub fn next(
+        &mut self,
+        failed: impl Fn(&Error) -> Failure,
+    ) -> Result<Option<Vec<u32>>, Failure> {
         if let Some(signal) = self.signals.caught() {
             return Err(Failure::Signal(signal, "while tokenising; nothing is written".to_owned()));
         }
@@ -60,7 +64,8 @@ impl<'a> Tokenising<'a> {
                 let chunks = some.iter().flat_map(|block| block.utf8_chunks());
                 self.not_text += chunks.map(|chunk| chunk.invalid().len()).sum::<usize>();
                 let text = |block: &Vec<u8>| String::from_utf8_lossy(block).into_owned();
-                let encoded = words.encode_all(some.iter().map(text).collect()).map_err(|e| failed(&e))?;
+                let encoded =
+                    words.encode_all(some.iter().map(text).collect()).map_err(|e| failed(&e))?;
                 let mut all = Vec::new();
                 for (ids, lost) in encoded {
                     all.extend(ids);

@@ -47,7 +47,8 @@ impl Vocabulary {
 
     /// The vocabulary of a text, or of a token file.
     pub fn of(data: &Path) -> Result<Self, Failure> {
-        let failed = |e: &dyn Display| usage(format!("--data {}: cannot be read: {e}", data.display()));
+        let failed =
+            |e: &dyn Display| usage(format!("--data {}: cannot be read: {e}", data.display()));
         regular(data).map_err(|e| failed(&e))?;
         match Tokens::are_in(data).map_err(|e| failed(&e))? {
             false => Ok(Self::Bytes),
