@@ -1,6 +1,6 @@
 //! `seq2seq` as a user runs it.
 
-use apollo_examples_testing::{Program, check_steps, ok, read, summary};
+use apollo_examples_testing::{Program, check_steps, ok, read, refused, summary};
 
 /// 30 steps with two growths.
 const SEQ2SEQ: Program = Program {
