@@ -209,6 +209,18 @@ fn bad_input_is_one_line_and_exit_code_2() {
         (vec!["--data", &text, "--prepare", &tokens], "exists; replace it with --overwrite"),
         (vec!["--data", &text, "--prepare", &text, "--overwrite"], "is --data itself"),
         (vec!["--data", &tokens, "--prepare", &new], "holds tokens already"),
+        (
+            vec!["--data", &text, "--prepare", &name("broken.json"), "--overwrite"],
+            "is no file of tokens",
+        ),
+        (
+            vec!["--data", &text, "--prepare", &new, "--vocabulary", &name("")],
+            "is a folder; name the tokenizer.json",
+        ),
+        (
+            vec!["--data", &text, "--prepare", &new, "--vocabulary", &text],
+            "save_pretrained(DIR) writes a tokenizer.json",
+        ),
         (vec!["--data", &name("none"), "--prepare", &new], "cannot be read"),
         (vec!["--data", &text, "--prepare", &name("")], "is a folder"),
         (vec!["--data", &text, "--vocabulary", "255"], "from 256 to 1048576"),

@@ -227,14 +227,23 @@ pub fn files(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
         });
         return checked.map(|()| files);
     }
-    match regular(&file) {
-        Ok(_) => Ok(vec![file]),
-        Err(_) if !file.exists() && dir.join("pytorch_model.bin").exists() => Err(said(
+    match (regular(&file), others(dir)) {
+        (Ok(_), _) => Ok(vec![file]),
+        (Err(_), Some(other)) if !file.exists() => Err(said(
             &file,
-            &"there is only PyTorch's pytorch_model.bin; in Python, a model's save_pretrained writes this file",
+            &format!("is not there, but {other}; in Python, a model's save_pretrained writes it"),
         )),
-        Err(e) => Err(said(&file, &e)),
+        (Err(e), _) => Err(said(&file, &e)),
     }
+}
+
+/// A file of weights that is none of those that are read.
+fn others(dir: &Path) -> Option<String> {
+    const KINDS: [&str; 8] = ["safetensors", "bin", "pt", "pth", "ckpt", "h5", "msgpack", "gguf"];
+    let names = fs::read_dir(dir).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut weights = names
+        .filter(|path| path.extension().is_some_and(|end| KINDS.iter().any(|kind| end == *kind)));
+    Some(weights.next()?.file_name()?.to_string_lossy().escape_debug().to_string())
 }
 
 /// The weights in a model's folder.

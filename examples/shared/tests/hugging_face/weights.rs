@@ -133,8 +133,15 @@ fn shards_are_read_through_their_index() {
 #[test]
 fn files_that_are_not_there_are_told_from_others() {
     let dir = configured::<Gpt>();
-    fs::write(dir.path().join("pytorch_model.bin"), "").unwrap();
-    assert_refused::<Gpt>(dir.path(), "there is only PyTorch's pytorch_model.bin");
+    assert_refused::<Gpt>(dir.path(), "model.safetensors: No such file");
+    for name in
+        ["pytorch_model.bin", "pytorch_model-00001-of-00002.bin", "tf_model.h5", "a.safetensors"]
+    {
+        fs::write(dir.path().join(name), "").unwrap();
+        let words = format!("model.safetensors: is not there, but {name}; in Python,");
+        assert_refused::<Gpt>(dir.path(), &words);
+        fs::remove_file(dir.path().join(name)).unwrap();
+    }
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n";
     for name in ["model.safetensors", "config.json"] {
         fs::write(dir.path().join(name), pointer).unwrap();

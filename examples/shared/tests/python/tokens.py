@@ -1,4 +1,4 @@
-"""Tokens of texts as Python's `tokenizers` makes them, for tests/corpus.rs.
+"""Tokens of texts as Python's `tokenizers` makes them, for tests/tokenizers.rs.
 
     pip install tokenizers
     python examples/shared/tests/python/tokens.py

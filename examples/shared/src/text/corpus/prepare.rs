@@ -93,6 +93,7 @@ impl Preparation<'_> {
             Choice::Bytes => Vocabulary::Bytes,
             Choice::Tokenizer(file) => Vocabulary::read(file)?,
             Choice::Learn(size) => {
+                make_folder_of(to)?;
                 println!("learning {size} sub-words from {}", self.data.display());
                 let learned = learn(self.data, *size, self.special)?;
                 if learned.size() < *size {
@@ -165,6 +166,10 @@ impl Preparation<'_> {
         }
         if to.exists() && self.data.canonicalize().ok() == to.canonicalize().ok() {
             return refused("is --data itself; name another file");
+        }
+        let is_other = |len: u64| len > 0 && !Tokens::are_in(to).unwrap_or(false);
+        if replace && to.metadata().is_ok_and(|about| is_other(about.len())) {
+            return refused("is no file of tokens; name another file");
         }
         if let Some(there) = [to, &tokenizer].into_iter().find(|path| !replace && path.exists()) {
             let why = "exists; replace it with --overwrite, or name another file";

@@ -1,5 +1,8 @@
 //! Sub-words, by the `tokenizers` library. It panics on some files, at once or at the first text: it is only asked with care.
 
+use std::fmt::Display;
+
+use serde_json::Value;
 use tokenizers::Tokenizer;
 use tokenizers::parallelism::MaybeParallelIterator;
 use tokenizers::tokenizer::{Model, OffsetReferential, OffsetType, PreTokenizer};
@@ -21,18 +24,21 @@ pub struct SubWords {
 
 pub type Error = tokenizers::Error;
 
+/// What makes a `tokenizer.json` of a model's other files.
+pub const RIGHT: &str =
+    "in Python, AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR) writes a tokenizer.json";
+
 impl SubWords {
     /// The tokenizer of a `tokenizer.json`.
     pub fn from_json(json: String) -> Result<Self, Error> {
-        let mut fields: serde_json::Value = serde_json::from_str(&json)?;
+        let other = |what: &dyn Display| format!("{what}; {RIGHT}");
+        let mut fields: Value = serde_json::from_str(&json).map_err(|e| other(&e))?;
         if fields.get("model").is_none() {
-            return Err("it has no `model`; in Python, AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR) writes the \
-                        tokenizer.json of a model's folder"
-                .into());
+            return Err(other(&"it has no `model`").into());
         }
         // The tokens of a text must not be random.
         if let Some(dropout) = fields.pointer_mut("/model/dropout") {
-            *dropout = serde_json::Value::Null;
+            *dropout = Value::Null;
         }
         let mut tokenizer = asked(|| Tokenizer::from_bytes(fields.to_string()))?;
         // A corpus is tokenised as a whole, whatever a model took at once.

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use super::header::{BYTES, Header};
-use super::sub_words::{Error, SubWords};
+use super::sub_words::{Error, RIGHT, SubWords};
 use super::tokens::Tokens;
 use crate::{Failure, regular, run_error, usage};
 use burn_apollo_lab::folder::write_file;
@@ -25,9 +25,11 @@ pub enum Vocabulary {
 impl Vocabulary {
     /// The sub-words of any `tokenizer.json`.
     pub fn read(path: &Path) -> Result<Self, Failure> {
-        let text = regular(path).and_then(|_| std::fs::read_to_string(path));
-        let read = text.map_err(Error::from).and_then(Self::from_json);
-        read.map_err(|e| no_tokenizer(path, &e))
+        let bytes = regular(path).and_then(|_| std::fs::read(path)).map_err(Error::from);
+        let text = bytes.and_then(|bytes| {
+            String::from_utf8(bytes).map_err(|_| format!("it is no text; {RIGHT}").into())
+        });
+        text.and_then(Self::from_json).map_err(|e| no_tokenizer(path, &e))
     }
 
     /// The vocabulary that has this checksum, from `path` where it is not bytes.
