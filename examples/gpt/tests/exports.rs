@@ -249,7 +249,7 @@ fn a_run_that_cannot_be_used_is_told_for_what_it_is() {
     change("\"model\": \"gpt\"", "\"model\": \"bert\"");
     assert!(line("run").contains("a run of bert, not of gpt"));
     let other = refused(&GPT.tiny(&dir.at("run"), &["--resume"]));
-    assert!(other.contains("the program: bert there, gpt here"), "{other}");
+    assert!(other.contains("holds a run of bert, not of gpt"), "{other}");
     change("\"data_checksum\"", "\"images_checksum\"");
     assert!(line("run").contains("of another program's run: missing field `data_checksum`"));
     fs::write(dir.at("run/config.json"), &config).unwrap();

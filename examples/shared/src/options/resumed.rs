@@ -14,6 +14,13 @@ const LONGEST: usize = 60;
 /// Names the options in which the configuration of the run in `out` differs from the one given, and both values.
 pub fn other_options(out: &Path, there: &impl Serialize, given: &impl Serialize) -> Failure {
     let (there, given) = (fields(there), fields(given));
+    let model = |fields: &Map<String, Value>| fields.get("model")?.as_str().map(str::to_owned);
+    if let (Some(there), Some(given)) = (model(&there), model(&given))
+        && there != given
+    {
+        let out = out.display();
+        return usage(format!("--resume: {out} holds a run of {there}, not of {given}"));
+    }
     let names = there.keys().chain(given.keys().filter(|name| !there.contains_key(*name)));
     let differ = names.filter(|name| there.get(*name) != given.get(*name));
     let mut told: Vec<String> = Vec::new();
@@ -64,7 +71,8 @@ fn option(field: &str) -> Option<(String, &str)> {
         "data_checksum" => ("another text, --data".to_owned(), "data"),
         "init_from.checksum" => ("other first weights, --init-from".to_owned(), "init_from.dir"),
         "tokenizer" => (of("vocabulary"), field),
-        "model" => ("the program".to_owned(), field),
+        // Runs of before do not say it.
+        "model" => return None,
         "plan.lr" => ("--lr-shape, --warm-up, --decay or --min-lr".to_owned(), field),
         "plan.new_layers" => ("--zeroed or --recipe".to_owned(), field),
         "plan.schedule" => ("--schedule, --recipe or --from-scratch".to_owned(), field),
