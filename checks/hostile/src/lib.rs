@@ -7,12 +7,14 @@ mod mutations;
 mod plans;
 mod sample;
 mod sets;
+mod tokenizers;
 
 pub use import::{CONFIG, safetensors};
-pub use mutations::run;
+pub use mutations::{run, run_on};
 pub use plans::{plan, schedule};
 pub use sample::{SAMPLE, Tiny, fresh};
 pub use sets::{manifest, records, records_that_train};
+pub use tokenizers::tokenizer;
 
 /// Panics that the library catches and turns into errors are no findings: only the fuzzer's own hook takes them for
 /// that.

@@ -9,7 +9,11 @@ pub fn run(cases: u32, seeds: Vec<Vec<u8>>, target: fn(&[u8]) -> bool) {
     for seed in &seeds {
         assert!(target(seed), "a seed of {} bytes is refused", seed.len());
     }
-    let input = mutated(seeds);
+    run_on(cases, mutated(seeds), target);
+}
+
+/// Runs `target` on `cases` inputs, always the same ones.
+pub fn run_on(cases: u32, input: impl Strategy<Value = Vec<u8>>, target: fn(&[u8]) -> bool) {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
     let result = TestRunner::new_with_rng(config, rng).run(&input, |bytes| {

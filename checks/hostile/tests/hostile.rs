@@ -7,7 +7,7 @@ use apollo_examples::hf;
 use apollo_examples::models::gpt::GptConfig;
 use apollo_examples_hostile as targets;
 use burn::tensor::Device;
-use targets::run;
+use targets::{run, run_on};
 
 /// What each target begins with: inputs that get all the way through.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
@@ -18,6 +18,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
             vec![sample(0, 0), [&[1][..], sums].concat()]
         }
         "records" => vec![sample(0, 1), sample(1, 2), sample(2, 3)],
+        "tokenizer" => (1..=4).map(|kind| vec![kind]).collect(),
         "safetensors" => vec![[&[0][..], &weights()].concat()],
         "plan" => [
             r#"{"steps":20,"sampler":"lvps","policy":{"loss_plateau":{"patience":7}},"moments":"copy"}"#,
@@ -63,9 +64,16 @@ fn records() {
 }
 
 #[test]
+fn tokenizers() {
+    run(1000, seeds("tokenizer"), targets::tokenizer);
+    let changes = proptest::collection::vec(proptest::num::u8::ANY, 2..24);
+    run_on(4000, changes, targets::tokenizer);
+}
+
+#[test]
 #[ignore = "writes what the fuzzer begins with into fuzz/corpus"]
 fn write_the_corpus() {
-    for target in ["schedule", "plan", "manifest", "records", "safetensors"] {
+    for target in ["schedule", "plan", "manifest", "records", "safetensors", "tokenizer"] {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
         fs::create_dir_all(&dir).unwrap();
         for (i, seed) in seeds(target).iter().enumerate() {

@@ -17,12 +17,19 @@ impl Program {
         command
     }
 
-    /// Runs it with these options in a folder that is empty, into one that is empty if they name none.
+    /// Runs it with these options in a folder that is empty, into one that is empty if they name none and it needs one.
     pub fn run(&self, args: &[&str]) -> Output {
         let dir = tempfile::tempdir().unwrap();
         let mut command = Command::new(self.path);
-        command.current_dir(dir.path()).arg("--out").arg(dir.path().join("out")).args(args);
-        command.output().unwrap()
+        if !["--prepare", "--report"].iter().any(|alone| args.contains(alone)) {
+            command.arg("--out").arg(dir.path().join("out"));
+        }
+        command.current_dir(dir.path()).args(args).output().unwrap()
+    }
+
+    /// Exports the run in `out`.
+    pub fn export(&self, out: &Path, to: &str, more: &[&str]) -> Output {
+        self.run(&[&["--out", out.to_str().unwrap(), "--export", to], more].concat())
     }
 
     /// A tiny run into `out`.
@@ -52,10 +59,10 @@ impl Program {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         let folder = at("exported").to_str().unwrap().to_owned();
-        let line = refused(&self.tiny(&at("first"), &["--export", &folder]));
+        let line = refused(&self.export(&at("first"), &folder, &[]));
         assert!(line.contains("holds no run"), "{line}");
         ok(&self.tiny(&at("first"), &[]));
-        assert!(ok(&self.tiny(&at("first"), &["--export", &folder])).contains("written: "));
+        assert!(ok(&self.export(&at("first"), &folder, &[])).contains("written: "));
 
         let still =
             ["--init-from", &folder, "--steps", "1", "--lr", "0.000000001", "--from-scratch"];
@@ -83,6 +90,8 @@ impl Program {
         let help = ok(&Command::new(self.path).args(args).arg("--help").output().unwrap());
         let shown: Vec<&str> = help.lines().filter_map(option).collect();
         let listed: Vec<&str> = list.lines().collect();
+        let built_in = env!("CARGO_MANIFEST_DIR").trim_end_matches("examples/testing");
+        assert!(!help.contains(built_in), "a path of the machine that built it: {help}");
         assert_eq!(shown, listed, "the options changed: {}", shown.join("\n"));
     }
 

@@ -99,7 +99,7 @@ pub fn learned_sub_words_train_resume_and_write_text(program: &Program, mask: Va
 
     let saved = fs::read(run.join("tokenizer.json")).unwrap();
     assert_eq!(saved, fs::read(files.at("tokens.tokenizer.json")).unwrap());
-    ok(&program.tiny(&run, &["--export", &files.name("exported")]));
+    ok(&program.export(&run, &files.name("exported"), &[]));
     assert_eq!(saved, fs::read(files.at("exported").join("tokenizer.json")).unwrap());
     let tokenizer: Value =
         serde_json::from_str(&read(&files.at("exported"), "tokenizer_config.json")).unwrap();
@@ -113,12 +113,25 @@ pub fn learned_sub_words_train_resume_and_write_text(program: &Program, mask: Va
 pub fn a_users_tokenizer_gives_tokens(program: &Program, vocabulary: u64) {
     let files = Files::new();
     fs::write(files.at("words.json"), words()).unwrap();
-    let printed = files.prepare(program, "tokens", &files.name("words.json"));
+    let (text, words) = (files.name("text"), files.name("words.json"));
+    let prepare = |more: &[&str]| {
+        let args = ["--data", &text, "--prepare", &files.name("tokens"), "--vocabulary", &words];
+        program.run(&[&args[..], more].concat())
+    };
+    // It knows a handful of words.
+    let line = refused(&prepare(&[]));
+    assert!(
+        line.contains("words.json: does not know the text") && line.contains("--allow-unknown"),
+        "{line}"
+    );
+    assert!(!files.at("tokens").exists(), "refused before it is written");
+    let printed = ok(&prepare(&["--allow-unknown"]));
     assert!(printed.contains("tokens of a vocabulary of 12"), "{printed}");
+    assert!(printed.contains("note: ") && printed.contains("such as \"AS\""), "{printed}");
     // Its truncation to 4 tokens is for single inputs, not for a corpus.
     assert!(fs::metadata(files.at("tokens")).unwrap().len() > 5_000);
     ok(&program.tiny(&files.at("run"), &["--data", &files.name("tokens")]));
-    ok(&program.tiny(&files.at("run"), &["--export", &files.name("exported")]));
+    ok(&program.export(&files.at("run"), &files.name("exported"), &[]));
     assert_eq!(config(&files.at("exported"))["vocab_size"], vocabulary);
 }
 

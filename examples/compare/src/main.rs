@@ -20,10 +20,10 @@ use apollo_examples::options::text::TextConfig;
 use apollo_examples::text::corpus::Corpus;
 use apollo_examples::text::generate::Sampling;
 use apollo_examples::text::next_token::NextToken;
-use apollo_examples::{Failure, device, start_with};
+use apollo_examples::{Content, Failure, check_folder, device, start_with};
 use bert::MaskedTokens;
 use burn_apollo_lab::study::{Comparison, Outcome, Study};
-use burn_apollo_lab::{End, LabError, Result, RunConfig, StudyProgress, Task};
+use burn_apollo_lab::{End, Existing, LabError, Result, RunConfig, StudyProgress, Task};
 use options::{Kind, Options};
 use reason::Reasoning;
 use serde::Serialize;
@@ -86,6 +86,7 @@ where
     C: Clone + PartialEq + Serialize + DeserializeOwned,
 {
     let config = options.study()?;
+    check_folder("--out", &options.out, Content::Study, Existing::Resume)?;
     let device = device::by_name(&options.device)?;
     let study =
         Study::new(&options.out, config.clone(), base, device.clone(), make).with_depths(set_depth);

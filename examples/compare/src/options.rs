@@ -19,7 +19,7 @@ use vision::{DigitsConfig, Images};
 
 /// What options are that are not given: an answer in some minutes.
 pub const DEFAULTS: [(&str, &str); 6] = [
-    ("data", concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/shakespeare.txt")),
+    ("data", "data/shakespeare.txt"),
     ("out", "runs/compare"),
     ("layers", "12"),
     ("width", "32"),
@@ -86,17 +86,17 @@ pub struct Options {
     #[arg(long, default_value = "flex")]
     pub device: String,
     /// Make the report of the study in this folder anew, from its compare.json alone, and train nothing
-    #[arg(long, value_name = "DIR", conflicts_with = "plan")]
+    #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
     /// A study of hours in place of minutes: more recipes, AdamW and Muon, four rates, three seeds, four lengths, some 20 tokens
     /// for each parameter, a fixed warm-up, a pilot; all of them can be set otherwise
     #[arg(long)]
     pub full: bool,
     /// Show what each recipe would cost, stage by stage, and train nothing
-    #[arg(long)]
+    #[arg(long, id = "show_plan")]
     pub plan: bool,
     /// With --plan: FLOPs to spend; shows how many steps they buy, and when to grow
-    #[arg(long, value_name = "FLOPS", requires = "plan", value_parser = above_zero)]
+    #[arg(long, value_name = "FLOPS", requires = "show_plan", value_parser = above_zero)]
     pub budget: Option<f64>,
     /// With --budget: steps that a grown model takes to catch up, in place of what a pilot in --out has measured
     #[arg(long, value_name = "STEPS", requires = "budget")]
@@ -194,9 +194,6 @@ impl Options {
     /// Images that cannot be read, options that images have no use for.
     pub fn images(&self) -> Result<RunConfig<DigitsConfig>, Failure> {
         let &TextOptions { layers, width, heads, dropout, .. } = &self.text;
-        if self.text.init_std.is_some() {
-            return Err(usage("--init-std: images are learned with weights of the usual size"));
-        }
         Shape::check(width, heads)?;
         Ok(self.base(DigitsConfig {
             data: self.file(),

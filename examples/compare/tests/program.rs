@@ -15,6 +15,8 @@ const STUDY: Program = Program {
     tiny: "--layers 4 --width 16 --heads 2 --seq 8 --batch 2 --steps 20 --recipes half_zeroed --seeds 1,2 --workers 2",
 };
 
+const IMAGES: &str = "--task vision --layers 4 --width 16 --heads 2 --steps 20 --lrs 0.003 --shares 1 --tuning-share 1";
+
 /// As `compare --task bert` chooses.
 const BERT: Program = Program {
     path: env!("CARGO_BIN_EXE_compare"),
@@ -370,8 +372,7 @@ fn bert_is_compared_too() {
 #[test]
 fn images_are_compared_too() {
     let dir = tempfile::tempdir().unwrap();
-    let tiny = "--task vision --layers 4 --width 16 --heads 2 --steps 20 --lrs 0.003 --shares 1 --tuning-share 1";
-    let shown = ok(&Program { tiny, ..STUDY }.tiny(dir.path(), &[]));
+    let shown = ok(&Program { tiny: IMAGES, ..STUDY }.tiny(dir.path(), &[]));
     assert!(shown.contains("quarter_in_decay"), "{shown}");
     let content = found(dir.path());
     assert_eq!(content["study"]["task"]["data"], "digits.csv");
@@ -434,8 +435,16 @@ fn wrong_options_are_refused() {
         (&["--task", "reason", "--dropout", "0.1"], "--dropout"),
         (&["--task", "reason", "--init-std", "0.1"], "--init-std"),
         (&["--task", "reason", "--length", "3"], "from 4 to 1024 letters"),
+        (&["--task", "vision"], "--seq: is of no use here: images have no windows"),
         (&["--data", "/no/such/text"], "/no/such/text"),
         (&["--device", "abacus"], "abacus"),
+    ]);
+    Program { tiny: IMAGES, ..STUDY }.refuses(&[
+        (&["--heads", "3"], "heads"),
+        (&["--init-std", "0.1"], "--init-std"),
+        (&["--order", "epochs"], "--order"),
+        (&["--data", "/no/such/images"], "/no/such/images"),
+        (&["--report", "x"], "is of no use here: --report makes"),
     ]);
 }
 

@@ -43,16 +43,13 @@ pub struct PlanOptions {
     #[arg(long, value_parser = named::<MomentPolicy>(&["reset", "fresh-copies", "copy", "scaled"]))]
     pub moments: Option<MomentPolicy>,
     /// Stages from a TOML or JSON file in place of the recipe's
-    #[arg(long, value_name = "FILE", conflicts_with = "from_scratch")]
+    #[arg(long, value_name = "FILE")]
     pub schedule: Option<PathBuf>,
     /// Train all layers from the first step: the baseline
     #[arg(long)]
     pub from_scratch: bool,
     /// The whole plan from a TOML or JSON file, its steps, seed and learning-rate shape included
-    #[arg(long, value_name = "FILE", conflicts_with_all = [
-        "policy", "sampler", "draw_per", "expander", "zeroed", "moments", "schedule", "from_scratch", "recipe", "steps", "seed",
-        "lr_shape", "warm_up", "decay", "min_lr",
-    ])]
+    #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
 }
 
