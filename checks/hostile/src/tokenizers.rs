@@ -4,7 +4,7 @@ use apollo_examples::text::corpus::Vocabulary;
 use serde_json::{Value, json};
 
 /// Tokenizers of every kind, as Python's `tokenizers` wrote them.
-const REAL: &str = include_str!("../../shared/tests/data/tokens.json");
+const REAL: &str = include_str!("../../../examples/shared/tests/data/tokens.json");
 
 /// What goes in the place of a part of one.
 const PARTS: &str = r###"[null, true, 0, 1, -1, 1e300, 4294967296, "", "a", "##", "aaaa", "[UNK]", "AAAA", "(a+)+$", [], {}, ["a", "b"],
