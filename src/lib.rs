@@ -7,6 +7,16 @@
 //! et al., "Preparing Lessons for Progressive Training on Language Models", AAAI 2024, arXiv 2401.09192);
 //! its relatives are configurations of the same traits.
 //!
+//! | idea | what it is | where |
+//! |---|---|---|
+//! | growable stack | a [`LayerStack`] in the place of a `Vec` of layers; [`Growable`] says which stacks a model has | [`stack`] |
+//! | depth sampling | a [`DepthSampler`] gives the distribution of each step's virtual depth | [`depth`] |
+//! | shared weights | a step at a greater depth runs layers several times over; who shares what, the registry says | [`stack`], [`registry`] |
+//! | expansion | an [`Expander`] maps layers to their copies when a [`GrowthPolicy`] lets the model grow | [`expand`], [`policy`] |
+//!
+//! A [`Plan`] puts them together for a run, a [`Recipe`] is a published plan by its name, and [`Apollo`] is the model that
+//! trains by one.
+//!
 //! # Adoption
 //!
 //! Three edits to a model and its training:
@@ -104,8 +114,10 @@ pub mod stack;
 pub mod train;
 mod wire;
 
-pub use apollo::{
-    Apollo, ApolloError, GrowthReport, GrowthRequest, InferenceDepth, NonFiniteGradients,
-    StepReport,
-};
+pub use apollo::Apollo;
+pub use depth::DepthSampler;
+pub use expand::Expander;
 pub use plan::Plan;
+pub use policy::GrowthPolicy;
+pub use recipe::Recipe;
+pub use stack::{Growable, LayerStack};

@@ -8,7 +8,7 @@ use burn::train::{Interrupter, TrainStep};
 use burn_apollo::depth::ConstantHigh;
 use burn_apollo::schedule::Schedule;
 use burn_apollo::train::Trainable;
-use burn_apollo::{NonFiniteGradients, Plan};
+use burn_apollo::{Plan, apollo::NonFiniteGradients};
 use criterion::Criterion;
 
 use super::median;

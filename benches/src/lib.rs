@@ -5,7 +5,7 @@ use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_apollo::cost::ModelCost;
 use burn_apollo::schedule::Schedule;
-use burn_apollo::{Apollo, Plan, StepReport};
+use burn_apollo::{Apollo, Plan, apollo::StepReport};
 
 const VOCABULARY: usize = 256;
 

@@ -1,4 +1,4 @@
-use burn_apollo::GrowthReport;
+use burn_apollo::apollo::GrowthReport;
 use burn_apollo_lab::{Observer, Result};
 
 use crate::fault::pause;

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use burn_apollo::Plan;
-use burn_apollo::depth::Sampler;
+use burn_apollo::depth::DepthSamplerConfig;
 use burn_apollo::recipe::{Recipe, Setting};
 use burn_apollo::schedule::LrShape;
 use clap::parser::ValueSource;
@@ -196,8 +196,10 @@ fn stages(matches: &ArgMatches) -> Option<usize> {
 
 fn draws_nothing(matches: &ArgMatches) -> bool {
     let Some(recipe) = recipe(matches) else { return false };
-    let given = matches.try_get_one::<Sampler>("sampler").ok().flatten();
-    let constant = |sampler| matches!(sampler, &Sampler::ConstantLow | &Sampler::ConstantHigh);
+    let given = matches.try_get_one::<DepthSamplerConfig>("sampler").ok().flatten();
+    let constant = |sampler| {
+        matches!(sampler, &DepthSamplerConfig::ConstantLow | &DepthSamplerConfig::ConstantHigh)
+    };
     constant(given.unwrap_or(&recipe.sampler)) && recipe.early_samplers.is_empty()
 }
 

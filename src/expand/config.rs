@@ -19,7 +19,7 @@ use crate::plan_error::PlanError;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Expansion {
+pub enum ExpanderConfig {
     /// `interpolation`, the default.
     #[default]
     Interpolation,
@@ -27,11 +27,11 @@ pub enum Expansion {
     Stacking,
     /// `middle_stacking`
     MiddleStacking(MiddleStacking),
-    /// A user's own: see [`Expansion::custom`].
+    /// A user's own: see [`ExpanderConfig::custom`].
     Custom(Custom<dyn Expander>),
 }
 
-impl Expansion {
+impl ExpanderConfig {
     /// The names of the expanders that need no parameters.
     pub const NAMES: [&str; 2] = ["interpolation", "stacking"];
 
@@ -63,13 +63,13 @@ impl Expansion {
             Self::Interpolation => &Interpolation,
             Self::Stacking => &Stacking,
             Self::MiddleStacking(middle) => middle,
-            Self::Custom(custom) => custom.supplied("expander", "Expansion")?,
+            Self::Custom(custom) => custom.supplied("expander", "ExpanderConfig")?,
         })
     }
 }
 
 /// Holds the expander to its contract.
-impl Expander for Expansion {
+impl Expander for ExpanderConfig {
     fn map(&self, source: usize, target: usize) -> Result<LayerMap, PlanError> {
         if source == target {
             return Ok(LayerMap::identity(source));
@@ -87,7 +87,7 @@ impl Expander for Expansion {
     }
 }
 
-impl FromStr for Expansion {
+impl FromStr for ExpanderConfig {
     type Err = PlanError;
 
     fn from_str(name: &str) -> Result<Self, PlanError> {
@@ -97,19 +97,19 @@ impl FromStr for Expansion {
     }
 }
 
-impl From<Interpolation> for Expansion {
+impl From<Interpolation> for ExpanderConfig {
     fn from(_: Interpolation) -> Self {
         Self::Interpolation
     }
 }
 
-impl From<Stacking> for Expansion {
+impl From<Stacking> for ExpanderConfig {
     fn from(_: Stacking) -> Self {
         Self::Stacking
     }
 }
 
-impl From<MiddleStacking> for Expansion {
+impl From<MiddleStacking> for ExpanderConfig {
     fn from(middle: MiddleStacking) -> Self {
         Self::MiddleStacking(middle)
     }
@@ -123,16 +123,16 @@ mod tests {
     #[test]
     fn it_is_data() {
         let pairs = [
-            (Expansion::default(), r#""interpolation""#),
-            (Expansion::Stacking, r#""stacking""#),
+            (ExpanderConfig::default(), r#""interpolation""#),
+            (ExpanderConfig::Stacking, r#""stacking""#),
             (MiddleStacking::new(2).unwrap().into(), r#"{"middle_stacking":{"block":2}}"#),
-            (Expansion::custom("top", Stacking).unwrap(), r#"{"custom":{"name":"top"}}"#),
+            (ExpanderConfig::custom("top", Stacking).unwrap(), r#"{"custom":{"name":"top"}}"#),
         ];
         for (expansion, text) in pairs {
             assert_eq!(serde_json::to_string(&expansion).unwrap(), text);
-            assert_eq!(serde_json::from_str::<Expansion>(text).unwrap(), expansion);
+            assert_eq!(serde_json::from_str::<ExpanderConfig>(text).unwrap(), expansion);
         }
-        let read = |text| serde_json::from_str::<Expansion>(text).unwrap_err().to_string();
+        let read = |text| serde_json::from_str::<ExpanderConfig>(text).unwrap_err().to_string();
         for (text, words) in [
             (
                 r#""lottery""#,

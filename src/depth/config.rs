@@ -19,7 +19,7 @@ use crate::plan_error::PlanError;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", remote = "Self")]
 #[non_exhaustive]
-pub enum Sampler {
+pub enum DepthSamplerConfig {
     /// `lvps`, the default.
     Lvps(Lvps),
     /// `uniform`
@@ -30,18 +30,18 @@ pub enum Sampler {
     ConstantHigh,
     /// `constant_low`
     ConstantLow,
-    /// A user's own: see [`Sampler::custom`].
+    /// A user's own: see [`DepthSamplerConfig::custom`].
     Custom(Custom<dyn DepthSampler>),
 }
 
-impl Sampler {
+impl DepthSamplerConfig {
     /// The names of the samplers that this crate has.
     pub const NAMES: [&str; 5] = ["lvps", "uniform", "sigmoid", "constant_high", "constant_low"];
 
     /// A sampler of your own under a name of your own. Its parameters are what it serialises.
     ///
     /// ```
-    /// use burn_apollo::depth::{DepthPmf, DepthSampler, Sampler};
+    /// use burn_apollo::depth::{DepthPmf, DepthSampler, DepthSamplerConfig};
     /// use burn_apollo::plan::PlanError;
     /// use serde::Serialize;
     ///
@@ -58,11 +58,11 @@ impl Sampler {
     ///     }
     /// }
     ///
-    /// let sampler = Sampler::custom("middle", Middle { share: 0.5 })?;
+    /// let sampler = DepthSamplerConfig::custom("middle", Middle { share: 0.5 })?;
     /// let text = serde_json::to_string(&sampler)?;
     /// assert_eq!(text, r#"{"custom":{"name":"middle","parameters":{"share":0.5}}}"#);
     /// // Read back it is the same in a plan, but cannot draw.
-    /// let read: Sampler = serde_json::from_str(&text)?;
+    /// let read: DepthSamplerConfig = serde_json::from_str(&text)?;
     /// assert_eq!(read, sampler);
     /// assert!(read.pmf(1, 4).is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -98,18 +98,18 @@ impl Sampler {
             Self::Sigmoid => &Sigmoid,
             Self::ConstantHigh => &ConstantHigh,
             Self::ConstantLow => &ConstantLow,
-            Self::Custom(custom) => custom.supplied("sampler", "Sampler")?,
+            Self::Custom(custom) => custom.supplied("sampler", "DepthSamplerConfig")?,
         })
     }
 }
 
-impl Default for Sampler {
+impl Default for DepthSamplerConfig {
     fn default() -> Self {
         Self::Lvps(Lvps::default())
     }
 }
 
-impl DepthSampler for Sampler {
+impl DepthSampler for DepthSamplerConfig {
     fn pmf(&self, unique: usize, target: usize) -> Result<DepthPmf, PlanError> {
         let pmf = self.sampler()?.pmf(unique, target)?;
         let (low, high) = (pmf.lowest(), pmf.highest());
@@ -121,7 +121,7 @@ impl DepthSampler for Sampler {
     }
 }
 
-impl FromStr for Sampler {
+impl FromStr for DepthSamplerConfig {
     type Err = PlanError;
 
     fn from_str(name: &str) -> Result<Self, PlanError> {
@@ -134,7 +134,7 @@ impl FromStr for Sampler {
 
 macro_rules! from_unit {
     ($($sampler:ident),*) => {
-        $(impl From<$sampler> for Sampler {
+        $(impl From<$sampler> for DepthSamplerConfig {
             fn from(_: $sampler) -> Self {
                 Self::$sampler
             }
@@ -144,14 +144,14 @@ macro_rules! from_unit {
 
 from_unit!(Uniform, Sigmoid, ConstantHigh, ConstantLow);
 
-impl From<Lvps> for Sampler {
+impl From<Lvps> for DepthSamplerConfig {
     fn from(lvps: Lvps) -> Self {
         Self::Lvps(lvps)
     }
 }
 
 /// LVPS as it is published needs no table.
-impl Serialize for Sampler {
+impl Serialize for DepthSamplerConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match *self == Self::default() {
             true => serializer.serialize_str(self.name()),
@@ -160,7 +160,7 @@ impl Serialize for Sampler {
     }
 }
 
-impl<'de> Deserialize<'de> for Sampler {
+impl<'de> Deserialize<'de> for DepthSamplerConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         name_or(deserializer, Self::deserialize)
     }
@@ -174,23 +174,27 @@ mod tests {
     #[test]
     fn it_is_data() {
         let pairs = [
-            (Sampler::default(), r#""lvps""#),
-            (Sampler::Uniform, r#""uniform""#),
-            (Sampler::Sigmoid, r#""sigmoid""#),
-            (Sampler::ConstantHigh, r#""constant_high""#),
-            (Sampler::ConstantLow, r#""constant_low""#),
+            (DepthSamplerConfig::default(), r#""lvps""#),
+            (DepthSamplerConfig::Uniform, r#""uniform""#),
+            (DepthSamplerConfig::Sigmoid, r#""sigmoid""#),
+            (DepthSamplerConfig::ConstantHigh, r#""constant_high""#),
+            (DepthSamplerConfig::ConstantLow, r#""constant_low""#),
             (
                 Lvps { excess: 0.3, ..Lvps::default() }.into(),
                 r#"{"lvps":{"excess":0.3,"end":0.6,"x_min":1e-6}}"#,
             ),
-            (Sampler::custom("uniform", Uniform).unwrap(), r#"{"custom":{"name":"uniform"}}"#),
+            (
+                DepthSamplerConfig::custom("uniform", Uniform).unwrap(),
+                r#"{"custom":{"name":"uniform"}}"#,
+            ),
         ];
         for (sampler, text) in pairs {
             assert_eq!(serde_json::to_string(&sampler).unwrap(), text);
-            assert_eq!(serde_json::from_str::<Sampler>(text).unwrap(), sampler);
+            assert_eq!(serde_json::from_str::<DepthSamplerConfig>(text).unwrap(), sampler);
         }
-        let read = |text| serde_json::from_str::<Sampler>(text).map_err(|e| e.to_string());
-        assert_eq!(read(r#"{"lvps":{}}"#), Ok(Sampler::default()));
+        let read =
+            |text| serde_json::from_str::<DepthSamplerConfig>(text).map_err(|e| e.to_string());
+        assert_eq!(read(r#"{"lvps":{}}"#), Ok(DepthSamplerConfig::default()));
         for (text, words) in [
             (r#""lottery""#, "`sampler`: \"lottery\" is unknown; there are lvps, uniform, sigmoid"),
             (r#""custom""#, "is unknown"),
