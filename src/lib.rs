@@ -24,7 +24,7 @@
 //! 1. `blocks: Vec<Block>` becomes `blocks: LayerStack<Block>`; `for block in &self.blocks` stays.
 //! 2. [`growable!`] names the stacks.
 //! 3. `Apollo::new(model, plan)` takes the model. A hand-written loop calls [`Apollo::update`] where it called the
-//!    optimizer's `step`, and gets a [`StepReport`] or an error; in burn-train a `Trainable` goes where the model went.
+//!    optimizer's `step`, and gets a [`StepReport`](apollo::StepReport) or an error; in burn-train a `Trainable` goes where the model went.
 //!
 //! [`Apollo`] shows the whole of it; the example `adopt` marks the changed lines.
 //!
