@@ -162,7 +162,7 @@ impl Serialize for Sampler {
 
 impl<'de> Deserialize<'de> for Sampler {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        name_or(deserializer, |table| Self::deserialize(table))
+        name_or(deserializer, Self::deserialize)
     }
 }
 
