@@ -73,9 +73,8 @@ fn a_policy_that_would_not_take_its_state_back_is_found_when_the_run_is_saved() 
     let (apollo, optim, scheduler) =
         new_run(plan().with_policy(GrowthPolicyConfig::custom("stubborn", Stubborn).unwrap()));
     let error = Snapshot::new(&apollo, &optim, &scheduler).unwrap_err();
-    let CheckpointError::Other { cause: Some(ApolloError::Plan(error)), .. } = error else {
-        panic!("{error}")
-    };
+    let CheckpointError::Other { cause: Some(cause), .. } = error else { panic!("{error}") };
+    let ApolloError::Plan(error) = *cause else { panic!("{cause}") };
     assert_eq!(error, PlanError::new("policy.state", 1, "0 numbers"));
 }
 
