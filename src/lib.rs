@@ -67,7 +67,7 @@
 //! | G_stack (Du 2024) | [`one_hop`](schedule::Schedule::one_hop) from a quarter | [`ConstantLow`](depth::ConstantLow) | [`Stacking`](expand::Stacking) | [`Reset`](optim::MomentPolicy::Reset) |
 //! | zero/one-layer expansion (Bu 2025) | [`one_hop`](schedule::Schedule::one_hop) from 0 or 1 | [`ConstantLow`](depth::ConstantLow) | any | any |
 //! | share-then-unshare (Yang 2021) | [`one_hop`](schedule::Schedule::one_hop) from 1, when the gradients of [`Untied`](stack::Untied) layers part | [`ConstantHigh`](depth::ConstantHigh) | any | any |
-//! | landscape-aware growing (Karp 2024) | any; each growth the best of several [branches](Apollo::branch) | any | one per [candidate](GrowthRequest) | any |
+//! | landscape-aware growing (Karp 2024) | any; each growth the best of several [branches](Apollo::branch) | any | one per [candidate](apollo::GrowthRequest) | any |
 //! | MIDAS (Saunshi 2024) | many stages | [`ConstantLow`](depth::ConstantLow) | [`MiddleStacking`](expand::MiddleStacking) | [`Copy`](optim::MomentPolicy::Copy) |
 //! | Net2Net, LEMON (Wang 2024), in depth | any | [`ConstantLow`](depth::ConstantLow) | any, with [`NewLayers::zeroed`](expand::NewLayers::zeroed) | new layers start without |
 //! | LLaMA-Pro (Wu 2024), all layers trained | [`one_hop`](schedule::Schedule::one_hop) | [`ConstantLow`](depth::ConstantLow) | [`Interpolation`](expand::Interpolation), with [`NewLayers::zeroed`](expand::NewLayers::zeroed) | new layers start without |

@@ -44,6 +44,9 @@ use crate::terminal::{Signal, Signals};
 /// The folder of the cells' runs.
 const CELLS: &str = "cells";
 
+/// What gives the cells of a phase.
+type PhaseCells<S> = fn(&S, &StudyResults) -> Result<Vec<Cell>>;
+
 /// A comparison of recipes on a task.
 ///
 /// A program with a study does nothing before [`run`](Self::run) that it should not do twice: the study starts the program
@@ -139,7 +142,7 @@ where
         found.write()?;
         let signals = Signals::catch()?;
         // All lengths and seeds have the best of the learning rates, which are found before.
-        let phases: [(&str, fn(&Self, &StudyResults) -> Result<Vec<Cell>>); 2] =
+        let phases: [(&str, PhaseCells<Self>); 2] =
             [("1 of 2, learning rates", Self::rates), ("2 of 2, lengths and seeds", Self::lengths)];
         for (phase, cells) in phases {
             let mut cells = cells(&self, &found)?;

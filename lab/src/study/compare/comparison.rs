@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::entry::{Entry, Goal, Length, Saving, Spread};
 use super::measures;
 use super::mixing::{Mixing, mixing};
-use super::scaling::{Cost, OPERATIONS, STEPS, ScalingCurves, seconds};
+use super::scaling::{Cost, OPERATIONS, STEPS, Scaling, seconds};
 use super::step_time::StepTime;
 use crate::config::OptimizerKind;
 use crate::error::Result;
@@ -49,7 +49,7 @@ struct Tuned<'a> {
     kind: CellKind,
     optimizer: OptimizerKind,
     lr: f64,
-    curves: ScalingCurves<'a>,
+    curves: Scaling<'a>,
 }
 
 impl Comparison {
@@ -69,7 +69,7 @@ impl Comparison {
         for optimizer in config.optimizers.iter().copied() {
             for kind in config.kinds() {
                 if let Some(lr) = found.best_rate(config, &kind, optimizer) {
-                    let curves = ScalingCurves::of(config, found, (&kind, optimizer, lr));
+                    let curves = Scaling::of(config, found, (&kind, optimizer, lr));
                     all.push(Tuned { kind, optimizer, lr, curves });
                 }
             }
@@ -106,14 +106,14 @@ struct Compared<'a> {
 }
 
 impl Compared<'_> {
-    fn scratch(&self, optimizer: OptimizerKind) -> Option<&ScalingCurves<'_>> {
+    fn scratch(&self, optimizer: OptimizerKind) -> Option<&Scaling<'_>> {
         let is_scratch =
             |of: &&Tuned<'_>| of.kind == CellKind::Scratch && of.optimizer == optimizer;
         self.all.iter().find(is_scratch).map(|tuned| &tuned.curves)
     }
 
     /// Training from scratch with the optimizer whose longest ends lowest.
-    fn best_scratch(&self) -> Option<&ScalingCurves<'_>> {
+    fn best_scratch(&self) -> Option<&Scaling<'_>> {
         let optimizers = self.setup.config.optimizers.iter();
         let all = optimizers.filter_map(|optimizer| {
             let curves = self.scratch(*optimizer)?;
@@ -127,7 +127,7 @@ impl Compared<'_> {
         let rates = &self.setup.config.learning_rates;
         let end = |rate: &f64| rates.iter().all(|r| r <= rate) || rates.iter().all(|r| r >= rate);
         let scratch = self.scratch(*optimizer);
-        let saving = |scratch: Option<&ScalingCurves<'_>>| {
+        let saving = |scratch: Option<&Scaling<'_>>| {
             scratch
                 .map_or_else(Saving::default, |scratch| self.saving(curves, scratch, self.longest))
         };
@@ -150,11 +150,7 @@ impl Compared<'_> {
         }
     }
 
-    fn lengths(
-        &self,
-        curves: &ScalingCurves<'_>,
-        scratch: Option<&ScalingCurves<'_>>,
-    ) -> Vec<Length> {
+    fn lengths(&self, curves: &Scaling<'_>, scratch: Option<&Scaling<'_>>) -> Vec<Length> {
         let clock = seconds(self.setup.config.clock);
         let length = |share: f64| {
             let mean = |of| curves.spread(share, of).map(|spread| spread.mean);
@@ -171,12 +167,7 @@ impl Compared<'_> {
     }
 
     /// What is saved on the way to the losses of the trainings from scratch of a length.
-    fn saving(
-        &self,
-        curves: &ScalingCurves<'_>,
-        scratch: &ScalingCurves<'_>,
-        share: f64,
-    ) -> Saving {
+    fn saving(&self, curves: &Scaling<'_>, scratch: &Scaling<'_>, share: f64) -> Saving {
         let clock = seconds(self.setup.config.clock);
         let saved = |of: fn(&CellResult) -> f64| {
             let costs = curves.costs(scratch, share, of);
@@ -197,7 +188,7 @@ impl Compared<'_> {
         }
     }
 
-    fn goals(&self, curves: &ScalingCurves<'_>, scratch: &ScalingCurves<'_>) -> Vec<Goal> {
+    fn goals(&self, curves: &Scaling<'_>, scratch: &Scaling<'_>) -> Vec<Goal> {
         let goal = |share: f64| {
             let steps = scratch.spread(share, STEPS)?.mean;
             let saving = self.saving(curves, scratch, share);

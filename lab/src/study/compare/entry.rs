@@ -106,6 +106,11 @@ impl Spread {
 }
 
 impl Entry {
+    /// Its trainings of a length.
+    pub(in crate::study) fn length(&self, share: f64) -> Option<&Length> {
+        self.lengths.iter().find(|length| length.share == share)
+    }
+
     /// Whether this is training from scratch, which the others are held against.
     pub fn is_scratch(&self) -> bool {
         self.kind == CellKind::Scratch

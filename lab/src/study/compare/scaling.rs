@@ -26,13 +26,13 @@ pub(super) fn seconds(clock: Clock) -> Of {
 
 /// The finished trainings of a recipe with an optimizer at its best rate: for each seed a curve, from the shortest length.
 #[derive(Debug)]
-pub(super) struct ScalingCurves<'a> {
+pub(super) struct Scaling<'a> {
     by_seed: BTreeMap<u64, Vec<&'a CellResult>>,
     /// The longest length of the study.
     longest: f64,
 }
 
-impl<'a> ScalingCurves<'a> {
+impl<'a> Scaling<'a> {
     pub(super) fn of(
         config: &StudyConfig,
         found: &'a StudyResults,

@@ -77,9 +77,7 @@ impl Comparison {
             let with = self.entries.iter().filter(|entry| entry.optimizer == optimizer);
             let of = with.filter(|entry| entry.is_shallower() == is_shallower);
             let longest = self.config.longest();
-            let at_end = of.filter_map(|entry| {
-                Some((entry, entry.lengths.iter().find(|length| length.share == longest)?.loss))
-            });
+            let at_end = of.filter_map(|entry| Some((entry, entry.length(longest)?.loss)));
             at_end.min_by(|a, b| a.1.mean.total_cmp(&b.1.mean))
         };
         let ((shallower, alone), (full, loss)) = (best(true)?, best(false)?);
@@ -118,7 +116,7 @@ impl Comparison {
     fn pays_from(&self, entry: &Entry) -> Option<String> {
         let scratch = scratch(&self.entries, entry.optimizer)?;
         let better = |length: &Length| {
-            let scratch = scratch.lengths.iter().find(|other| other.share == length.share)?;
+            let scratch = scratch.length(length.share)?;
             Some((length.share, length.loss.mean <= scratch.loss.mean))
         };
         let lengths: Vec<(f64, bool)> = entry.lengths.iter().filter_map(better).collect();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::table;
+use super::{column, names as names_of, rows, table};
 use crate::study::compare::Comparison;
 
 impl Comparison {
@@ -13,19 +13,15 @@ impl Comparison {
         if names.is_empty() {
             return None;
         }
-        let mut head = vec!["recipe".to_owned(), "with".to_owned()];
-        head.extend(names.iter().map(|name| name.replace('_', " ")));
-        let rows = self.entries.iter().map(|entry| {
-            let mut row = vec![entry.kind.to_string(), entry.optimizer.name().to_owned()];
-            row.extend(names.iter().map(|name| {
-                let values = entry.measures.get(*name).map_or(&[][..], Vec::as_slice);
-                in_words(values)
-            }));
-            row
-        });
+        let mut columns = names_of();
+        columns.extend(names.into_iter().map(|name| {
+            column(name.replace('_', " "), |entry| {
+                in_words(entry.measures.get(name).map_or(&[], Vec::as_slice))
+            })
+        }));
         Some(format!(
             "## Measures\n\nOf the longest trainings, in percent: the median over the seeds, and the lowest and the highest.\n\n{}",
-            table(&head, rows)
+            table(&rows(&columns, &self.entries))
         ))
     }
 }

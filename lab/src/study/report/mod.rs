@@ -14,23 +14,45 @@ use std::path::Path;
 
 use crate::error::{LabError, Result};
 use crate::folder::write_file;
-use crate::study::compare::{Comparison, Entry, scratch};
+use crate::study::compare::{Comparison, Entry, Length, scratch};
 use part::Part;
+
+/// A column of a table of entries: its head, and what it says of an entry.
+type Column<'a> = (String, Box<dyn Fn(&Entry) -> String + 'a>);
+
+fn column<'a>(head: impl ToString, of: impl Fn(&Entry) -> String + 'a) -> Column<'a> {
+    (head.to_string(), Box::new(of))
+}
+
+/// The columns that every table begins with.
+fn names<'a>() -> Vec<Column<'a>> {
+    let with = |entry: &Entry| entry.optimizer.name().to_owned();
+    vec![column("recipe", |entry| entry.kind.to_string()), column("with", with)]
+}
+
+/// The head and the rows of a table.
+fn rows<'a>(
+    columns: &[Column<'_>],
+    entries: impl IntoIterator<Item = &'a Entry>,
+) -> Vec<Vec<String>> {
+    let head = columns.iter().map(|(head, _)| head.clone()).collect();
+    let row = |entry: &Entry| columns.iter().map(|(_, of)| of(entry)).collect();
+    [head].into_iter().chain(entries.into_iter().map(row)).collect()
+}
 
 impl Comparison {
     /// A table: final loss, its difference to training from scratch, what is saved.
     pub fn table(&self) -> String {
-        let rows: Vec<Vec<String>> =
-            [self.head()].into_iter().chain(self.entries.iter().map(|e| self.row(e))).collect();
+        let rows = rows(&self.columns(), &self.entries);
         let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
         let mut text = String::new();
         for row in &rows {
             let mut line = String::new();
             for (column, cell) in row.iter().enumerate() {
                 let width = width(column).unwrap_or(0);
-                let _ = match column {
-                    0 | 1 => write!(line, "{cell:<width$}  "),
-                    _ => write!(line, "{cell:>width$}  "),
+                line += &match column {
+                    0 | 1 => format!("{cell:<width$}  "),
+                    _ => format!("{cell:>width$}  "),
                 };
             }
             text += line.trim_end();
@@ -47,39 +69,23 @@ impl Comparison {
         self.config.optimizers.len() > 1
     }
 
-    fn head(&self) -> Vec<String> {
-        let mut head =
-            vec!["recipe", "with", "lr", "loss", "Relative", "FLOPs saved", "time saved"];
-        if self.has_best() {
-            head.push("against best");
-        }
-        head.into_iter().map(str::to_owned).collect()
-    }
-
-    fn row(&self, entry: &Entry) -> Vec<String> {
-        let last = entry.lengths.last();
-        let scratch = scratch(&self.entries, entry.optimizer).and_then(|scratch| {
-            scratch.lengths.iter().find(|length| Some(length.share) == last.map(|last| last.share))
-        });
-        let relative = match (last, scratch) {
-            (Some(last), Some(scratch)) => {
-                format!("{:+.2} %", 100.0 * (last.loss.mean / scratch.loss.mean - 1.0))
-            }
-            _ => "-".to_owned(),
+    fn columns(&self) -> Vec<Column<'_>> {
+        let last = |entry: &Entry| entry.lengths.last().map(|last| words::loss(last.loss));
+        let relative = |entry: &Entry| {
+            let last = entry.lengths.last()?;
+            let scratch = scratch(&self.entries, entry.optimizer)?.length(last.share)?;
+            Some(format!("{:+.2} %", 100.0 * (last.loss.mean / scratch.loss.mean - 1.0)))
         };
-        let mut row = vec![
-            entry.kind.to_string(),
-            entry.optimizer.name().to_owned(),
-            words::rate(entry),
-            last.map_or("-".to_owned(), |last| words::loss(last.loss)),
-            relative,
-            words::saved(&entry.same, entry.same.operations),
-            words::saved(&entry.same, entry.same.seconds),
-        ];
+        let mut columns = names();
+        columns.push(column("lr", words::rate));
+        columns.push(column("loss", move |entry| words::or_dash(last(entry))));
+        columns.push(column("Relative", move |entry| words::or_dash(relative(entry))));
+        columns.extend(saved());
         if self.has_best() {
-            row.push(words::saved(&entry.best, entry.best.operations));
+            let best = |entry: &Entry| words::saved(&entry.best, entry.best.operations);
+            columns.push(column("against best", best));
         }
-        row
+        columns
     }
 
     /// Writes `report.md`, `report.html` with its pictures in it, and each picture as SVG and as PNG; pictures of an earlier
@@ -146,7 +152,7 @@ impl Comparison {
             true => ", and in the last column FLOPs with the optimizer that does best there.\n\n",
             false => ".\n\n",
         };
-        text += &table(&self.head(), self.entries.iter().map(|entry| self.row(entry)));
+        text += &table(&rows(&self.columns(), &self.entries));
         if self.entries.iter().any(|entry| entry.lr_at_end) {
             text += "\nA rate with a star lies at an end of the grid: a better one may lie beyond it.\n";
         }
@@ -172,57 +178,42 @@ impl Comparison {
                         standard deviation: at equal FLOPs, as shares of the longest training from scratch, and at as many \
                         steps as that has, read between two lengths; `-` where the lengths do not reach so far.\n\n"
             .to_owned();
-        let mut head = head_of(&shares, |share| format!("FLOPs × {share}"));
-        head.push("equal steps".to_owned());
-        let rows = self.entries.iter().filter(|entry| !entry.is_scratch()).map(|entry| {
-            let at = |share: &f64| {
-                let length = entry.lengths.iter().find(|length| length.share == *share);
-                words::difference(length.and_then(|length| length.difference))
-            };
-            let mut row = row_of(entry, &shares, at);
-            row.push(words::difference(entry.at_equal_steps));
-            row
-        });
-        text += &table(&head, rows);
+        let mut columns = names();
+        columns.extend(shares.iter().map(|share| {
+            column(format!("FLOPs × {share}"), |entry| {
+                words::difference(entry.length(*share).and_then(|length| length.difference))
+            })
+        }));
+        columns.push(column("equal steps", |entry| words::difference(entry.at_equal_steps)));
+        text += &table(&rows(&columns, self.entries.iter().filter(|entry| !entry.is_scratch())));
         text += "\nFinal losses:\n\n";
-        head.pop();
-        let rows = self.entries.iter().map(|entry| {
-            let at = |share: &f64| {
-                let length = entry.lengths.iter().find(|length| length.share == *share);
-                length.map_or("-".to_owned(), |length| words::loss(length.loss))
-            };
-            row_of(entry, &shares, at)
-        });
-        text + &table(&head, rows)
+        let mut columns = names();
+        columns.extend(shares.iter().map(|share| {
+            column(format!("FLOPs × {share}"), |entry| {
+                words::or_dash(entry.length(*share).map(|length| words::loss(length.loss)))
+            })
+        }));
+        text + &table(&rows(&columns, &self.entries))
     }
 
     /// Operations and time side by side, and why they differ.
     fn time(&self) -> String {
         let mut text = "## FLOPs and time\n\n".to_owned();
-        let head = [
-            "recipe",
-            "with",
-            "FLOPs saved",
-            "time saved",
-            "steps",
-            "FLOPs",
-            "seconds",
-            "seconds for 10¹² FLOPs",
-        ];
-        let rows = self.entries.iter().filter_map(|entry| {
-            let length = entry.lengths.last()?;
-            Some(vec![
-                entry.kind.to_string(),
-                entry.optimizer.name().to_owned(),
-                words::saved(&entry.same, entry.same.operations),
-                words::saved(&entry.same, entry.same.seconds),
-                format!("{:.0}", length.steps),
-                format!("{:.3e}", length.operations),
-                format!("{:.1}", length.seconds),
-                format!("{:.2}", 1e12 * length.seconds / length.operations),
-            ])
-        });
-        text += &table(&head.map(str::to_owned), rows);
+        let of = |head: &str, words: fn(&Length) -> String| {
+            column(head, move |entry| words::or_dash(entry.lengths.last().map(words)))
+        };
+        let mut columns = names();
+        columns.extend(saved());
+        columns.extend([
+            of("steps", |length| format!("{:.0}", length.steps)),
+            of("FLOPs", |length| format!("{:.3e}", length.operations)),
+            of("seconds", |length| format!("{:.1}", length.seconds)),
+            of("seconds for 10¹² FLOPs", |length| {
+                format!("{:.2}", 1e12 * length.seconds / length.operations)
+            }),
+        ]);
+        let trained = self.entries.iter().filter(|entry| !entry.lengths.is_empty());
+        text += &table(&rows(&columns, trained));
         text += "\nSteps, FLOPs and seconds are those of the longest training. A part of a step does not depend on its depth: \
                  embedding and head, the optimizer's own work, and what every operation on small tensors takes before it \
                  computes. A shallow model takes more steps for the same FLOPs, and pays that part each time.\n";
@@ -252,17 +243,15 @@ impl Comparison {
         if lengths.len() < 2 {
             return None;
         }
-        let head = head_of(&lengths, |items| format!("{items:.1}"));
-        let rows = grown().map(|entry| {
-            let at = |items: &f64| {
+        let mut columns = names();
+        columns.extend(lengths.iter().map(|items| {
+            column(format!("{items:.1}"), |entry| {
                 let goal = entry.goals.iter().find(|goal| goal.items_per_parameter == *items);
-                goal.map_or("-".to_owned(), |goal| {
-                    words::saved(&goal.saving, goal.saving.operations)
-                })
-            };
-            row_of(entry, &lengths, at)
-        });
-        let table = table(&head, rows);
+                let saved = goal.map(|goal| words::saved(&goal.saving, goal.saving.operations));
+                words::or_dash(saved)
+            })
+        }));
+        let table = table(&rows(&columns, grown()));
         Some(format!(
             "## By length\n\nFLOPs saved on the way to the loss of each length of training from scratch with the same optimizer, by \
              the {} that it sees for each parameter.\n\n{table}",
@@ -273,9 +262,9 @@ impl Comparison {
     /// What all trainings share, and what failed.
     fn setting(&self) -> String {
         let mut text = "## What was trained\n\n".to_owned();
-        let mut rows = Vec::new();
+        let mut rows = vec![vec!["setting".to_owned(), "value".to_owned()]];
         flat("", &self.study, &mut rows);
-        text += &table(&["setting".to_owned(), "value".to_owned()], rows.into_iter());
+        text += &table(&rows);
         for (cell, why) in &self.failed {
             // What a program said is no Markdown.
             let _ = writeln!(text, "\n{cell} failed: `{}`", why.replace('`', "'"));
@@ -298,23 +287,19 @@ fn flat(path: &str, value: &serde_json::Value, rows: &mut Vec<Vec<String>>) {
     }
 }
 
-/// The head of a table with a column for each number, beside the recipe and its optimizer.
-fn head_of(numbers: &[f64], title: impl Fn(&f64) -> String) -> Vec<String> {
-    ["recipe", "with"].map(str::to_owned).into_iter().chain(numbers.iter().map(title)).collect()
+/// The columns of what is saved on the way to the same optimizer's loss.
+fn saved<'a>() -> [Column<'a>; 2] {
+    [
+        column("FLOPs saved", |entry| words::saved(&entry.same, entry.same.operations)),
+        column("time saved", |entry| words::saved(&entry.same, entry.same.seconds)),
+    ]
 }
 
-/// A row of such a table.
-fn row_of(entry: &Entry, numbers: &[f64], at: impl Fn(&f64) -> String) -> Vec<String> {
-    let names = [entry.kind.to_string(), entry.optimizer.name().to_owned()];
-    names.into_iter().chain(numbers.iter().map(at)).collect()
-}
-
-pub(super) fn table(head: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let mut text = format!("| {} |\n|{}\n", head.join(" | "), "---|".repeat(head.len()));
-    for row in rows {
-        let _ = writeln!(text, "| {} |", row.join(" | "));
-    }
-    text
+/// A table in Markdown, of its head and its rows.
+fn table(rows: &[Vec<String>]) -> String {
+    let line = |row: &Vec<String>| format!("| {} |\n", row.join(" | "));
+    let rule = format!("|{}\n", "---|".repeat(rows[0].len()));
+    line(&rows[0]) + &rule + &rows[1..].iter().map(line).collect::<String>()
 }
 
 fn markdown(parts: &[Part]) -> String {

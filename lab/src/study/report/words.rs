@@ -10,6 +10,11 @@ fn with_spread(spread: Spread, mean: String, deviation: String) -> String {
     }
 }
 
+/// What is known, or a dash.
+pub(super) fn or_dash(words: Option<String>) -> String {
+    words.unwrap_or_else(|| "-".to_owned())
+}
+
 pub(super) fn loss(loss: Spread) -> String {
     with_spread(loss, format!("{:.4}", loss.mean), format!("{:.4}", loss.deviation))
 }
@@ -17,7 +22,7 @@ pub(super) fn loss(loss: Spread) -> String {
 pub(super) fn difference(difference: Option<Spread>) -> String {
     let in_words =
         |d: Spread| with_spread(d, format!("{:+.4}", d.mean), format!("{:.4}", d.deviation));
-    difference.map_or_else(|| "-".to_owned(), in_words)
+    or_dash(difference.map(in_words))
 }
 
 /// With a star where it lies at an end of the grid.
