@@ -7,6 +7,16 @@
 //! et al., "Preparing Lessons for Progressive Training on Language Models", AAAI 2024, arXiv 2401.09192);
 //! its relatives are configurations of the same traits.
 //!
+//! | idea | what it is | where |
+//! |---|---|---|
+//! | growable stack | a [`LayerStack`] in the place of a `Vec` of layers; [`Growable`] says which stacks a model has | [`stack`] |
+//! | depth sampling | a [`DepthSampler`] gives the distribution of each step's virtual depth | [`depth`] |
+//! | shared weights | a step at a greater depth runs layers several times over; who shares what, the registry says | [`stack`], [`registry`] |
+//! | expansion | an [`Expander`] maps layers to their copies when a [`GrowthPolicy`] lets the model grow | [`expand`], [`policy`] |
+//!
+//! A [`Plan`] puts them together for a run, a [`Recipe`] is a published plan by its name, and [`Apollo`] is the model that
+//! trains by one.
+//!
 //! # Adoption
 //!
 //! Three edits to a model and its training:
@@ -14,7 +24,7 @@
 //! 1. `blocks: Vec<Block>` becomes `blocks: LayerStack<Block>`; `for block in &self.blocks` stays.
 //! 2. [`growable!`] names the stacks.
 //! 3. `Apollo::new(model, plan)` takes the model. A hand-written loop calls [`Apollo::update`] where it called the
-//!    optimizer's `step`, and gets a [`StepReport`] or an error; in burn-train a `Trainable` goes where the model went.
+//!    optimizer's `step`, and gets a [`StepReport`](apollo::StepReport) or an error; in burn-train a `Trainable` goes where the model went.
 //!
 //! [`Apollo`] shows the whole of it; the example `adopt` marks the changed lines.
 //!
@@ -104,8 +114,10 @@ pub mod stack;
 pub mod train;
 mod wire;
 
-pub use apollo::{
-    Apollo, ApolloError, GrowthReport, GrowthRequest, InferenceDepth, NonFiniteGradients,
-    StepReport,
-};
+pub use apollo::Apollo;
+pub use depth::DepthSampler;
+pub use expand::Expander;
 pub use plan::Plan;
+pub use policy::GrowthPolicy;
+pub use recipe::Recipe;
+pub use stack::{Growable, LayerStack};

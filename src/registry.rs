@@ -25,7 +25,7 @@ use crate::wire::ParamInfo;
 /// let registry = apollo.registry();
 /// assert_eq!(registry.stacks[0].order, [0, 0, 1]);
 /// println!("{registry}");
-/// # Ok::<(), burn_apollo::ApolloError>(())
+/// # Ok::<(), burn_apollo::apollo::ApolloError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -11,17 +11,20 @@ use burn_apollo::checkpoint::{
 };
 use burn_apollo::cost::{Meter, ModelCost, PlanCost};
 use burn_apollo::data::{BatchStream, DataError, DataPosition, ShuffledLoader};
-use burn_apollo::depth::{DepthPmf, Sampler};
-use burn_apollo::expand::{Expansion, LayerMap, NewLayers};
+use burn_apollo::depth::{DepthPmf, DepthSamplerConfig};
+use burn_apollo::expand::{ExpanderConfig, LayerMap, NewLayers};
 use burn_apollo::optim::StateReport;
 use burn_apollo::plan::PlanError;
-use burn_apollo::policy::{Measurement, Policy};
+use burn_apollo::policy::{GrowthPolicyConfig, Measurement};
 use burn_apollo::recipe::{Recipe, Setting};
 use burn_apollo::registry::Registry;
 use burn_apollo::schedule::{LayerRates, LrShape, Schedule, Timeline};
 use burn_apollo::stack::{LayerStack, Untied};
 use burn_apollo::train::{KeepError, LossRecorder, SetCheckpointers, StepMetric, Trainable};
-use burn_apollo::{Apollo, ApolloError, GrowthReport, Plan, StepReport};
+use burn_apollo::{
+    Apollo, Plan,
+    apollo::{ApolloError, GrowthReport, StepReport},
+};
 use support::{Block, Net};
 
 macro_rules! all {
@@ -37,7 +40,7 @@ fn is_an_error<T: Error + Send + Sync + 'static>() {}
 #[test]
 fn runs_and_data_go_to_threads_and_can_be_printed() {
     all!(goes_to_a_thread:
-        Apollo<Net>, Trainable<Net>, Branch<Net>, LayerStack<Block>, Untied<Net>, Plan, Sampler, Expansion, Policy, Schedule,
+        Apollo<Net>, Trainable<Net>, Branch<Net>, LayerStack<Block>, Untied<Net>, Plan, DepthSamplerConfig, ExpanderConfig, GrowthPolicyConfig, Schedule,
         Timeline, LrShape, LayerRates, LayerMap, NewLayers, DepthPmf, Measurement, Recipe, Setting, Registry, StateReport,
         StepReport, GrowthReport, CheckpointSet, CheckpointStore, FoundSet, Retention, SaveReport, Snapshot, Meter,
         ModelCost, PlanCost, DataPosition, KeepError, LossRecorder, SetCheckpointers, StepMetric,

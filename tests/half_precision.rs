@@ -15,7 +15,7 @@ use burn::optim::ModuleOptimizer;
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use burn_apollo::expand::Stacking;
 use burn_apollo::optim::MomentPolicy;
-use burn_apollo::{Apollo, GrowthRequest, Plan};
+use burn_apollo::{Apollo, Plan, apollo::GrowthRequest};
 use burn_pack::Reader;
 use kind::{Kind, Model, contract, step_of, turn};
 use sixteen_bits::{native_layer, optimizers_train};

@@ -10,7 +10,7 @@ use burn::optim::{AdamWConfig, ModuleOptimizer, SgdConfig};
 use burn::tensor::TensorData;
 use burn_apollo::expand::{Interpolation, Stacking};
 use burn_apollo::optim::{MomentOrders, MomentPolicy};
-use burn_apollo::{Apollo, GrowthRequest, Plan};
+use burn_apollo::{Apollo, Plan, apollo::GrowthRequest};
 use burn_pack::{Reader, Scalar};
 use support::roster::roster;
 use support::{Net, bits, chain, device, stages, train_step};

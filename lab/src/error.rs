@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{ExecutionError, TensorReadError};
-use burn_apollo::ApolloError;
+use burn_apollo::apollo::ApolloError;
 use burn_apollo::checkpoint::CheckpointError;
 use burn_apollo::plan::PlanError;
 use thiserror::Error;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::path::Path;
 
-use burn_apollo::GrowthReport;
+use burn_apollo::apollo::GrowthReport;
 use burn_apollo::cost::StageCost;
 
 use crate::error::Result;

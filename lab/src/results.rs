@@ -70,8 +70,11 @@ pub struct Summary<'a, C> {
     /// The finished model's share of right answers.
     pub val_accuracy: Option<f64>,
     /// The task's own measures.
-    #[serde(flatten)]
+    #[serde(skip_serializing_if = "Measures::is_empty")]
     pub measures: Measures,
+    /// Shares of right answers by their position.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub by_position: Vec<f64>,
     /// A simple model to compare with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Baseline>,

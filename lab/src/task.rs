@@ -98,6 +98,16 @@ pub trait Task: Sync {
         Ok(Measures::new())
     }
 
+    /// Shares of right answers of the finished model by their position in a sequence, from the first; empty where answers have
+    /// none.
+    ///
+    /// # Errors
+    ///
+    /// As [`validate`](Self::validate).
+    fn by_position(&self, _model: &Self::Model, _device: &Device) -> Result<Vec<f64>> {
+        Ok(Vec::new())
+    }
+
     /// What the finished model needs beside its weights: names of files and their contents.
     fn files(&self) -> Vec<(&'static str, &str)> {
         Vec::new()

@@ -13,7 +13,10 @@ use burn_apollo::expand::Stacking;
 use burn_apollo::growable;
 use burn_apollo::schedule::Schedule;
 use burn_apollo::stack::LayerStack;
-use burn_apollo::{GrowthReport, GrowthRequest, InferenceDepth, Plan};
+use burn_apollo::{
+    Plan,
+    apollo::{GrowthReport, GrowthRequest, InferenceDepth},
+};
 use burn_apollo_lab::results::{Row, ValidationRow};
 use burn_apollo_lab::{
     End, Existing, LabError, Observer, OnNotFinite, Options, Result, RollBack, Run, RunConfig,

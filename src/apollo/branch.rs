@@ -27,7 +27,7 @@ impl<M: Growable> Apollo<M> {
     /// # use burn::{module::Module, nn::{Linear, LinearConfig}, tensor::{Device, Tensor}};
     /// # use burn::optim::{AdamWConfig, GradientsParams};
     /// # use burn_apollo::{Apollo, Plan, growable, stack::LayerStack};
-    /// use burn_apollo::{GrowthRequest, expand::Stacking};
+    /// use burn_apollo::{expand::Stacking, apollo::GrowthRequest};
     /// # #[derive(Module, Debug)]
     /// # struct Mlp { blocks: LayerStack<Linear> }
     /// # growable!(Mlp { blocks });

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 
 use super::error::other;
 use super::{Apollo, ApolloError, GrowthReport, Role, StackGrowth};
-use crate::expand::{Expander, Expansion};
+use crate::expand::{Expander, ExpanderConfig};
 use crate::optim::{MomentPolicy, inherit};
 use crate::stack::{Growable, ParamOrigin};
 use crate::wire::{ParamInfo, PathVisitor, is_distributed, mix, walk};
@@ -14,7 +14,7 @@ use crate::wire::{ParamInfo, PathVisitor, is_distributed, mix, walk};
 /// A growth that is asked for by [`Apollo::grow`]: the plan's own in everything that is not set.
 ///
 /// ```
-/// use burn_apollo::GrowthRequest;
+/// use burn_apollo::apollo::GrowthRequest;
 /// use burn_apollo::expand::Stacking;
 /// use burn_apollo::optim::MomentPolicy;
 ///
@@ -28,7 +28,7 @@ use crate::wire::{ParamInfo, PathVisitor, is_distributed, mix, walk};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct GrowthRequest {
     stage: Option<usize>,
-    expander: Option<Expansion>,
+    expander: Option<ExpanderConfig>,
     moments: Option<MomentPolicy>,
 }
 
@@ -44,7 +44,7 @@ impl GrowthRequest {
     }
 
     /// With another layer map than the plan's expander gives. Virtual depths are still mapped by the plan's.
-    pub fn with_expander(self, expander: impl Into<Expansion>) -> Self {
+    pub fn with_expander(self, expander: impl Into<ExpanderConfig>) -> Self {
         Self { expander: Some(expander.into()), ..self }
     }
 

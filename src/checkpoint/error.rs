@@ -87,13 +87,16 @@ pub enum CheckpointError {
         message: String,
         /// What the run says of it.
         #[source]
-        cause: Option<ApolloError>,
+        cause: Option<Box<ApolloError>>,
     },
 }
 
 impl From<ApolloError> for CheckpointError {
     fn from(error: ApolloError) -> Self {
-        Self::Other { message: "the run does not fit a checkpoint".to_owned(), cause: Some(error) }
+        Self::Other {
+            message: "the run does not fit a checkpoint".to_owned(),
+            cause: Some(error.into()),
+        }
     }
 }
 

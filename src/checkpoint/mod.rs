@@ -76,7 +76,7 @@ burn-train's own checkpointers write three files one by one; [`SetCheckpointers`
 //! # Bad numbers
 //!
 //! A store refuses to save weights or optimizer state that are not finite, so the last good set stays.
-//! [`NonFiniteGradients`](crate::NonFiniteGradients) says what happens to a step with such gradients. To roll back, load the last good
+//! [`NonFiniteGradients`](crate::apollo::NonFiniteGradients) says what happens to a step with such gradients. To roll back, load the last good
 //! set and go on with other data.
 
 mod error;

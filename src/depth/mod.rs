@@ -3,7 +3,7 @@
 //! A stage that holds `N` unique layers of a target depth `L` runs every step at a *virtual depth*
 //! `D`, `N ≤ D ≤ L`. A [`DepthSampler`] gives the exact distribution of `D` as a [`DepthPmf`], which
 //! is built when a stage begins; [`draw`] takes one value from it as a pure function of a seed and the
-//! optimizer step. A [`Sampler`] is one of them as data, for a plan. No tensor is known here.
+//! optimizer step. A [`DepthSamplerConfig`] is one of them as data, for a plan. No tensor is known here.
 //!
 //! | sampler | distribution of `D` | source |
 //! |---|---|---|
@@ -13,19 +13,19 @@
 //! | [`ConstantHigh`] | always `L` | Apollo, ablation; share-then-unshare (arXiv 2110.03848) |
 //! | [`ConstantLow`] | always `N`: growth without depth sampling | StackBERT, G_stack, MIDAS |
 
+mod config;
 mod constant;
 mod draw;
 mod lvps;
 mod pmf;
-mod sampler;
 mod sigmoid;
 mod uniform;
 
+pub use config::DepthSamplerConfig;
 pub use constant::{ConstantHigh, ConstantLow};
 pub use draw::{DrawPer, draw};
 pub use lvps::Lvps;
 pub use pmf::DepthPmf;
-pub use sampler::Sampler;
 pub use sigmoid::Sigmoid;
 pub use uniform::Uniform;
 

@@ -2,7 +2,7 @@
 //!
 //! The same map serves two ends: every step it runs `N` unique layers at a virtual depth `D`, and
 //! at a growth it says which old layer each new layer is a copy of. All arithmetic is on integers.
-//! An [`Expansion`] is one of them as data, for a plan. No tensor is known here.
+//! An [`ExpanderConfig`] is one of them as data, for a plan. No tensor is known here.
 //!
 //! | expander | 3 → 8 | growth changes nothing at virtual depth `D ≥ N'` |
 //! |---|---|---|
@@ -13,14 +13,14 @@
 //! [`NewLayers`] says what the new layers of a growth begin as: copies, or copies whose output projections are
 //! zero, which change nothing at the unique layers, whatever the map and the ratio.
 
-mod expansion;
+mod config;
 mod interpolation;
 mod map;
 mod middle;
 mod new_layers;
 mod stacking;
 
-pub use expansion::Expansion;
+pub use config::ExpanderConfig;
 pub use interpolation::Interpolation;
 pub use map::LayerMap;
 pub use middle::MiddleStacking;

@@ -19,7 +19,7 @@ use crate::plan_error::PlanError;
 /// *What is preserved:* the function of the model run at its unique layers, each once, before and after the
 /// growth; the outputs are equal up to the sign of zeros. That is every training step with
 /// [`ConstantLow`](crate::depth::ConstantLow), and inference at
-/// [`InferenceDepth::Unique`](crate::InferenceDepth::Unique). At other virtual depths, where layers are run
+/// [`InferenceDepth::Unique`](crate::apollo::InferenceDepth::Unique). At other virtual depths, where layers are run
 /// several times, nothing is promised. (Plain copies by interpolation preserve the function there instead: at
 /// every virtual depth from the new number of layers on, for an integer ratio.)
 ///

@@ -5,7 +5,7 @@ use core::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::{Plan, PlanError};
-use crate::depth::{DepthPmf, DepthSampler, Sampler};
+use crate::depth::{DepthPmf, DepthSampler, DepthSamplerConfig};
 use crate::schedule::Until;
 
 /// Another distribution of the virtual depth for the first part of a run, or for a part after another one.
@@ -15,7 +15,7 @@ use crate::schedule::Until;
 #[serde(deny_unknown_fields)]
 pub struct EarlySampler {
     /// The distribution.
-    pub sampler: Sampler,
+    pub sampler: DepthSamplerConfig,
     /// Where its part of the run ends.
     pub until: Until,
 }
@@ -58,7 +58,11 @@ impl Plan {
     /// # assert_eq!(toml::from_str::<burn_apollo::Plan>(&toml::to_string(&plan)?)?, plan);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn with_early_sampler(mut self, sampler: impl Into<Sampler>, until: Until) -> Self {
+    pub fn with_early_sampler(
+        mut self,
+        sampler: impl Into<DepthSamplerConfig>,
+        until: Until,
+    ) -> Self {
         self.early_samplers.push(EarlySampler { sampler: sampler.into(), until });
         self
     }
@@ -79,7 +83,7 @@ impl Plan {
     }
 
     /// All samplers, in their order.
-    pub(super) fn samplers(&self) -> impl Iterator<Item = &Sampler> {
+    pub(super) fn samplers(&self) -> impl Iterator<Item = &DepthSamplerConfig> {
         self.early_samplers.iter().map(|early| &early.sampler).chain([&self.sampler])
     }
 
@@ -162,7 +166,7 @@ mod tests {
 
     fn plan(ends: &[Until]) -> Plan {
         let plan = Plan::new(100).with_sampler(ConstantHigh);
-        let samplers: [Sampler; 2] = [ConstantLow.into(), Uniform.into()];
+        let samplers: [DepthSamplerConfig; 2] = [ConstantLow.into(), Uniform.into()];
         let parts = ends.iter().zip(samplers);
         parts.fold(plan, |plan, (until, sampler)| plan.with_early_sampler(sampler, *until))
     }

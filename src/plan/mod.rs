@@ -17,9 +17,9 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::custom::named;
-use crate::depth::{DrawPer, Sampler};
-use crate::expand::{Expander, Expansion, LayerMap, NewLayers};
-use crate::policy::Policy;
+use crate::depth::{DepthSamplerConfig, DrawPer};
+use crate::expand::{Expander, ExpanderConfig, LayerMap, NewLayers};
+use crate::policy::GrowthPolicyConfig;
 use crate::schedule::{LayerRates, LrAtGrowth, LrShape, Schedule, Timeline};
 
 /// The plan of a run: the paper's in everything that is not set.
@@ -58,7 +58,7 @@ use crate::schedule::{LayerRates, LrAtGrowth, LrShape, Schedule, Timeline};
 /// layers = 12
 /// # "#;
 /// # let plan: burn_apollo::Plan = toml::from_str(text)?;
-/// # assert_eq!(plan.sampler, burn_apollo::depth::Sampler::Uniform);
+/// # assert_eq!(plan.sampler, burn_apollo::depth::DepthSamplerConfig::Uniform);
 /// # assert_eq!(plan.schedule_for(&[12]).stages.len(), 2);
 /// # assert_eq!(toml::from_str::<burn_apollo::Plan>(&toml::to_string(&plan)?)?, plan);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -73,7 +73,7 @@ pub struct Plan {
     pub seed: u64,
     /// The distribution of the virtual depth.
     #[serde(default)]
-    pub sampler: Sampler,
+    pub sampler: DepthSamplerConfig,
     /// Other distributions of the virtual depth for the first parts of the run, in order; `sampler` holds after them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub early_samplers: Vec<EarlySampler>,
@@ -82,7 +82,7 @@ pub struct Plan {
     pub draw_per: DrawPer,
     /// The layer maps of virtual depths and growths.
     #[serde(default, deserialize_with = "named")]
-    pub expander: Expansion,
+    pub expander: ExpanderConfig,
     /// What the new layers of a growth begin as.
     #[serde(default)]
     pub new_layers: NewLayers,
@@ -94,7 +94,7 @@ pub struct Plan {
     pub moment_orders: MomentOrders,
     /// When to pass to the next stage.
     #[serde(default, deserialize_with = "named")]
-    pub policy: Policy,
+    pub policy: GrowthPolicyConfig,
     /// What the learning rate does over the run.
     #[serde(default)]
     pub lr: LrShape,
@@ -148,14 +148,14 @@ impl Plan {
         Self {
             steps,
             seed: 0,
-            sampler: Sampler::default(),
+            sampler: DepthSamplerConfig::default(),
             early_samplers: Vec::new(),
             draw_per: DrawPer::default(),
-            expander: Expansion::default(),
+            expander: ExpanderConfig::default(),
             new_layers: NewLayers::default(),
             moments: MomentPolicy::default(),
             moment_orders: MomentOrders::default(),
-            policy: Policy::default(),
+            policy: GrowthPolicyConfig::default(),
             lr: LrShape::default(),
             lr_at_growth: LrAtGrowth::default(),
             layer_rates: LayerRates::default(),
@@ -169,13 +169,13 @@ impl Plan {
         Self { schedule: Some(schedule), ..self }
     }
 
-    /// The distribution of the virtual depth: one of this crate's samplers, or [`Sampler::custom`].
-    pub fn with_sampler(self, sampler: impl Into<Sampler>) -> Self {
+    /// The distribution of the virtual depth: one of this crate's samplers, or [`DepthSamplerConfig::custom`].
+    pub fn with_sampler(self, sampler: impl Into<DepthSamplerConfig>) -> Self {
         Self { sampler: sampler.into(), ..self }
     }
 
-    /// The layer maps of virtual depths and growths: one of this crate's expanders, or [`Expansion::custom`].
-    pub fn with_expander(self, expander: impl Into<Expansion>) -> Self {
+    /// The layer maps of virtual depths and growths: one of this crate's expanders, or [`ExpanderConfig::custom`].
+    pub fn with_expander(self, expander: impl Into<ExpanderConfig>) -> Self {
         Self { expander: expander.into(), ..self }
     }
 
@@ -196,8 +196,8 @@ impl Plan {
         Self { new_layers, ..self }
     }
 
-    /// When to pass to the next stage: one of this crate's policies, or [`Policy::custom`].
-    pub fn with_policy(self, policy: impl Into<Policy>) -> Self {
+    /// When to pass to the next stage: one of this crate's policies, or [`GrowthPolicyConfig::custom`].
+    pub fn with_policy(self, policy: impl Into<GrowthPolicyConfig>) -> Self {
         Self { policy: policy.into(), ..self }
     }
 
@@ -311,7 +311,8 @@ impl Plan {
     /// assert_eq!(plan.cautions(), [Caution::NotPreserving { sampler: "lvps".to_owned() }]);
     /// ```
     pub fn cautions(&self) -> Vec<Caution> {
-        let mut deeper = self.samplers().filter(|sampler| **sampler != Sampler::ConstantLow);
+        let mut deeper =
+            self.samplers().filter(|sampler| **sampler != DepthSamplerConfig::ConstantLow);
         match deeper.next() {
             Some(sampler) if self.new_layers.are_identities() => {
                 vec![Caution::NotPreserving { sampler: sampler.name().to_owned() }]

@@ -1,7 +1,7 @@
 //! Growth policies: when a run passes to the next stage of its schedule.
 //!
 //! A [`GrowthPolicy`] decides after every optimizer step, from an [`Observation`]: at the scheduled end
-//! ([`FixedPolicy`]), at a plateau of the loss ([`LossPlateau`]), or as the user says. A [`Policy`] is one of them as
+//! ([`FixedPolicy`]), at a plateau of the loss ([`LossPlateau`]), or as the user says. A [`GrowthPolicyConfig`] is one of them as
 //! data, for a plan. No tensor is known here.
 
 mod growth_policy;
@@ -33,13 +33,13 @@ use crate::plan_error::PlanError;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Policy {
+pub enum GrowthPolicyConfig {
     /// `fixed`, the default: where the schedule says.
     #[default]
     Fixed,
     /// `loss_plateau`
     LossPlateau(LossPlateau),
-    /// A user's own: see [`Policy::custom`].
+    /// A user's own: see [`GrowthPolicyConfig::custom`].
     Custom(CustomPolicy),
 }
 
@@ -48,7 +48,7 @@ pub enum Policy {
 #[serde(transparent)]
 pub struct CustomPolicy(Custom<dyn PolicyObject>);
 
-impl Policy {
+impl GrowthPolicyConfig {
     /// The names of the policies that need no parameters.
     pub const NAMES: [&str; 1] = ["fixed"];
 
@@ -57,7 +57,7 @@ impl Policy {
     /// struct's only field.
     ///
     /// ```
-    /// use burn_apollo::policy::{Decision, GrowthPolicy, Observation, Policy};
+    /// use burn_apollo::policy::{Decision, GrowthPolicy, Observation, GrowthPolicyConfig};
     ///
     /// #[derive(Debug, Clone, serde::Serialize)]
     /// struct Every {
@@ -73,7 +73,7 @@ impl Policy {
     ///     }
     /// }
     ///
-    /// let policy = Policy::custom("every", Every { steps: 100, asked: 0 })?;
+    /// let policy = GrowthPolicyConfig::custom("every", Every { steps: 100, asked: 0 })?;
     /// let written = serde_json::to_string(&policy).unwrap_or_default();
     /// assert_eq!(written, r#"{"custom":{"name":"every","parameters":{"steps":100}}}"#);
     /// # Ok::<(), burn_apollo::plan::PlanError>(())
@@ -106,13 +106,13 @@ impl Policy {
             Self::Fixed => Box::new(FixedPolicy),
             Self::LossPlateau(plateau) => Box::new(*plateau),
             Self::Custom(CustomPolicy(custom)) => {
-                custom.supplied("policy", "Policy")?.clone_object()
+                custom.supplied("policy", "GrowthPolicyConfig")?.clone_object()
             }
         })
     }
 }
 
-impl FromStr for Policy {
+impl FromStr for GrowthPolicyConfig {
     type Err = PlanError;
 
     fn from_str(name: &str) -> Result<Self, PlanError> {
@@ -123,13 +123,13 @@ impl FromStr for Policy {
     }
 }
 
-impl From<FixedPolicy> for Policy {
+impl From<FixedPolicy> for GrowthPolicyConfig {
     fn from(_: FixedPolicy) -> Self {
         Self::Fixed
     }
 }
 
-impl From<LossPlateau> for Policy {
+impl From<LossPlateau> for GrowthPolicyConfig {
     fn from(plateau: LossPlateau) -> Self {
         Self::LossPlateau(plateau)
     }
@@ -144,21 +144,24 @@ mod tests {
     fn it_is_data() {
         let plateau = LossPlateau::new(7).unwrap();
         let with_defaults = r#"{"loss_plateau":{"patience":7}}"#;
-        assert_eq!(serde_json::from_str::<Policy>(with_defaults).unwrap(), plateau.into());
+        assert_eq!(
+            serde_json::from_str::<GrowthPolicyConfig>(with_defaults).unwrap(),
+            plateau.into()
+        );
         let pairs = [
-            (Policy::default(), r#""fixed""#),
+            (GrowthPolicyConfig::default(), r#""fixed""#),
             (
                 plateau.into(),
                 r#"{"loss_plateau":{"patience":7,"threshold":0.005,"smoothing":0.9}}"#,
             ),
-            (Policy::custom("mine", plateau).unwrap(), MINE),
+            (GrowthPolicyConfig::custom("mine", plateau).unwrap(), MINE),
         ];
         const MINE: &str = r#"{"custom":{"name":"mine","parameters":{"patience":7,"smoothing":0.9,"threshold":0.005}}}"#;
         for (policy, text) in pairs {
             assert_eq!(serde_json::to_string(&policy).unwrap(), text);
-            assert_eq!(serde_json::from_str::<Policy>(text).unwrap(), policy);
+            assert_eq!(serde_json::from_str::<GrowthPolicyConfig>(text).unwrap(), policy);
         }
-        let read = |text| serde_json::from_str::<Policy>(text).unwrap_err().to_string();
+        let read = |text| serde_json::from_str::<GrowthPolicyConfig>(text).unwrap_err().to_string();
         for (text, words) in [
             (r#""lottery""#, "unknown variant `lottery`, expected one of `fixed`, `loss_plateau`"),
             (

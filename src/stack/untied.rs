@@ -48,7 +48,7 @@ use super::{Growable, ParamOrigin, stacks_mut};
 /// println!("neighbours agree by {:.2} and {:.2}", cosine(&uses[0], &uses[1]), cosine(&uses[1], &uses[2]));
 /// let grads = untied.tie(grads); // as the shared model's own backward pass gives them
 /// # assert_eq!(grads.len(), 2);
-/// # Ok::<(), burn_apollo::ApolloError>(())
+/// # Ok::<(), burn_apollo::apollo::ApolloError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Untied<M> {

@@ -34,7 +34,7 @@ use crate::stack::Growable;
 /// let model = Trainable::new(Apollo::new(mlp, Plan::new(100))?, interrupter);
 /// let metrics = [StepMetric::virtual_depth(&model), StepMetric::unique_layers(&model)];
 /// // training.metric_train_numeric(metrics[0].clone())…
-/// # Ok::<(), burn_apollo::ApolloError>(())
+/// # Ok::<(), burn_apollo::apollo::ApolloError>(())
 /// ```
 #[derive(Clone)]
 pub struct StepMetric {

@@ -2,7 +2,7 @@
 
 use burn_apollo::checkpoint::{CheckpointStore, Retention, Snapshot};
 use burn_apollo::cost::{ModelCost, PlanCost};
-use burn_apollo::depth::{ConstantHigh, ConstantLow, Sampler, Uniform};
+use burn_apollo::depth::{ConstantHigh, ConstantLow, DepthSamplerConfig, Uniform};
 use burn_apollo::expand::NewLayers;
 use burn_apollo::plan::Caution;
 use burn_apollo::schedule::Until;
@@ -11,7 +11,7 @@ use burn_apollo::{Apollo, Plan};
 use crate::support::{Net, adamw, apollo, bits, stages, state, train, train_step};
 
 /// 2 layers until step 6, then 4 of 6 until step 9; each once until step 3, then as many as there are until step 8.
-fn plan(then: impl Into<Sampler>) -> Plan {
+fn plan(then: impl Into<DepthSamplerConfig>) -> Plan {
     Plan::new(12)
         .with_schedule(stages(&[(2, 6), (4, 9)], 6))
         .with_early_sampler(ConstantLow, Until::Fraction(0.25))

@@ -10,11 +10,11 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor};
 use burn_apollo::depth::ConstantLow;
-use burn_apollo::expand::{Expander, Expansion, Interpolation, LayerMap};
+use burn_apollo::expand::{Expander, ExpanderConfig, Interpolation, LayerMap};
 use burn_apollo::optim::{MomentOrders, MomentPolicy};
 use burn_apollo::plan::PlanError;
 use burn_apollo::stack::LayerStack;
-use burn_apollo::{Apollo, ApolloError, Plan, growable};
+use burn_apollo::{Apollo, Plan, apollo::ApolloError, growable};
 use burn_pack::Reader;
 use serde::Serialize;
 
@@ -89,7 +89,7 @@ impl Expander for Turning {
 fn an_expander_that_answers_wrongly() {
     let expander = Turning::default();
     let turn = expander.turned.clone();
-    let plan = plan().with_expander(Expansion::custom("turning", expander).unwrap());
+    let plan = plan().with_expander(ExpanderConfig::custom("turning", expander).unwrap());
     fails(plan, || turn.store(true, Ordering::SeqCst), "answered with 2 → 3");
 }
 

@@ -8,13 +8,17 @@ use burn::module::{Module, ParamGroup, ParamId};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
 use burn::optim::{AdamWConfig, SgdConfig};
 use burn::tensor::{Device, Tensor};
-use burn_apollo::depth::{DepthPmf, DepthSampler, Sampler, draw};
-use burn_apollo::expand::{Expander, Expansion, Interpolation, LayerMap};
+use burn_apollo::depth::{DepthPmf, DepthSampler, DepthSamplerConfig, draw};
+use burn_apollo::expand::{Expander, ExpanderConfig, Interpolation, LayerMap};
 use burn_apollo::optim::{MomentOrders, MomentPolicy};
 use burn_apollo::plan::PlanError;
 use burn_apollo::schedule::LrAtGrowth;
 use burn_apollo::stack::LayerStack;
-use burn_apollo::{Apollo, ApolloError, InferenceDepth, Plan, growable};
+use burn_apollo::{
+    Apollo, Plan,
+    apollo::{ApolloError, InferenceDepth},
+    growable,
+};
 use serde::Serialize;
 
 use crate::support::{
@@ -97,7 +101,7 @@ fn growth_is_reported() {
         assert_eq!((&report.depths, &report.skipped), (&depths, &None));
         assert_eq!(report.growth.is_some(), step == 4 || step == 8, "step {step}");
         let json = serde_json::to_string(&report).unwrap();
-        assert_eq!(serde_json::from_str::<burn_apollo::StepReport>(&json).unwrap(), report);
+        assert_eq!(serde_json::from_str::<burn_apollo::apollo::StepReport>(&json).unwrap(), report);
         seen.extend(report.growth);
     }
     let steps: Vec<_> = seen.iter().map(|r| (r.step, r.stage, r.lr_factor)).collect();
@@ -112,7 +116,7 @@ fn growth_is_reported() {
     let text = last.to_string();
     assert!(text.contains("3 → 6") && text.contains("step 9"), "{text}");
     let json = serde_json::to_string(last).unwrap();
-    assert_eq!(serde_json::from_str::<burn_apollo::GrowthReport>(&json).unwrap(), *last);
+    assert_eq!(serde_json::from_str::<burn_apollo::apollo::GrowthReport>(&json).unwrap(), *last);
 }
 
 #[test]
@@ -174,8 +178,8 @@ fn wrong_plans_are_refused_before_the_run() {
     refused(Plan::new(0), "`steps`");
     refused(base().with_schedule(stages(&[(7, 5)], 6)), "`stages[1].layers`");
     refused(base().with_schedule(stages(&[(3, 25)], 6)), "`stages[0].until`");
-    refused(base().with_sampler(Sampler::custom("shallow", Shallow).unwrap()), "depths");
-    refused(base().with_expander(Expansion::custom("wrong", Wrong).unwrap()), "answered with");
+    refused(base().with_sampler(DepthSamplerConfig::custom("shallow", Shallow).unwrap()), "depths");
+    refused(base().with_expander(ExpanderConfig::custom("wrong", Wrong).unwrap()), "answered with");
     for depth in [0, 7] {
         let error = Apollo::new(net(), base()).unwrap();
         let error = error.with_inference_depth(InferenceDepth::At(depth)).unwrap_err();

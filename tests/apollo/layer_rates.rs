@@ -8,7 +8,7 @@ use burn_apollo::depth::ConstantLow;
 use burn_apollo::plan::PlanError;
 use burn_apollo::recipe::{Recipe, Setting};
 use burn_apollo::schedule::LayerRates;
-use burn_apollo::{Apollo, ApolloError, Plan};
+use burn_apollo::{Apollo, Plan, apollo::ApolloError};
 
 use crate::support::{
     Net, adamw, apollo, batch, bits, device, grads_of, stages, state, train, train_step,

@@ -4,7 +4,10 @@ use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::train::{Interrupter, TrainStep};
 use burn_apollo::checkpoint::{CheckpointStore, Retention, Snapshot};
 use burn_apollo::train::Trainable;
-use burn_apollo::{Apollo, ApolloError, NonFiniteGradients, Plan, StepReport};
+use burn_apollo::{
+    Apollo, Plan,
+    apollo::{ApolloError, NonFiniteGradients, StepReport},
+};
 
 use crate::support::{
     self, Net, adamw, batch, bits, device, grads_of, growth_steps, parameters, stages,

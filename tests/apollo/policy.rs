@@ -8,8 +8,8 @@ use burn::module::ParamId;
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::store::ModuleRecord;
 use burn_apollo::checkpoint::{CheckpointStore, Retention, Snapshot};
-use burn_apollo::policy::{Decision, GrowthPolicy, Measurement, Observation, Policy};
-use burn_apollo::{Apollo, ApolloError, Plan};
+use burn_apollo::policy::{Decision, GrowthPolicy, GrowthPolicyConfig, Measurement, Observation};
+use burn_apollo::{Apollo, Plan, apollo::ApolloError};
 use serde::Serialize;
 
 use crate::support::measured::measured_plan;
@@ -95,7 +95,7 @@ fn a_loss_has_the_depth_of_its_step() {
     let heard = listens.heard.clone();
     let plan = Plan::new(40)
         .with_schedule(stages(&[(1, 7), (3, 19)], 6))
-        .with_policy(Policy::custom("listens", listens).unwrap());
+        .with_policy(GrowthPolicyConfig::custom("listens", listens).unwrap());
     let (mut model, mut optim) = (apollo(6, plan), adamw());
     let mut depths = Vec::new();
     for step in 0..18_u64 {
@@ -135,7 +135,7 @@ fn a_target_that_does_not_exist_is_a_typed_error_and_changes_nothing() {
     let plan = |answer| {
         Plan::new(40)
             .with_schedule(stages(&[(1, 10), (2, 20), (4, 30)], 6))
-            .with_policy(Policy::custom("answers", Answers(answer)).unwrap())
+            .with_policy(GrowthPolicyConfig::custom("answers", Answers(answer)).unwrap())
     };
     let mut control_optim = adamw();
     let control = train(apollo(6, plan(Answer::Stay)), &mut control_optim, 5);

@@ -8,13 +8,17 @@ use burn::optim::ModuleOptimizer;
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor};
 use burn_apollo::branch::Branch;
-use burn_apollo::expand::{Expander, Expansion, LayerMap, Stacking};
+use burn_apollo::expand::{Expander, ExpanderConfig, LayerMap, Stacking};
 use burn_apollo::optim::MomentPolicy;
 use burn_apollo::plan::PlanError;
-use burn_apollo::policy::{Decision, GrowthPolicy, Observation, Policy};
+use burn_apollo::policy::{Decision, GrowthPolicy, GrowthPolicyConfig, Observation};
 use burn_apollo::schedule::Schedule;
 use burn_apollo::stack::LayerStack;
-use burn_apollo::{Apollo, ApolloError, GrowthRequest, Plan, growable};
+use burn_apollo::{
+    Apollo, Plan,
+    apollo::{ApolloError, GrowthRequest},
+    growable,
+};
 use serde::Serialize;
 
 use crate::support::{
@@ -39,8 +43,8 @@ impl GrowthPolicy for NeverGrows {
     }
 }
 
-fn never_grows(asked: &Asked) -> Policy {
-    Policy::custom("never grows", NeverGrows { asked: asked.clone() }).unwrap()
+fn never_grows(asked: &Asked) -> GrowthPolicyConfig {
+    GrowthPolicyConfig::custom("never grows", NeverGrows { asked: asked.clone() }).unwrap()
 }
 
 /// Trying growths out changes nothing in the run, bit for bit.
@@ -232,7 +236,7 @@ fn wrong_growths_by_hand_are_refused_and_change_nothing() {
     let mut optim = adamw();
     let mut model = train(apollo(4, plan()), &mut optim, 3);
     let (before, before_state) = (parameters(model.model()), state(&optim));
-    let too_few = Expansion::custom("too few", TooFew).unwrap();
+    let too_few = ExpanderConfig::custom("too few", TooFew).unwrap();
     let wrong = [
         GrowthRequest::to_stage(0),
         GrowthRequest::to_stage(2),

@@ -3,7 +3,7 @@
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Distribution, Tensor};
 use burn_apollo::branch::Role;
-use burn_apollo::{Apollo, GrowthRequest, Plan};
+use burn_apollo::{Apollo, Plan, apollo::GrowthRequest};
 
 use crate::kind::turn;
 use crate::support::{Net, adamw, apollo, batch, device, parameters, stages};

@@ -11,7 +11,7 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 use burn_apollo::depth::ConstantLow;
 use burn_apollo::expand::{NewLayers, Stacking};
 use burn_apollo::stack::LayerStack;
-use burn_apollo::{Apollo, ApolloError, Plan};
+use burn_apollo::{Apollo, Plan, apollo::ApolloError};
 
 use crate::kind::{Kind, Model, contract, step_of, turn};
 use crate::support::{WIDTH, adamw, batch, device, stages};

@@ -9,7 +9,7 @@ use burn_apollo::checkpoint::{CheckpointStore, Retention, Snapshot};
 use burn_apollo::depth::ConstantLow;
 use burn_apollo::expand::NewLayers;
 use burn_apollo::stack::LayerStack;
-use burn_apollo::{Apollo, GrowthRequest, Plan, growable};
+use burn_apollo::{Apollo, Plan, apollo::GrowthRequest, growable};
 
 use crate::kind::turn;
 use crate::support::{Block, Net, adamw, bits, device, stages, state, train};

@@ -9,13 +9,16 @@ use burn::optim::GradientsParams;
 use burn::optim::lr_scheduler::constant::ConstantLr;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::tensor::{Distribution, Tensor};
-use burn_apollo::depth::{DepthPmf, DepthSampler, Sampler, Uniform};
-use burn_apollo::expand::{Expander, Expansion, LayerMap, Stacking};
+use burn_apollo::depth::{DepthPmf, DepthSampler, DepthSamplerConfig, Uniform};
+use burn_apollo::expand::{Expander, ExpanderConfig, LayerMap, Stacking};
 use burn_apollo::plan::PlanError;
-use burn_apollo::policy::{Decision, GrowthPolicy, LossPlateau, Observation, Policy};
+use burn_apollo::policy::{Decision, GrowthPolicy, GrowthPolicyConfig, LossPlateau, Observation};
 use burn_apollo::schedule::Schedule;
 use burn_apollo::stack::Untied;
-use burn_apollo::{Apollo, ApolloError, GrowthRequest, NonFiniteGradients, Plan};
+use burn_apollo::{
+    Apollo, Plan,
+    apollo::{ApolloError, GrowthRequest, NonFiniteGradients},
+};
 use serde::Serialize;
 
 use crate::{Net, adamw, device, gradients, net, new_run, plan, train};
@@ -141,14 +144,14 @@ impl GrowthPolicy for Panics {
 fn panics_of_a_users_own_parts_are_its_own() {
     let (panics, _) = Panics::new(true);
     for plan in [
-        plan().with_sampler(Sampler::custom("panics", panics.clone()).unwrap()),
-        plan().with_expander(Expansion::custom("panics", panics.clone()).unwrap()),
+        plan().with_sampler(DepthSamplerConfig::custom("panics", panics.clone()).unwrap()),
+        plan().with_expander(ExpanderConfig::custom("panics", panics.clone()).unwrap()),
     ] {
         let panic = catch_unwind(AssertUnwindSafe(|| Apollo::new(net(), plan))).unwrap_err();
         assert_eq!(panic.downcast_ref(), Some(&"as the test wants"));
     }
     let (panics, now) = Panics::new(false);
-    let plan = plan().with_policy(Policy::custom("panics", panics).unwrap());
+    let plan = plan().with_policy(GrowthPolicyConfig::custom("panics", panics).unwrap());
     let (mut apollo, mut optim, _) = new_run(plan);
     now.store(true, Ordering::SeqCst);
     let grads = gradients(&apollo, 1.0);
@@ -162,12 +165,12 @@ fn panics_of_a_users_own_parts_are_its_own() {
 #[test]
 fn a_plan_with_a_part_that_nobody_supplied_says_so() {
     let (panics, _) = Panics::new(false);
-    let written = plan().with_sampler(Sampler::custom("mine", panics.clone()).unwrap());
+    let written = plan().with_sampler(DepthSamplerConfig::custom("mine", panics.clone()).unwrap());
     let read: Plan = toml::from_str(&toml::to_string(&written).unwrap()).unwrap();
     assert_eq!(read, written);
     let error = Apollo::new(net(), read.clone()).unwrap_err().to_string();
     assert!(error.contains("`sampler`") && error.contains("\"mine\""), "{error}");
-    let supplied = read.with_sampler(Sampler::custom("mine", panics).unwrap());
+    let supplied = read.with_sampler(DepthSamplerConfig::custom("mine", panics).unwrap());
     assert!(Apollo::new(net(), supplied).is_ok());
 }
 

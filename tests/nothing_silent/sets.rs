@@ -5,10 +5,10 @@ use std::fs;
 use burn::module::{Module, ParamGroup};
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, SgdConfig};
-use burn_apollo::ApolloError;
+use burn_apollo::apollo::ApolloError;
 use burn_apollo::checkpoint::{CheckpointError, Retention, Snapshot, best_good};
 use burn_apollo::plan::PlanError;
-use burn_apollo::policy::{Decision, GrowthPolicy, Observation, Policy};
+use burn_apollo::policy::{Decision, GrowthPolicy, GrowthPolicyConfig, Observation};
 use burn_apollo::schedule::{Schedule, Stage, Until};
 use serde::Serialize;
 
@@ -41,7 +41,8 @@ impl GrowthPolicy for Growing {
 fn a_policy_may_keep_more_and_more() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(dir.path());
-    let plan = plan().with_policy(Policy::custom("growing", Growing::default()).unwrap());
+    let plan =
+        plan().with_policy(GrowthPolicyConfig::custom("growing", Growing::default()).unwrap());
     let (mut apollo, mut optim, scheduler) = new_run(plan.clone());
     for steps in 1..=5 {
         train(&mut apollo, &mut optim, 1);
@@ -70,11 +71,10 @@ impl GrowthPolicy for Stubborn {
 #[test]
 fn a_policy_that_would_not_take_its_state_back_is_found_when_the_run_is_saved() {
     let (apollo, optim, scheduler) =
-        new_run(plan().with_policy(Policy::custom("stubborn", Stubborn).unwrap()));
+        new_run(plan().with_policy(GrowthPolicyConfig::custom("stubborn", Stubborn).unwrap()));
     let error = Snapshot::new(&apollo, &optim, &scheduler).unwrap_err();
-    let CheckpointError::Other { cause: Some(ApolloError::Plan(error)), .. } = error else {
-        panic!("{error}")
-    };
+    let CheckpointError::Other { cause: Some(cause), .. } = error else { panic!("{error}") };
+    let ApolloError::Plan(error) = *cause else { panic!("{cause}") };
     assert_eq!(error, PlanError::new("policy.state", 1, "0 numbers"));
 }
 
@@ -135,7 +135,7 @@ fn another_plan_goes_on_with_another_policy_and_more_stages() {
     let more = schedule(vec![stage(1, 2), stage(2, 5), stage(3, 8), stage(4, 12)]);
     let other = plan()
         .with_schedule(more)
-        .with_policy(Policy::custom("growing", Growing::default()).unwrap());
+        .with_policy(GrowthPolicyConfig::custom("growing", Growing::default()).unwrap());
 
     let (apollo, optim, scheduler) = new_run(other.clone());
     let refused = set.load(apollo, optim, scheduler).err().unwrap();

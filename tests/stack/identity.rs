@@ -8,12 +8,16 @@ use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_apollo::depth::ConstantLow;
-use burn_apollo::expand::{Expander, Expansion, LayerMap, MiddleStacking, NewLayers};
+use burn_apollo::expand::{Expander, ExpanderConfig, LayerMap, MiddleStacking, NewLayers};
 use burn_apollo::optim::MomentPolicy;
 use burn_apollo::plan::PlanError;
 use burn_apollo::schedule::Schedule;
 use burn_apollo::stack::LayerStack;
-use burn_apollo::{Apollo, ApolloError, GrowthReport, InferenceDepth, Plan, growable};
+use burn_apollo::{
+    Apollo, Plan,
+    apollo::{ApolloError, GrowthReport, InferenceDepth},
+    growable,
+};
 use burn_pack::Reader;
 use serde::Serialize;
 
@@ -125,9 +129,9 @@ fn assert_same(before: &[f32], after: &[f32], what: &str) {
     assert!(gap <= 1e-6 && before.len() == after.len(), "{what}: outputs part by {gap}");
 }
 
-fn expanders() -> [Expansion; 4] {
-    let middle = |block| Expansion::from(MiddleStacking::new(block).unwrap());
-    [Expansion::Interpolation, Expansion::Stacking, middle(1), middle(2)]
+fn expanders() -> [ExpanderConfig; 4] {
+    let middle = |block| ExpanderConfig::from(MiddleStacking::new(block).unwrap());
+    [ExpanderConfig::Interpolation, ExpanderConfig::Stacking, middle(1), middle(2)]
 }
 
 #[test]
@@ -317,8 +321,8 @@ impl Expander for Reversed {
     }
 }
 
-fn reversed() -> Expansion {
-    Expansion::custom("reversed", Reversed).unwrap()
+fn reversed() -> ExpanderConfig {
+    ExpanderConfig::custom("reversed", Reversed).unwrap()
 }
 
 #[test]

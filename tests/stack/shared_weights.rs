@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::train::Interrupter;
-use burn_apollo::depth::{DrawPer, Sampler, draw};
-use burn_apollo::expand::Expansion;
+use burn_apollo::depth::{DepthSamplerConfig, DrawPer, draw};
+use burn_apollo::expand::ExpanderConfig;
 use burn_apollo::schedule::Schedule;
 use burn_apollo::train::Trainable;
-use burn_apollo::{Apollo, InferenceDepth, Plan};
+use burn_apollo::{Apollo, Plan, apollo::InferenceDepth};
 
 use crate::support::{Net, adamw, apollo, batch, device, parameters, stages, train_step};
 
@@ -63,7 +63,7 @@ fn validation_runs_at_the_inference_depth() {
 #[test]
 fn shared_weights_are_tied_copies() {
     let device = device();
-    for expander in [Expansion::Interpolation, Expansion::Stacking] {
+    for expander in [ExpanderConfig::Interpolation, ExpanderConfig::Stacking] {
         let plan = Plan::new(60).with_schedule(stages(&[(3, 30)], 12)).with_expander(expander);
         let mut apollo = apollo(12, plan);
         for depth in [3, 4, 5, 7, 8, 12] {
@@ -122,7 +122,7 @@ fn shared_gradients_agree_with_finite_differences() {
 /// The one-stage schedule is training without us, bit for bit.
 #[test]
 fn one_stage_is_plain_training() {
-    for sampler in [Sampler::ConstantHigh, Sampler::ConstantLow] {
+    for sampler in [DepthSamplerConfig::ConstantHigh, DepthSamplerConfig::ConstantLow] {
         let plan = Plan::new(10).with_schedule(Schedule::from_scratch(&[4])).with_sampler(sampler);
         let (mut optim, mut plain_optim) = (adamw(), adamw());
         let mut plain = Net::new(4, &device());

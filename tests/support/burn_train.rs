@@ -9,7 +9,7 @@ use burn::train::{
     InferenceStep, ItemLazy, LearningResult, SupervisedTraining, TrainOutput, TrainStep,
 };
 use burn_apollo::train::Trainable;
-use burn_apollo::{Apollo, GrowthReport};
+use burn_apollo::{Apollo, apollo::GrowthReport};
 
 use super::{Net, WIDTH};
 

@@ -13,7 +13,10 @@ use burn_apollo::expand::Stacking;
 use burn_apollo::optim::MomentPolicy;
 use burn_apollo::stack::{Growable, GrowableStack, LayerStack};
 use burn_apollo::train::Trainable;
-use burn_apollo::{Apollo, GrowthReport, InferenceDepth, Plan};
+use burn_apollo::{
+    Apollo, Plan,
+    apollo::{GrowthReport, InferenceDepth},
+};
 use burn_pack::Reader;
 
 use crate::support::{

@@ -2,7 +2,7 @@
 
 use burn_apollo::Plan;
 use burn_apollo::plan::PlanError;
-use burn_apollo::policy::{Decision, GrowthPolicy, Observation, Policy};
+use burn_apollo::policy::{Decision, GrowthPolicy, GrowthPolicyConfig, Observation};
 use serde::Serialize;
 
 use super::stages;
@@ -45,6 +45,6 @@ impl GrowthPolicy for AsMeasured {
 pub fn measured_plan() -> Plan {
     Plan::new(40)
         .with_schedule(stages(&[(1, 37), (2, 38), (4, 39)], 6))
-        .with_policy(Policy::custom("as measured", AsMeasured::default()).unwrap())
+        .with_policy(GrowthPolicyConfig::custom("as measured", AsMeasured::default()).unwrap())
         .with_seed(3)
 }

@@ -19,7 +19,11 @@ use burn_apollo::branch::Role;
 use burn_apollo::schedule::{Schedule, Stage, Until};
 use burn_apollo::stack::{Growable, LayerStack};
 use burn_apollo::train::{LossRecorder, Trainable};
-use burn_apollo::{Apollo, ApolloError, GrowthReport, Plan, StepReport, growable};
+use burn_apollo::{
+    Apollo, Plan,
+    apollo::{ApolloError, GrowthReport, StepReport},
+    growable,
+};
 
 pub const WIDTH: usize = 6;
 

@@ -18,7 +18,7 @@ use burn_apollo::depth::DrawPer;
 use burn_apollo::optim::{MomentOrders, MomentPolicy};
 use burn_apollo::policy::LossPlateau;
 use burn_apollo::train::{LossRecorder, StepMetric, Trainable};
-use burn_apollo::{Apollo, ApolloError, Plan};
+use burn_apollo::{Apollo, Plan, apollo::ApolloError};
 
 use crate::support::burn_train::{Growths, Model, Rows, model, trained};
 use crate::support::{self, Net, bits, grads_of, growth_steps, stages};

@@ -19,7 +19,7 @@ use burn_apollo::checkpoint::{CheckpointStore, Retention, latest_good};
 use burn_apollo::data::{DataPosition, ShuffledLoader};
 use burn_apollo::stack::LayerStack;
 use burn_apollo::train::{KeepError, SetCheckpointers, StepMetric, Trainable, optimizer_steps};
-use burn_apollo::{Apollo, NonFiniteGradients, Plan, growable};
+use burn_apollo::{Apollo, Plan, apollo::NonFiniteGradients, growable};
 
 use crate::failure::{Failure, failed, usage};
 use crate::lines::Lines;

@@ -11,11 +11,10 @@ mod preset;
 mod task;
 
 use apollo_examples::options::text::TextConfig;
-use apollo_examples::text::corpus::vocabulary::MASK;
 use apollo_examples::{Failure, conclude, train};
 use burn_apollo_lab::Training;
 
-pub use options::{DEFAULTS, Options, derived};
+pub use options::{DEFAULTS, MODELS, Options, derived};
 pub use preset::Published;
 pub use task::MaskedTokens;
 
@@ -24,10 +23,10 @@ pub fn run(options: Options) -> Result<(), Failure> {
     if let Some(dir) = &options.text.export {
         return task::export(&options.run, dir);
     }
-    if options.text.prepared(&options.run, &[MASK])? {
+    if options.text.prepared(&options.run, &MODELS)? {
         return Ok(());
     }
-    let (config, text) = options.text.config(&options.run, &options.plan, &[MASK], &[])?;
+    let (config, text) = options.text.config(&options.run, &options.plan, &MODELS)?;
     let task = MaskedTokens::new(&config, text);
     let training = Training::new(task, config).same_run(TextConfig::same_run);
     conclude(train(training, &options.run)?)

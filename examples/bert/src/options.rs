@@ -1,17 +1,17 @@
-use std::path::Path;
-
 use apollo_examples::options::plan::PlanOptions;
 use apollo_examples::options::preset;
 use apollo_examples::options::run::RunOptions;
-use apollo_examples::options::text::{Sizes, TextProgram};
+use apollo_examples::options::text::{Models, TextProgram};
+use apollo_examples::text::corpus::vocabulary::MASK;
 use apollo_examples::{Defaults, Failure, hf};
 use clap::{ArgMatches, Parser};
 
+use crate::masking::Masks;
 use crate::preset::Published;
 
 /// What options are that are not given.
 pub const DEFAULTS: [(&str, &str); 13] = [
-    ("data", concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/shakespeare.txt")),
+    ("data", "data/shakespeare.txt"),
     ("out", "runs/bert"),
     ("width", "32"),
     ("heads", "2"),
@@ -25,6 +25,15 @@ pub const DEFAULTS: [(&str, &str); 13] = [
     ("clip", "1"),
     ("checkpoint_every", "400"),
 ];
+
+/// BERT with its head for masked language modelling.
+pub const MODELS: Models = Models {
+    name: "bert",
+    special: &[MASK],
+    output_projections: &[],
+    tokens: |vocabulary| Masks::of(vocabulary).vocabulary(),
+    sizes: |fields, dir| Ok(hf::bert_shape(fields, dir)?.into()),
+};
 
 /// Trains a BERT by progressive depth to fill in masked bytes or sub-words, 15 % of a text.
 #[derive(Parser, Debug)]
@@ -43,6 +52,5 @@ pub struct Options {
 
 /// The defaults that `--preset` and `--init-from` change.
 pub fn derived(matches: &ArgMatches) -> Result<Defaults, Failure> {
-    let sizes = |dir: &Path| Ok(Sizes::from(&hf::read_bert_config(dir)?));
-    preset::derived(matches, Published::preset, sizes)
+    preset::derived(matches, Published::preset, &MODELS)
 }

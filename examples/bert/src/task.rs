@@ -2,16 +2,16 @@ use std::path::Path;
 
 use apollo_examples::models::bert::{Bert, BertConfig};
 use apollo_examples::options::run::RunOptions;
-use apollo_examples::options::text::{Sizes, TextConfig};
+use apollo_examples::options::text::{TextConfig, TextProgram};
 use apollo_examples::text::corpus::windows::Window;
 use apollo_examples::text::corpus::{Corpus, TOKENIZER};
 use apollo_examples::{Failure, device, finished, hf};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_apollo::cost::ModelCost;
-use burn_apollo_lab::folder::read_config;
 use burn_apollo_lab::{Baseline, LabError, Result, RunConfig, Score, Task};
 
 use crate::masking::{Masks, NO_LABEL};
+use crate::options::MODELS;
 
 /// Masked tokens of a text from the tokens around them.
 pub struct MaskedTokens {
@@ -74,9 +74,12 @@ fn answers(labels: &Tensor<2, Int>) -> Result<(Vec<i64>, Vec<i64>)> {
 }
 
 /// The model of a run.
-fn shape(task: &TextConfig, masks: Masks) -> BertConfig {
-    BertConfig {
-        vocabulary: masks.vocabulary(),
+fn shape(task: &TextConfig, masks: Masks) -> Result<BertConfig, Failure> {
+    if let Some(from) = task.init_from.as_ref().filter(|from| !from.config.is_empty()) {
+        return hf::bert_shape(&from.config, &from.dir);
+    }
+    Ok(BertConfig {
+        vocabulary: masks.vocabulary().max(task.vocabulary),
         positions: task.seq,
         token_types: 2,
         width: task.width,
@@ -85,20 +88,16 @@ fn shape(task: &TextConfig, masks: Masks) -> BertConfig {
         dropout: task.dropout,
         // BERT's 0.02 for its width of 768, for the same size of sums in a narrow model.
         std: task.init_std.unwrap_or(0.02 * (768.0 / task.width as f64).sqrt()),
-    }
+    })
 }
 
 /// Writes the finished model of a run in Hugging Face's layout.
 pub fn export(run: &RunOptions, dir: &Path) -> Result<(), Failure> {
     let device = device::by_name(&run.device)?;
-    let config: RunConfig<TextConfig> = read_config(&run.out)?;
-    let vocabulary = config.task.tokens(&run.out)?;
-    let shape = shape(&config.task, Masks::of(&vocabulary));
-    let model = finished(shape.init(&device), &run.out)?;
-    hf::export_bert(&shape, &model, dir)?;
-    vocabulary.save_in(dir)?;
-    println!("written: {}", dir.display());
-    Ok(())
+    TextProgram::export(run, dir, &MODELS, |config, vocabulary, to| {
+        let shape = shape(config, Masks::of(vocabulary))?;
+        hf::export_bert(&shape, &finished(shape.init(&device), &run.out)?, to)
+    })
 }
 
 impl Task for MaskedTokens {
@@ -110,10 +109,10 @@ impl Task for MaskedTokens {
 
     fn model(&self, device: &Device) -> Result<Bert> {
         let task = &self.config.task;
-        let Some(from) = &task.init_from else { return Ok(shape(task, self.masks).init(device)) };
-        let (found, model) = hf::import_bert(&from.dir, device)?;
-        task.check_init(Sizes::from(&found), self.masks.vocabulary())?;
-        Ok(model)
+        match &task.init_from {
+            Some(from) => Ok(hf::import_bert(&from.dir, device)?.1),
+            None => Ok(shape(task, self.masks)?.init(device)),
+        }
     }
 
     fn batch(&self, number: u64, device: &Device) -> Result<Batch> {
@@ -136,8 +135,8 @@ impl Task for MaskedTokens {
 
     /// With the head's own layer before the vocabulary (Devlin et al. 2019).
     fn cost(&self, _model: &Bert) -> ModelCost {
-        let TextConfig { width, seq, .. } = self.config.task;
-        ModelCost::transformer(width, 4 * width, seq, self.masks.vocabulary())
+        let TextConfig { width, seq, vocabulary, .. } = self.config.task;
+        ModelCost::transformer(width, 4 * width, seq, self.masks.vocabulary().max(vocabulary))
             .with_more(2.0 * (width * width) as f64)
     }
 

@@ -1,6 +1,10 @@
 //! `bert` as a user runs it.
 
-use apollo_examples_testing::{Program, ok, summary, table};
+use apollo_examples::hf;
+use apollo_examples::models::bert::BertConfig;
+use apollo_examples_testing::{Program, ok, read, summary, table};
+use burn::tensor::Device;
+use serde_json::{Value, json};
 
 /// 30 steps with three growths.
 const BERT: Program = Program {
@@ -35,6 +39,38 @@ fn a_run_begins_where_an_export_ended() {
     BERT.begins_where_an_export_ended();
 }
 
+/// What is imported is exported: the kinds of segment, first weights and tokens of a configuration, and all others as they are.
+#[test]
+fn a_configuration_comes_out_as_it_came_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    for (types, std) in [(1, 0.02), (2, 0.05), (16, 0.0)] {
+        let model = BertConfig {
+            vocabulary: 257,
+            positions: 16,
+            token_types: types,
+            width: 16,
+            heads: 2,
+            layers: 4,
+            dropout: 0.1,
+            std,
+        };
+        let [from, out, to] = ["from", "out", "to"].map(|name| at(&format!("{types}-{name}")));
+        hf::export_bert(&model, &model.init(&Device::flex()), &from).unwrap();
+        let mut config: Value = serde_json::from_str(&read(&from, "config.json")).unwrap();
+        assert_eq!(config["type_vocab_size"], types);
+        let others = json!({"pad_token_id": 3, "classifier_dropout": 0.2, "use_cache": false, "id2label": {"0": "x"}});
+        config.as_object_mut().unwrap().extend(others.as_object().unwrap().clone());
+        std::fs::write(from.join("config.json"), config.to_string()).unwrap();
+        ok(&BERT.tiny(&out, &["--init-from", from.to_str().unwrap(), "--steps", "2"]));
+        ok(&BERT.export(&out, to.to_str().unwrap(), &[]));
+        let found: Value = serde_json::from_str(&read(&to, "config.json")).unwrap();
+        assert_eq!(found, config, "{types} kinds of segment");
+        let (imported, _) = hf::import_bert(&to, &Device::flex()).unwrap();
+        assert_eq!(imported, model);
+    }
+}
+
 /// Windows of two bytes mostly have none of the 15 %; and one model has one score.
 #[test]
 fn validation_masks_do_not_depend_on_the_batch() {
@@ -42,7 +78,7 @@ fn validation_masks_do_not_depend_on_the_batch() {
     let at = |name: &str| dir.path().join(name);
     let (model, folder) = (at("model"), at("exported"));
     ok(&BERT.tiny(&model, &["--seq", "2", "--batch", "1"]));
-    ok(&BERT.tiny(&model, &["--export", folder.to_str().unwrap()]));
+    ok(&BERT.export(&model, folder.to_str().unwrap(), &[]));
     let loss = |batch: &str| {
         let still = ["--steps", "1", "--lr", "0.000000001", "--from-scratch", "--seq", "2"];
         let from = ["--init-from", folder.to_str().unwrap(), "--batch", batch];

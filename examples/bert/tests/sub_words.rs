@@ -37,7 +37,7 @@ fn a_vocabulary_without_a_mask_has_one_more_token() {
     fs::write(files.at("others.json"), vocabulary.json().unwrap()).unwrap();
     files.prepare(&BERT, "others", &files.name("others.json"));
     ok(&BERT.tiny(&files.at("other"), &["--data", &files.name("others")]));
-    ok(&BERT.tiny(&files.at("other"), &["--export", &files.name("exported")]));
+    ok(&BERT.export(&files.at("other"), &files.name("exported"), &[]));
     assert_eq!(config(&files.at("exported"))["vocab_size"], 301);
 }
 

@@ -1,4 +1,4 @@
-//! Finds out what growth saves: recipes against training from scratch on a GPT, a BERT or a vision transformer, each with its own best learning
+//! Finds out what growth saves: recipes against training from scratch on a GPT, a BERT, a vision transformer or a decoder that reasons, each with its own best learning
 //! rate, at several lengths and seeds.
 //!
 //! ```text
@@ -6,6 +6,7 @@
 //! cargo run -p compare -- --plan --budget 1e13
 //! cargo run -p compare -- --report runs/compare
 //! cargo run -p compare -- --task vision
+//! cargo run -p compare -- --task reason --group s3
 //! cargo run -p compare -- --task bert --optimizers adamw,muon --out runs/compare-bert
 //! ```
 
@@ -19,11 +20,12 @@ use apollo_examples::options::text::TextConfig;
 use apollo_examples::text::corpus::Corpus;
 use apollo_examples::text::generate::Sampling;
 use apollo_examples::text::next_token::NextToken;
-use apollo_examples::{Failure, device, start_with};
+use apollo_examples::{Content, Failure, check_folder, device, start_with};
 use bert::MaskedTokens;
 use burn_apollo_lab::study::{Comparison, Outcome, Study};
-use burn_apollo_lab::{End, LabError, Result, RunConfig, StudyProgress, Task};
+use burn_apollo_lab::{End, Existing, LabError, Result, RunConfig, StudyProgress, Task};
 use options::{Kind, Options};
+use reason::Reasoning;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use vision::{Digits, Images};
@@ -61,6 +63,12 @@ fn run(options: Options) -> std::result::Result<(), Failure> {
             |config| Ok(Digits::new(config, Images::read(&options.text.data)?)),
             |task, layers| task.layers = layers,
         ),
+        Kind::Reason => compare(
+            &options,
+            options.problem()?,
+            |config| Ok(Reasoning::new(config)),
+            |task, layers| task.layers = layers,
+        ),
     }
 }
 
@@ -78,6 +86,7 @@ where
     C: Clone + PartialEq + Serialize + DeserializeOwned,
 {
     let config = options.study()?;
+    check_folder("--out", &options.out, Content::Study, Existing::Resume)?;
     let device = device::by_name(&options.device)?;
     let study =
         Study::new(&options.out, config.clone(), base, device.clone(), make).with_depths(set_depth);

@@ -12,12 +12,14 @@ use burn_apollo::Plan;
 use burn_apollo::recipe::Recipe;
 use burn_apollo_lab::study::{Clock, StudyConfig};
 use burn_apollo_lab::{OptimConfig, RunConfig};
+use clap::parser::ValueSource;
 use clap::{ArgMatches, Parser, ValueEnum};
+use reason::{ProblemOptions, ReasonConfig};
 use vision::{DigitsConfig, Images};
 
 /// What options are that are not given: an answer in some minutes.
 pub const DEFAULTS: [(&str, &str); 6] = [
-    ("data", concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/shakespeare.txt")),
+    ("data", "data/shakespeare.txt"),
     ("out", "runs/compare"),
     ("layers", "12"),
     ("width", "32"),
@@ -34,6 +36,8 @@ pub struct Options {
     pub task: Kind,
     #[command(flatten)]
     pub text: TextOptions,
+    #[command(flatten)]
+    pub problem: ProblemOptions,
     /// Recipes to compare with training from scratch, separated by commas: names of published ones, of which gpt --help has
     /// the list, and TOML or JSON files with plans of your own, in which all that ends (stages, say) ends at fractions
     #[arg(long, value_delimiter = ',', value_parser = recipe)]
@@ -82,17 +86,17 @@ pub struct Options {
     #[arg(long, default_value = "flex")]
     pub device: String,
     /// Make the report of the study in this folder anew, from its compare.json alone, and train nothing
-    #[arg(long, value_name = "DIR", conflicts_with = "plan")]
+    #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
     /// A study of hours in place of minutes: more recipes, AdamW and Muon, four rates, three seeds, four lengths, some 20 tokens
     /// for each parameter, a fixed warm-up, a pilot; all of them can be set otherwise
     #[arg(long)]
     pub full: bool,
     /// Show what each recipe would cost, stage by stage, and train nothing
-    #[arg(long)]
+    #[arg(long, id = "show_plan")]
     pub plan: bool,
     /// With --plan: FLOPs to spend; shows how many steps they buy, and when to grow
-    #[arg(long, value_name = "FLOPS", requires = "plan", value_parser = above_zero)]
+    #[arg(long, value_name = "FLOPS", requires = "show_plan", value_parser = above_zero)]
     pub budget: Option<f64>,
     /// With --budget: steps that a grown model takes to catch up, in place of what a pilot in --out has measured
     #[arg(long, value_name = "STEPS", requires = "budget")]
@@ -109,6 +113,15 @@ const FULL: [(&str, &str); 6] = [
     ("out", "runs/compare-full"),
 ];
 
+/// What the study of a problem begins with.
+const OF_PROBLEMS: [(&str, &str); 5] = [
+    ("layers", "6"),
+    ("width", "64"),
+    ("heads", "4"),
+    ("batch", "32"),
+    ("lrs", "0.001,0.002,0.004"),
+];
+
 /// The defaults that other options change.
 pub fn derived(matches: &ArgMatches) -> Result<Defaults, Failure> {
     // A line that cannot be read to its end has no value for it.
@@ -121,12 +134,20 @@ pub fn derived(matches: &ArgMatches) -> Result<Defaults, Failure> {
             "apollo_wsd,g_stack,gradual,quarter_zeroed,quarter_in_decay,half_zeroed,two_hops_zeroed"
         }
     };
-    let images = matches.get_one("task") == Some(&Kind::Vision);
-    let of_images = [("data", vision::DATA), ("batch", "64")].into_iter().filter(|_| images);
-    let all = FULL.into_iter().filter(|_| full).chain([("recipes", recipes)]).chain(of_images);
+    let of_task: &[(&'static str, &str)] = match matches.get_one("task") {
+        Some(Kind::Vision) => &[("data", vision::DATA), ("batch", "64")],
+        Some(Kind::Reason) => &OF_PROBLEMS,
+        _ => &[],
+    };
+    let all = FULL.into_iter().filter(|_| full).chain([("recipes", recipes)]);
+    let all = all.chain(of_task.iter().copied());
     let mut all: Defaults = all.map(|(option, value)| (option, value.to_owned())).collect();
     if !matches.contains_id("recipes") {
-        let layers = matches.get_one::<u32>("layers").copied().unwrap_or(0);
+        let of_task = of_task.iter().find(|(option, _)| *option == "layers");
+        let layers = match of_task.filter(|_| !is_given(matches, "layers")) {
+            Some((_, layers)) => layers.parse().unwrap_or(0),
+            None => matches.get_one::<u32>("layers").copied().unwrap_or(0),
+        };
         let parts = [4, 2].into_iter().take(if full { 2 } else { 1 });
         let mut depths: Vec<u32> = parts.map(|part| layers.div_ceil(part)).collect();
         depths.retain(|depth| (1..layers).contains(depth));
@@ -139,6 +160,11 @@ pub fn derived(matches: &ArgMatches) -> Result<Defaults, Failure> {
     Ok(all)
 }
 
+/// Whether an option is on the command line.
+fn is_given(matches: &ArgMatches, option: &str) -> bool {
+    matches.value_source(option) == Some(ValueSource::CommandLine)
+}
+
 /// What is trained.
 #[derive(ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Kind {
@@ -149,6 +175,8 @@ pub enum Kind {
     Bert,
     /// A vision transformer on handwritten digits
     Vision,
+    /// A decoder on a problem that needs depth
+    Reason,
 }
 
 impl Options {
@@ -166,9 +194,6 @@ impl Options {
     /// Images that cannot be read, options that images have no use for.
     pub fn images(&self) -> Result<RunConfig<DigitsConfig>, Failure> {
         let &TextOptions { layers, width, heads, dropout, .. } = &self.text;
-        if self.text.init_std.is_some() {
-            return Err(usage("--init-std: images are learned with weights of the usual size"));
-        }
         Shape::check(width, heads)?;
         Ok(self.base(DigitsConfig {
             data: self.file(),
@@ -180,6 +205,22 @@ impl Options {
             shift: 1,
             dropout,
         }))
+    }
+
+    /// What all cells share of a problem.
+    ///
+    /// # Errors
+    ///
+    /// Sizes that do not fit each other, options that the problem has no use for.
+    pub fn problem(&self) -> Result<RunConfig<ReasonConfig>, Failure> {
+        let &TextOptions { layers, width, heads, dropout, init_std, .. } = &self.text;
+        if init_std.is_some() || dropout > 0.0 {
+            let option = if init_std.is_some() { "--init-std" } else { "--dropout" };
+            return Err(usage(format!("{option}: a problem is learned without it")));
+        }
+        let mut base = self.base(self.problem.config(layers, width, heads)?);
+        base.optimizer.beta2 = reason::BETA2;
+        Ok(base)
     }
 
     /// The same data at another place is the same study.
@@ -227,7 +268,9 @@ impl Options {
         let output_projections = match self.task {
             Kind::Gpt => gpt::OUTPUT_PROJECTIONS.map(str::to_owned).to_vec(),
             Kind::Bert => Vec::new(),
-            Kind::Vision => transformer::OUTPUT_PROJECTIONS.map(str::to_owned).to_vec(),
+            Kind::Vision | Kind::Reason => {
+                transformer::OUTPUT_PROJECTIONS.map(str::to_owned).to_vec()
+            }
         };
         let layers = self.text.layers;
         if let Some(depth) = self.depths.iter().find(|depth| **depth >= layers) {

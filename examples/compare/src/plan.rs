@@ -4,7 +4,7 @@ use apollo_examples::Failure;
 use burn::tensor::Device;
 use burn_apollo::Plan;
 use burn_apollo::cost::{ModelCost, PlanCost};
-use burn_apollo::depth::Sampler;
+use burn_apollo::depth::DepthSamplerConfig;
 use burn_apollo::recipe::Recipe;
 use burn_apollo::schedule::LrShape;
 use burn_apollo::stack::Growable;
@@ -100,8 +100,11 @@ fn bought(
     items: u64,
 ) -> String {
     let words = format!("{budget:.3e} FLOPs buy");
-    if let ([first, full], LrShape::WarmupStableDecay { decay, .. }, Sampler::ConstantLow) =
-        (cost.stages.as_slice(), plan.lr, &plan.sampler)
+    if let (
+        [first, full],
+        LrShape::WarmupStableDecay { decay, .. },
+        DepthSamplerConfig::ConstantLow,
+    ) = (cost.stages.as_slice(), plan.lr, &plan.sampler)
         && plan.early_samplers.is_empty()
     {
         let (first, full) = (first.layers.clone(), full.layers.clone());

@@ -15,6 +15,8 @@ const STUDY: Program = Program {
     tiny: "--layers 4 --width 16 --heads 2 --seq 8 --batch 2 --steps 20 --recipes half_zeroed --seeds 1,2 --workers 2",
 };
 
+const IMAGES: &str = "--task vision --layers 4 --width 16 --heads 2 --steps 20 --lrs 0.003 --shares 1 --tuning-share 1";
+
 /// As `compare --task bert` chooses.
 const BERT: Program = Program {
     path: env!("CARGO_BIN_EXE_compare"),
@@ -370,13 +372,46 @@ fn bert_is_compared_too() {
 #[test]
 fn images_are_compared_too() {
     let dir = tempfile::tempdir().unwrap();
-    let tiny = "--task vision --layers 4 --width 16 --heads 2 --steps 20 --lrs 0.003 --shares 1 --tuning-share 1";
-    let shown = ok(&Program { tiny, ..STUDY }.tiny(dir.path(), &[]));
+    let shown = ok(&Program { tiny: IMAGES, ..STUDY }.tiny(dir.path(), &[]));
     assert!(shown.contains("quarter_in_decay"), "{shown}");
     let content = found(dir.path());
     assert_eq!(content["study"]["task"]["data"], "digits.csv");
     assert_eq!(content["asked"]["items"], "images");
     assert_eq!(content["asked"]["shape"]["items"], 64);
+}
+
+#[test]
+fn problems_are_compared_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let tiny = "--task reason --width 16 --heads 2 --length 5 --steps 20 --lrs 0.003 --shares 1 --tuning-share 1";
+    let study = Program { tiny, ..STUDY };
+    ok(&study.tiny(dir.path(), &[]));
+    let content = found(dir.path());
+    assert_eq!(content["study"]["task"]["problem"]["group"], "s3");
+    assert_eq!(content["study"]["optimizer"]["beta2"], 0.98);
+    let cells = content["cells"].as_object().unwrap();
+    assert!(cells.keys().any(|name| name.starts_with("depth_2-")), "a third of the six layers");
+    for cell in cells.values() {
+        assert_eq!(cell["by_position"].as_array().unwrap().len(), 5);
+        assert!(cell["measures"]["length_solved"].is_number(), "{cell}");
+    }
+    let report = read(dir.path(), "report.md");
+    assert!(
+        report.contains("| recipe | with | length solved | length solved longer |"),
+        "{report}"
+    );
+    assert!(report.contains("(by-position.svg)") && dir.path().join("by-position.svg").exists());
+
+    // A file from before measures were kept.
+    let mut content: Value = serde_json::from_str(&read(dir.path(), "compare.json")).unwrap();
+    for cell in content["cells"].as_object_mut().unwrap().values_mut() {
+        let cell = cell.as_object_mut().unwrap();
+        assert!(cell.remove("measures").is_some() && cell.remove("by_position").is_some());
+    }
+    fs::write(dir.path().join("compare.json"), content.to_string()).unwrap();
+    ok(&study.run(&["--report", dir.path().to_str().unwrap()]));
+    assert!(!read(dir.path(), "report.md").contains("Measures"));
+    assert!(!dir.path().join("by-position.svg").exists());
 }
 
 #[test]
@@ -397,8 +432,19 @@ fn wrong_options_are_refused() {
         (&["--task", "vision", "--heads", "3"], "heads"),
         (&["--task", "vision", "--init-std", "0.1"], "--init-std"),
         (&["--task", "vision", "--data", "/no/such/images"], "/no/such/images"),
+        (&["--task", "reason", "--dropout", "0.1"], "--dropout"),
+        (&["--task", "reason", "--init-std", "0.1"], "--init-std"),
+        (&["--task", "reason", "--length", "3"], "from 4 to 1024 letters"),
+        (&["--task", "vision"], "--seq: is of no use here: images have no windows"),
         (&["--data", "/no/such/text"], "/no/such/text"),
         (&["--device", "abacus"], "abacus"),
+    ]);
+    Program { tiny: IMAGES, ..STUDY }.refuses(&[
+        (&["--heads", "3"], "heads"),
+        (&["--init-std", "0.1"], "--init-std"),
+        (&["--order", "epochs"], "--order"),
+        (&["--data", "/no/such/images"], "/no/such/images"),
+        (&["--report", "x"], "is of no use here: --report makes"),
     ]);
 }
 

@@ -23,7 +23,9 @@ mod try_out;
 use apollo_examples::options::run::RunOptions;
 use apollo_examples::options::text::TextConfig;
 use apollo_examples::text::next_token::NextToken;
-use apollo_examples::{Failure, conclude, refuse_run, run_error, train, usage};
+use apollo_examples::{
+    Content, Failure, check_folder, conclude, refuse_run, run_error, train, usage,
+};
 use burn_apollo::cost::{ModelCost, PlanCost};
 use burn_apollo_lab::results::SUMMARY;
 use burn_apollo_lab::{End, RunFolder, Signals, Task, Training, folder};
@@ -56,6 +58,7 @@ pub fn compare<T: Task>(options: &Options, task: impl Fn(NextToken) -> T) -> Res
 /// own.
 fn make_room<T: Task>(options: &Options) -> Result<(), Failure> {
     let RunOptions { out, .. } = &options.run;
+    check_folder("--out", out, Content::Study, options.run.existing())?;
     let policies = options.policies().into_iter();
     let folders = policies.flat_map(|p| [folder_of(p, false), folder_of(p, true)]);
     for path in folders.map(|folder| out.join(folder)) {

@@ -7,7 +7,7 @@ use crate::plan::Policy;
 
 /// What options are that are not given.
 pub const DEFAULTS: [(&str, &str); 9] = [
-    ("data", concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/shakespeare.txt")),
+    ("data", "data/shakespeare.txt"),
     ("out", "runs/custom_policy"),
     ("layers", "8"),
     ("width", "64"),

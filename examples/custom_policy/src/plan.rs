@@ -4,7 +4,7 @@ use apollo_examples::options::text::TextConfig;
 use apollo_examples::{Failure, usage};
 use burn_apollo::Plan;
 use burn_apollo::depth::ConstantHigh;
-use burn_apollo::policy::Policy as PlanPolicy;
+use burn_apollo::policy::GrowthPolicyConfig as PlanPolicy;
 use burn_apollo::schedule::Schedule;
 use burn_apollo_lab::{Step, Task};
 use clap::ValueEnum;

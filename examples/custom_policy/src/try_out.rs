@@ -2,9 +2,9 @@
 //! a growth says little about what it will be good for, the loss a short while later much.
 
 use apollo_examples::options::text::TextConfig;
+use burn_apollo::apollo::{GrowthRequest, InferenceDepth};
 use burn_apollo::expand::Stacking;
 use burn_apollo::policy::{Decision, GrowthPolicy, Observation};
-use burn_apollo::{GrowthRequest, InferenceDepth};
 use burn_apollo_lab::{Branch, LabError, Result, Task};
 use serde::Serialize;
 

@@ -106,7 +106,9 @@ fn a_policy_of_one_name_learns_sub_words() {
     let dir = tempfile::tempdir().unwrap();
     let (tokens, out) = (dir.path().join("tokens"), dir.path().join("run"));
     let (data, choice) = (Path::new(SHAKESPEARE), &Choice::Learn(300));
-    Preparation { data, choice, special: &[] }.write_to(&tokens, false).unwrap();
+    Preparation { data, choice, special: &[], allow_unknown: false }
+        .write_to(&tokens, false)
+        .unwrap();
     let tokens = tokens.to_str().unwrap();
     let shown =
         ok(&POLICIES.tiny(&out, &["--policy", "arithmetic", "--data", tokens, "--layers", "12"]));
@@ -122,8 +124,8 @@ fn bad_input_is_one_line_and_exit_code_2() {
     let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     fs::write(at("file"), "").unwrap();
     fs::create_dir_all(at("used/try-out")).unwrap();
-    fs::write(at("used/try-out/config.json"), "{}").unwrap();
-    let (file, used) = (at("file"), at("used"));
+    fs::write(at("used/try-out/config.json"), r#"{"plan": {}}"#).unwrap();
+    let (file, used, run) = (at("file"), at("used"), at("used/try-out"));
     POLICIES.refuses(&[
         (&["--policy", "guess"], "guess"),
         (&["--policy", "fixed"], "fixed"),
@@ -132,6 +134,8 @@ fn bad_input_is_one_line_and_exit_code_2() {
         (&["--lr", "NaN"], "--lr"),
         (&["--heads", "3"], "--heads 3 must divide"),
         (&["--data", &file], "--data"),
+        (&["--out", &run, "--overwrite"], "try-out: holds a run; name another folder"),
+        (&["--workers", "2"], "--workers: is of no use here"),
         (&["--out", &used], "try-out: already holds a run; continue it with --resume"),
         (&["--out", &file], "--out"),
     ]);

@@ -11,24 +11,22 @@ mod generate;
 mod options;
 mod preset;
 
-use apollo_examples::models::gpt::OUTPUT_PROJECTIONS;
 use apollo_examples::options::text::TextConfig;
 use apollo_examples::text::next_token::NextToken;
 use apollo_examples::{Failure, conclude, train};
 use burn_apollo_lab::Training;
 
-pub use options::{DEFAULTS, Options, derived};
+pub use options::{DEFAULTS, MODELS, Options, derived};
 pub use preset::Published;
 
 /// Does what the options ask for.
 pub fn run(options: Options) -> Result<(), Failure> {
     match (&options.generate, &options.text.export) {
         (Some(prompt), _) => generate::from_run(&options, prompt),
-        (None, Some(dir)) => generate::export(&options, dir),
-        (None, None) if options.text.prepared(&options.run, &[])? => Ok(()),
+        (None, Some(dir)) => generate::export(&options.run, dir),
+        (None, None) if options.text.prepared(&options.run, &MODELS)? => Ok(()),
         (None, None) => {
-            let (config, text) =
-                options.text.config(&options.run, &options.plan, &[], &OUTPUT_PROJECTIONS)?;
+            let (config, text) = options.text.config(&options.run, &options.plan, &MODELS)?;
             let task = NextToken::new(&config, text, options.sampling(config.plan.seed));
             let training = Training::new(task, config).same_run(TextConfig::same_run);
             conclude(train(training, &options.run)?)

@@ -1,9 +1,9 @@
-use std::path::Path;
-
+use apollo_examples::models::gpt::OUTPUT_PROJECTIONS;
 use apollo_examples::options::plan::PlanOptions;
 use apollo_examples::options::preset;
 use apollo_examples::options::run::RunOptions;
-use apollo_examples::options::text::{Sizes, TextProgram};
+use apollo_examples::options::text::{Models, TextProgram};
+use apollo_examples::text::corpus::Vocabulary;
 use apollo_examples::text::generate::Sampling;
 use apollo_examples::{Defaults, Failure, hf};
 use clap::{ArgMatches, Parser};
@@ -12,7 +12,7 @@ use crate::preset::Published;
 
 /// What options are that are not given.
 pub const DEFAULTS: [(&str, &str); 12] = [
-    ("data", concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/shakespeare.txt")),
+    ("data", "data/shakespeare.txt"),
     ("out", "runs/gpt"),
     ("width", "32"),
     ("heads", "2"),
@@ -25,6 +25,15 @@ pub const DEFAULTS: [(&str, &str); 12] = [
     ("clip", "1"),
     ("checkpoint_every", "500"),
 ];
+
+/// GPT-2.
+pub const MODELS: Models = Models {
+    name: "gpt",
+    special: &[],
+    output_projections: &OUTPUT_PROJECTIONS,
+    tokens: Vocabulary::size,
+    sizes: |fields, dir| Ok(hf::gpt2_shape(fields, dir)?.into()),
+};
 
 /// Trains a GPT on bytes or sub-words by progressive depth, then writes some text with it.
 #[derive(Parser, Debug)]
@@ -40,7 +49,7 @@ pub struct Options {
     #[command(flatten)]
     pub plan: PlanOptions,
     /// Continue this text with the finished run in the output folder, and train nothing
-    #[arg(long, value_name = "PROMPT", group = "instead")]
+    #[arg(long, value_name = "PROMPT")]
     pub generate: Option<String>,
     /// Tokens to generate
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -52,8 +61,7 @@ pub struct Options {
 
 /// The defaults that `--preset` and `--init-from` change.
 pub fn derived(matches: &ArgMatches) -> Result<Defaults, Failure> {
-    let sizes = |dir: &Path| Ok(Sizes::from(&hf::read_gpt2_config(dir)?));
-    preset::derived(matches, Published::preset, sizes)
+    preset::derived(matches, Published::preset, &MODELS)
 }
 
 impl Options {

@@ -132,7 +132,7 @@ fn a_folder_gives_the_sizes() {
         assert_eq!(config["dropout"], 0.25, "{more:?}");
     }
     let line = refused(&run(&["--init-std", "0.1"]));
-    assert!(line.contains("cannot be used with '--init-std"), "{line}");
+    assert!(line.contains("--init-std: is of no use here"), "{line}");
     for option in [["--layers", "4"], ["--width", "32"], ["--heads", "2"], ["--dropout", "0"]] {
         let line = refused(&run(&option));
         assert!(line.contains("needs --layers 3 --width 16 --heads 4 --seq 12"), "{line}");

@@ -129,10 +129,10 @@ fn bad_input_is_one_line_and_exit_code_2_before_any_training() {
         (&["--schedule", &deep], "`stages[0].layers`"),
         (&["--out", &in_file], "--out"),
         (&["--out", "/proc/none"], "--out"),
-        (&["--generate", "x"], "holds no run"),
         (&["--frobnicate"], "--frobnicate"),
     ];
     GPT.refuses(cases);
+    assert!(refused(&gpt(&["--generate", "x"])).contains("holds no run"));
 }
 
 #[test]
@@ -146,11 +146,25 @@ fn an_existing_run_is_never_lost_by_accident() {
         assert_eq!(read(dir.path(), "steps.csv"), before);
     };
     refused_here(&[], "--resume");
-    refused_here(&["--resume", "--seed", "9"], "other options");
-    refused_here(&["--resume", "--moments", "reset"], "other options");
+    let other = |more: &[&str], words: &str| {
+        let words = format!("holds a run with other options: {words}");
+        refused_here(&[&["--resume"], more].concat(), &words);
+    };
+    other(&["--seed", "9"], "--seed: 42 there, 9 here");
+    other(&["--moments", "reset"], "--moments or --recipe: scaled there, reset here");
+    other(&["--clip", "0.5"], "--clip: not given there, 0.5 here");
+    other(
+        &["--lr", "0.001", "--batch", "3"],
+        "--batch: 2 there, 3 here; --lr: 0.002 there, 0.001 here",
+    );
+    other(&["--min-lr", "0"], "--lr-shape, --warm-up, --decay or --min-lr: ");
+    other(
+        &["--steps", "40"],
+        "--steps: 30 there, 40 here; growths and learning rate follow from a run's length",
+    );
     let other_text = dir.path().join("other.txt");
     std::fs::write(&other_text, "Words, words, words. ".repeat(100)).unwrap();
-    refused_here(&["--resume", "--data", other_text.to_str().unwrap()], "other options");
+    other(&["--data", other_text.to_str().unwrap()], "another text, --data: ");
     let summary = read(dir.path(), "summary.json");
     assert!(ok(&tiny(dir.path(), &["--resume"])).contains("is finished"));
     assert_eq!(read(dir.path(), "summary.json"), summary, "a finished run stays as it is");

@@ -66,7 +66,7 @@ fn an_export_replaces_another_models_sub_words() {
     let folder = files.name("exported");
     for (data, there) in [("tokens", true), ("text", false)] {
         ok(&GPT.tiny(&files.at(data).with_extension("run"), &["--data", &files.name(data)]));
-        ok(&GPT.tiny(&files.at(data).with_extension("run"), &["--export", &folder]));
+        ok(&GPT.export(&files.at(data).with_extension("run"), &folder, &["--overwrite"]));
         for file in ["tokenizer.json", "tokenizer_config.json"] {
             assert_eq!(files.at("exported").join(file).exists(), there, "{data}: {file}");
         }
@@ -101,7 +101,7 @@ fn a_model_begins_with_its_own_sub_words() {
     files.prepare(&GPT, "tokens", "400");
     ok(&GPT.tiny(&files.at("run"), &["--data", &files.name("tokens")]));
     let folder = files.name("exported");
-    ok(&GPT.tiny(&files.at("run"), &["--export", &folder]));
+    ok(&GPT.export(&files.at("run"), &folder, &[]));
     files.prepare(&GPT, "again", &format!("{folder}/tokenizer.json"));
     assert_eq!(fs::read(files.at("tokens")).unwrap(), fs::read(files.at("again")).unwrap());
     let still = ["--steps", "1", "--lr", "0.000000001", "--from-scratch", "--init-from", &folder];
@@ -209,6 +209,18 @@ fn bad_input_is_one_line_and_exit_code_2() {
         (vec!["--data", &text, "--prepare", &tokens], "exists; replace it with --overwrite"),
         (vec!["--data", &text, "--prepare", &text, "--overwrite"], "is --data itself"),
         (vec!["--data", &tokens, "--prepare", &new], "holds tokens already"),
+        (
+            vec!["--data", &text, "--prepare", &name("broken.json"), "--overwrite"],
+            "is no file of tokens",
+        ),
+        (
+            vec!["--data", &text, "--prepare", &new, "--vocabulary", &name("")],
+            "is a folder; name the tokenizer.json",
+        ),
+        (
+            vec!["--data", &text, "--prepare", &new, "--vocabulary", &text],
+            "save_pretrained(DIR) writes a tokenizer.json",
+        ),
         (vec!["--data", &name("none"), "--prepare", &new], "cannot be read"),
         (vec!["--data", &text, "--prepare", &name("")], "is a folder"),
         (vec!["--data", &text, "--vocabulary", "255"], "from 256 to 1048576"),
@@ -224,8 +236,8 @@ fn bad_input_is_one_line_and_exit_code_2() {
         (vec!["--data", &name("empty"), "--prepare", &new], "is empty"),
         (vec!["--data", "/dev/null", "--prepare", &new], "is not a regular file"),
         (vec!["--data", &text, "--prepare", &within], "its folder cannot be made"),
-        (vec!["--data", &text, "--prepare", &new, "--generate", "a"], "cannot be used with"),
-        (vec!["--prepare", &new, "--export", &new], "cannot be used with"),
+        (vec!["--data", &text, "--prepare", &new, "--generate", "a"], "--generate takes the run"),
+        (vec!["--prepare", &new, "--export", &new], "--export writes the run"),
         (vec!["--data", &tokens, "--vocabulary", "bytes"], "holds tokens already"),
     ] {
         let line = refused(&GPT.run(&args));

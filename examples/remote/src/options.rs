@@ -33,7 +33,7 @@ pub struct ServeOptions {
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
     /// File with the host's secret key, made if it is not there: with it the host has the same name at every start
-    #[arg(long, value_name = "FILE", conflicts_with = "websocket")]
+    #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
     /// WebSocket in the place of Iroh: not encrypted, for trusted networks alone
     #[arg(long)]
@@ -58,8 +58,7 @@ pub struct TrainOptions {
     #[arg(long)]
     pub resume: bool,
     /// The text
-    #[arg(long, value_name = "FILE",
-        default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/shakespeare.txt"))]
+    #[arg(long, value_name = "FILE", default_value = "data/shakespeare.txt", value_parser = apollo_examples::data_file)]
     pub data: PathBuf,
     /// Keep the optimizer's state on all hosts, each with that of some parameters, in the place of the first host alone
     #[arg(long)]

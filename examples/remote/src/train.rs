@@ -7,7 +7,7 @@ use std::sync::Arc;
 use apollo_examples::models::gpt::{GptConfig, OUTPUT_PROJECTIONS};
 use apollo_examples::models::transformer::Shape;
 use apollo_examples::text::corpus::Corpus;
-use apollo_examples::{Failure, run_error, usage};
+use apollo_examples::{Content, Existing, Failure, check_folder, run_error, usage};
 use burn::module::Module;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
@@ -120,6 +120,7 @@ fn data(options: &TrainOptions, text: &Corpus) -> Data {
 
 /// Takes the folder for this process.
 fn open(options: &TrainOptions) -> Result<CheckpointStore, Failure> {
+    check_folder("--out", &options.out, Content::Run, Existing::Resume)?;
     let failed = |e: &(dyn Error + 'static)| usage(format!("--out {}", chain(e)));
     let store = CheckpointStore::open(options.out.join("checkpoints"), Retention::default())
         .map_err(|e| failed(&e))?;

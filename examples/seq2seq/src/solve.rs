@@ -1,10 +1,9 @@
 //! Answers by greedy decoding.
 
-use apollo_examples::{Failure, device, finished, usage};
+use apollo_examples::{Failure, device, finished, run_config, usage};
 use burn::module::Module;
 use burn::tensor::Device;
 use burn_apollo_lab::Result;
-use burn_apollo_lab::folder::read_config;
 
 use crate::data::{self, BEGIN, END, Problem, Source};
 use crate::model::Seq2Seq;
@@ -12,7 +11,7 @@ use crate::options::{Config, Options};
 
 pub fn from_run(options: &Options, letters: &str) -> Result<(), Failure> {
     let (out, device) = (&options.run.out, device::by_name(&options.run.device)?);
-    let config: Config = read_config(out)?;
+    let config: Config = run_config(out)?;
     let most = config.task.length;
     let fewest = data::fewest(most);
     let problem = Problem::new(data::tokens(letters).map_err(|e| usage(format!("--sort: {e}")))?);

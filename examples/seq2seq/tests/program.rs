@@ -1,6 +1,6 @@
 //! `seq2seq` as a user runs it.
 
-use apollo_examples_testing::{Program, check_steps, ok, read, summary};
+use apollo_examples_testing::{Program, check_steps, ok, read, refused, summary};
 
 /// 30 steps with two growths.
 const SEQ2SEQ: Program = Program {
@@ -22,7 +22,10 @@ fn seq2seq_writes_its_results_and_sorts() {
     // Four problems of 2 to 4 letters, their answers and the ends of these.
     assert!(items.iter().all(|items| (20.0..=36.0).contains(items)), "{items:?}");
     let summary = summary(dir.path());
-    assert!((0.0..=1.0).contains(&summary["exact_match"].as_f64().unwrap()), "{summary}");
+    assert!(
+        (0.0..=1.0).contains(&summary["measures"]["exact_match"].as_f64().unwrap()),
+        "{summary}"
+    );
     let guess = summary["baseline"]["value"].as_f64().unwrap();
     assert!((0.1..0.5).contains(&guess), "{summary}");
 
@@ -65,6 +68,8 @@ fn seq2seq_refuses_bad_input() {
     let one = file("one.toml", "[[stages]]\nlayers = [2]\n");
     let three = file("three.json", r#"{"stages": [{"layers": [2, 4, 1]}]}"#);
     let deep = file("deep.json", r#"{"stages": [{"layers": [4, 4]}]}"#);
+    let sort = SEQ2SEQ.run(&["--sort", "burn"]);
+    assert!(refused(&sort).contains("holds no run"));
     SEQ2SEQ.refuses(&[
         (&["--schedule", &one], "`stages[0].layers`"),
         (&["--schedule", &three], "`stages[0].layers`"),
@@ -74,7 +79,6 @@ fn seq2seq_refuses_bad_input() {
         (&["--length", "1"], "--length"),
         (&["--width", "9"], "--heads 2 must divide --width 9"),
         (&["--dropout", "-1"], "-1"),
-        (&["--sort", "burn"], "holds no run"),
         (&["--frobnicate"], "--frobnicate"),
     ]);
 }
@@ -91,7 +95,7 @@ fn the_default_seq2seq_run_sorts() {
     let dir = tempfile::tempdir().unwrap();
     println!("{}", ok(&SEQ2SEQ.run(&["--out", dir.path().to_str().unwrap()])));
     let summary = summary(dir.path());
-    assert!(summary["exact_match"].as_f64().unwrap() >= 0.99, "{summary}");
+    assert!(summary["measures"]["exact_match"].as_f64().unwrap() >= 0.99, "{summary}");
     assert_eq!(summary["growths"].as_array().unwrap().len(), 3);
     assert!(read(dir.path(), "steps.csv").lines().last().unwrap().contains(",3,10,10,"));
 }

@@ -4,6 +4,7 @@
 use burn::tensor::DeviceKind;
 use burn::tensor::{Device, Tensor};
 
+use crate::caught::caught;
 use crate::{Failure, usage};
 
 const KINDS: [&str; 7] = ["flex", "cpu", "cuda", "rocm", "wgpu", "vulkan", "metal"];
@@ -12,10 +13,7 @@ const KINDS: [&str; 7] = ["flex", "cpu", "cuda", "rocm", "wgpu", "vulkan", "meta
 pub fn by_name(name: &str) -> Result<Device, Failure> {
     let device = named(name)?;
     // Burn panics where a device does not exist; the message goes into our one line.
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let works = std::panic::catch_unwind(|| Tensor::<1>::ones([1], &device).into_data());
-    std::panic::set_hook(hook);
+    let works = caught(|| Tensor::<1>::ones([1], &device).into_data());
     match works {
         Ok(_) => Ok(device),
         Err(_) => Err(usage(format!("--device {name}: there is no such device on this machine"))),

@@ -38,10 +38,6 @@ impl From<LabError> for Failure {
                  folder",
                 folder.display()
             ),
-            LabError::OtherRun { folder } => format!(
-                "--resume: {} holds a run with other options; its config.json says which",
-                folder.display()
-            ),
             LabError::OtherSet { set } => {
                 format!("--resume: {} is of a run with other options", set.display())
             }

@@ -1,10 +1,12 @@
 //! From the command line to an exit code.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use crate::failure::Failure;
+use crate::options::rules;
 
 /// Values of options that were not given: by the options' names as fields.
 pub type Defaults = Vec<(&'static str, String)>;
@@ -29,22 +31,15 @@ pub fn start_with<O: CommandFactory + FromArgMatches>(
     main: impl FnOnce(O) -> Result<(), Failure>,
 ) -> ExitCode {
     end_with_reader();
-    let own: Defaults =
-        defaults.iter().map(|(option, value)| (*option, (*value).to_owned())).collect();
-    let command = with_defaults(O::command(), own);
-    let derived = match derived(&first_look(command.clone())) {
-        Ok(derived) => derived,
-        Err(failure) => return exit_code(Err(failure)),
-    };
-    let parsed = with_defaults(command, derived).try_get_matches();
-    match parsed.and_then(|matches| O::from_arg_matches(&matches)) {
+    match parse(defaults, derived, std::env::args_os()) {
         Ok(options) => exit_code(main(options)),
-        Err(error) if !error.use_stderr() => {
+        Err(NotParsed::Failure(failure)) => exit_code(Err(failure)),
+        Err(NotParsed::Clap(error)) if !error.use_stderr() => {
             // Nothing is lost where nobody reads it to the end.
             let _ = error.print();
             ExitCode::SUCCESS
         }
-        Err(error) => {
+        Err(NotParsed::Clap(error)) => {
             let text = error.to_string();
             let message = text.split("\n\n").next().unwrap_or("error: bad options");
             let words: Vec<&str> = message.split_whitespace().collect();
@@ -54,6 +49,32 @@ pub fn start_with<O: CommandFactory + FromArgMatches>(
     }
 }
 
+/// Why a command line gives no options.
+#[derive(Debug)]
+pub enum NotParsed {
+    /// It is none, or asks for help.
+    Clap(clap::Error),
+    /// It cannot be done.
+    Failure(Failure),
+}
+
+/// The options of a command line, of which the first word is the program.
+pub fn parse<O: CommandFactory + FromArgMatches>(
+    defaults: &[(&'static str, &str)],
+    derived: impl Fn(&ArgMatches) -> Result<Defaults, Failure>,
+    line: impl IntoIterator<Item = OsString>,
+) -> Result<O, NotParsed> {
+    let line: Vec<OsString> = line.into_iter().collect();
+    let own: Defaults =
+        defaults.iter().map(|(option, value)| (*option, (*value).to_owned())).collect();
+    let command = with_defaults(O::command(), own);
+    let derived = derived(&first_look(command.clone(), &line)).map_err(NotParsed::Failure)?;
+    let mut command = with_defaults(command, derived);
+    let matches = command.try_get_matches_from_mut(line).map_err(NotParsed::Clap)?;
+    rules::check(&command, &matches).map_err(NotParsed::Failure)?;
+    O::from_arg_matches(&matches).map_err(NotParsed::Clap)
+}
+
 fn with_defaults(command: Command, defaults: Defaults) -> Command {
     defaults.into_iter().fold(command, |command, (option, value)| {
         command.mut_arg(option, |arg| arg.default_value(value).required(false))
@@ -61,10 +82,10 @@ fn with_defaults(command: Command, defaults: Defaults) -> Command {
 }
 
 /// The command line as far as it can be read; a request for help is an option like others.
-fn first_look(command: Command) -> ArgMatches {
+fn first_look(command: Command, line: &[OsString]) -> ArgMatches {
     let help = Arg::new("help").long("help").short('h').action(ArgAction::SetTrue);
     let command = command.disable_help_flag(true).disable_version_flag(true).arg(help);
-    command.ignore_errors(true).get_matches()
+    command.ignore_errors(true).get_matches_from(line)
 }
 
 /// Ends the process without a word where a line cannot be printed because nobody reads: Rust ignores the signal that ends

@@ -3,14 +3,15 @@
 use std::path::Path;
 
 use burn::module::Module;
-use burn_apollo_lab::folder::{self, CONFIG};
+use burn_apollo_lab::folder::{self, holds_run, read_config};
 use burn_apollo_lab::results::MODEL;
-use burn_apollo_lab::{End, Existing, Progress, Task, TensorBoard, Training};
+use burn_apollo_lab::{End, Existing, LabError, Progress, RunConfig, Task, TensorBoard, Training};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::options::resumed::other_options;
 use crate::options::run::RunOptions;
-use crate::{Failure, usage};
+use crate::{Content, Failure, check_folder, usage};
 
 /// Trains, or goes on where the run in the output folder stands, and shows how it goes.
 pub fn train<T, C>(training: Training<T, C>, options: &RunOptions) -> Result<End, Failure>
@@ -19,6 +20,12 @@ where
     C: PartialEq + Serialize + DeserializeOwned,
 {
     refuse_run(&options.out, options.existing())?;
+    if options.resume && holds_run(&options.out) {
+        let there = run_config(&options.out)?;
+        if !training.is_same_run(&there) {
+            return Err(other_options(&options.out, &there, training.config()));
+        }
+    }
     let training = match options.tensorboard {
         true => training.observer(TensorBoard::default()),
         false => training,
@@ -41,22 +48,34 @@ pub fn conclude(end: End) -> Result<(), Failure> {
     }
 }
 
-/// The model of the finished run in `out`, in the place of `model`.
-pub fn finished<M: Module>(model: M, out: &Path) -> Result<M, Failure> {
-    model
-        .try_load_file(out.join(MODEL))
-        .map_err(|e| usage(format!("--out {}: no finished run: {e}", out.display())))
+/// The configuration of the run in `out`, which must be one of this program.
+pub fn run_config<C: DeserializeOwned>(out: &Path) -> Result<RunConfig<C>, Failure> {
+    check_folder("--out", out, Content::Run, Existing::Resume)?;
+    read_config(out).map_err(|error| match error {
+        LabError::File { cause, .. } => usage(format!(
+            "--out {}: its config.json is damaged, or of another program's run: {cause}",
+            out.display()
+        )),
+        error => error.into(),
+    })
 }
 
-/// Refuses a folder that holds a model of another kind, or a run that is neither to be continued nor replaced.
-pub fn refuse_run(out: &Path, existing: Existing) -> Result<(), Failure> {
-    let config = std::fs::read_to_string(out.join(CONFIG)).ok();
-    let config = config.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
-    if config.is_some_and(|config| config.get("model_type").is_some()) {
-        return Err(usage(format!(
-            "--out {}: holds a model in Hugging Face's layout; name another folder",
-            out.display()
-        )));
+/// The model of the finished run in `out`, in the place of `model`.
+pub fn finished<M: Module>(model: M, out: &Path) -> Result<M, Failure> {
+    let file = out.join(MODEL);
+    if !file.exists() {
+        let why = "its run is not finished; --resume goes on with it";
+        return Err(usage(format!("--out {}: {why}", out.display())));
     }
+    model.try_load_file(&file).map_err(|e| {
+        let said = e.to_string();
+        let said = said.split(['\n', '[']).next().unwrap_or_default().trim_end_matches([' ', ':']);
+        usage(format!("{}: damaged, or of another run than config.json: {said}", file.display()))
+    })
+}
+
+/// Refuses a folder that holds something else than a run, or a run that is neither to be continued nor replaced.
+pub fn refuse_run(out: &Path, existing: Existing) -> Result<(), Failure> {
+    check_folder("--out", out, Content::Run, existing)?;
     Ok(folder::refuse_run(out, existing)?)
 }

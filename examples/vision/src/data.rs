@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use apollo_examples::{Failure, usage};
+use apollo_examples::{Failure, regular, usage};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_apollo::data::permutation;
 use rand::rngs::ChaCha8Rng;
@@ -39,7 +39,8 @@ pub struct Batch {
 
 impl Images {
     pub fn read(path: &Path) -> Result<Self, Failure> {
-        let text = std::fs::read_to_string(path)
+        let text = regular(path)
+            .and_then(|_| std::fs::read_to_string(path))
             .map_err(|e| usage(format!("--data {}: cannot be read: {e}", path.display())))?;
         Self::parse(&text).map_err(|e| usage(format!("--data {}: {e}", path.display())))
     }

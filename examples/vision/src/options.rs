@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use apollo_examples::models::transformer::{OUTPUT_PROJECTIONS, Shape};
 use apollo_examples::options::plan::{PlanOptions, probability};
 use apollo_examples::options::run::RunOptions;
-use apollo_examples::{Failure, usage};
+use apollo_examples::{Failure, data_file, usage};
 use burn_apollo_lab::RunConfig;
 use clap::Parser;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use crate::data::{Images, SIDE};
 use crate::model::VitConfig;
 
 /// Images of digits.
-pub const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/digits.csv");
+pub const DATA: &str = "data/digits.csv";
 
 /// What options are that are not given.
 pub const DEFAULTS: [(&str, &str); 5] =
@@ -26,7 +26,7 @@ pub type Config = RunConfig<DigitsConfig>;
 #[command(name = "vision", version, args_override_self = true)]
 pub struct Options {
     /// Images to learn, a row each: 64 pixels from 0 to 16, then the digit; the last third is kept for validation
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = data_file)]
     pub data: PathBuf,
     /// Layers of the full model
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=1024))]

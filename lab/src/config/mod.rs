@@ -3,7 +3,7 @@
 mod optimizer;
 mod options;
 
-use burn_apollo::{NonFiniteGradients, Plan};
+use burn_apollo::{Plan, apollo::NonFiniteGradients};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 

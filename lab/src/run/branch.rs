@@ -5,7 +5,10 @@ use std::rc::Rc;
 use burn::optim::ModuleOptimizer;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::tensor::Tensor;
-use burn_apollo::{GrowthReport, GrowthRequest, InferenceDepth, StepReport, branch};
+use burn_apollo::{
+    apollo::{GrowthReport, GrowthRequest, InferenceDepth, StepReport},
+    branch,
+};
 
 use crate::error::{LabError, Result};
 use crate::results::Row;

@@ -35,6 +35,7 @@ pub fn finish<T: Task, C: Serialize>(run: Run<T, C>, dir: &RunFolder) -> Result<
         val_loss: score.loss,
         val_accuracy: score.accuracy,
         measures: task.measures(&model, device)?,
+        by_position: task.by_position(&model, device)?,
         baseline: task.baseline(device)?,
         layer_passes: state.layer_passes,
         operations: state.meter.operations(),

@@ -10,7 +10,10 @@ use burn::tensor::{Device, Tensor};
 use burn_apollo::checkpoint::{CheckpointError, CheckpointSet};
 use burn_apollo::cost::Meter;
 use burn_apollo::policy::Measurement;
-use burn_apollo::{Apollo, InferenceDepth, StepReport};
+use burn_apollo::{
+    Apollo,
+    apollo::{InferenceDepth, StepReport},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::config::RunConfig;

@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 use burn_apollo::branch::Role;
 use burn_apollo::cost::{Meter, ModelCost};
 use burn_apollo::stack::Growable;
-use burn_apollo::{Apollo, StepReport};
+use burn_apollo::{Apollo, apollo::StepReport};
 use cpu_time::ProcessTime;
 
 use crate::config::RunConfig;

@@ -4,12 +4,12 @@
 use std::error::Error;
 
 use burn::module::Module;
+use burn_apollo::apollo::{ApolloError, InferenceDepth};
 use burn_apollo::checkpoint::{CheckpointError, CheckpointSet, Snapshot};
 use burn_apollo::contract;
 use burn_apollo::cost::{ModelCost, PlanCost};
 use burn_apollo::expand::NewLayers;
 use burn_apollo::policy::Measurement;
-use burn_apollo::{ApolloError, InferenceDepth};
 use serde::Serialize;
 
 use crate::config::{OnNotFinite, Options};

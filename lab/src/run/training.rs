@@ -44,6 +44,16 @@ where
         Self { same_run, ..self }
     }
 
+    /// What the run is a function of.
+    pub fn config(&self) -> &RunConfig<C> {
+        &self.config
+    }
+
+    /// Whether the run by another configuration is this one.
+    pub fn is_same_run(&self, other: &RunConfig<C>) -> bool {
+        (self.same_run)(&self.config, other)
+    }
+
     /// Trains by a step of one's own.
     pub fn step(self, step: Step<T, C>) -> Self {
         Self { step, ..self }

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use burn_apollo::GrowthReport;
+use burn_apollo::apollo::GrowthReport;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::error::Result;

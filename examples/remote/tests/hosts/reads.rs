@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::Device;
-use burn_apollo::{Apollo, NonFiniteGradients, Plan};
+use burn_apollo::{Apollo, Plan, apollo::NonFiniteGradients};
 use remote::Token;
 
 use crate::proxy::{Moved, counted};

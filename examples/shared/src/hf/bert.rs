@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::config::{self, ConfigFile};
+use super::config::{self, ConfigFields, ConfigFile, read_fields};
 use super::weights::{BERT, Sizes, Weights};
 use crate::Failure;
 use crate::models::bert::{Bert, BertConfig};
@@ -72,16 +72,16 @@ fn yes() -> bool {
 
 /// The model in `dir`, with all its layers.
 pub fn import_bert(dir: &Path, device: &Device) -> Result<(BertConfig, Bert), Failure> {
-    let config = read_config(dir)?;
+    let config = shape(&read_fields(dir)?, dir)?;
     let weights = Weights::open(&BERT, dir, sizes(&config))?;
     let mut model = config.init(device);
     weights.load(&mut model)?;
     Ok((config, model))
 }
 
-/// The shape of the model in `dir`.
-pub fn read_config(dir: &Path) -> Result<BertConfig, Failure> {
-    let file = ConfigFile::<Fields>::read(dir, "bert")?;
+/// The shape of a model in `dir`, by what its `config.json` says.
+pub fn shape(fields: &ConfigFields, dir: &Path) -> Result<BertConfig, Failure> {
+    let file = ConfigFile::<Fields>::of(fields, dir, "bert")?;
     let f = &file.fields;
     file.sizes(&[
         ("vocab_size", f.vocab_size),

@@ -4,17 +4,21 @@ use std::fmt::{Debug, Display};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use burn_apollo_lab::folder::{CONFIG, to_json, write_file};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::{Failure, run_error, usage};
+use crate::{Failure, regular, run_error, usage};
 
 /// Bytes beyond which a file is no configuration.
 const LONGEST: u64 = 1 << 20;
 
 /// Sizes beyond which products of two of them may not fit a machine word.
 const LARGEST: usize = i32::MAX as usize;
+
+/// The fields of a `config.json`, whether known here or not.
+pub type ConfigFields = Map<String, Value>;
 
 /// A `config.json` as it was read.
 pub struct ConfigFile<C> {
@@ -23,16 +27,10 @@ pub struct ConfigFile<C> {
 }
 
 impl<C: DeserializeOwned> ConfigFile<C> {
-    /// Reads the configuration of a model of `kind`.
-    pub fn read(dir: &Path, kind: &str) -> Result<Self, Failure> {
-        let path = dir.join("config.json");
+    /// The configuration of a model of `kind` that was found in `dir`.
+    pub fn of(found: &ConfigFields, dir: &Path, kind: &str) -> Result<Self, Failure> {
+        let path = dir.join(CONFIG);
         let failed = |e: &dyn Display| usage(format!("{}: {e}", path.display()));
-        let size = regular_file(&path)?;
-        if size > LONGEST {
-            return Err(failed(&format!("{size} bytes are no configuration")));
-        }
-        let text = fs::read_to_string(&path).map_err(|e| failed(&e))?;
-        let found: Map<String, Value> = serde_json::from_str(&text).map_err(|e| failed(&e))?;
         match found.get("model_type") {
             Some(Value::String(found)) if found == kind => {}
             Some(other) => {
@@ -40,9 +38,37 @@ impl<C: DeserializeOwned> ConfigFile<C> {
             }
             None => return Err(failed(&"model_type is missing")),
         }
-        let fields = serde_json::from_str(&text).map_err(|e| failed(&e))?;
+        let fields = serde_json::from_value(found.clone().into()).map_err(|e| failed(&e))?;
         Ok(Self { path, fields })
     }
+}
+
+/// All that the `config.json` in a model's folder says.
+pub fn read_fields(dir: &Path) -> Result<ConfigFields, Failure> {
+    let path = dir.join(CONFIG);
+    let failed = |e: &dyn Display| usage(format!("{}: {e}", path.display()));
+    let size = regular(&path).map_err(|e| failed(&e))?;
+    if size > LONGEST {
+        return Err(failed(&format!("{size} bytes are no configuration")));
+    }
+    let text = fs::read_to_string(&path).map_err(|e| failed(&e))?;
+    serde_json::from_str(&text).map_err(|e| failed(&e))
+}
+
+/// Gives the `config.json` of an export the fields with which its model was imported, but those that tell what the export
+/// is: it may have other tokens, and its numbers have 32 bits.
+pub fn restore_fields(dir: &Path, imported: &ConfigFields) -> Result<(), Failure> {
+    let mut fields = read_fields(dir)?;
+    for (field, value) in imported {
+        match field.as_str() {
+            "architectures" | "model_type" | "vocab_size" => {}
+            "dtype" | "torch_dtype" if value.is_string() => {
+                fields.insert(field.clone(), "float32".into());
+            }
+            _ => drop(fields.insert(field.clone(), value.clone())),
+        }
+    }
+    write(dir, &fields)
 }
 
 impl<C> ConfigFile<C> {
@@ -120,18 +146,5 @@ impl<C> ConfigFile<C> {
 
 /// Writes a configuration as a whole or not at all.
 pub fn write(dir: &Path, fields: &impl Serialize) -> Result<(), Failure> {
-    let (path, aside) = (dir.join("config.json"), dir.join("config.json.new"));
-    let failed = |e: &dyn Display| run_error(format!("{}: {e}", path.display()));
-    let text = serde_json::to_string_pretty(fields).map_err(|e| failed(&e))?;
-    fs::write(&aside, text + "\n").and_then(|()| fs::rename(&aside, &path)).map_err(|e| failed(&e))
-}
-
-/// The length of a file that exists and is one.
-pub fn regular_file(path: &Path) -> Result<u64, Failure> {
-    let failed = |e: &dyn Display| usage(format!("{}: {e}", path.display()));
-    let metadata = fs::metadata(path).map_err(|e| failed(&e))?;
-    match metadata.is_file() {
-        true => Ok(metadata.len()),
-        false => Err(failed(&"is no file")),
-    }
+    write_file(&dir.join(CONFIG), to_json(fields)).map_err(run_error)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::config::{self, ConfigFile};
+use super::config::{self, ConfigFields, ConfigFile, read_fields};
 use super::weights::{GPT2, Sizes, Weights};
 use crate::Failure;
 use crate::models::gpt::{Gpt, GptConfig};
@@ -71,16 +71,16 @@ fn yes() -> bool {
 
 /// The model in `dir`, with all its layers.
 pub fn import_gpt2(dir: &Path, device: &Device) -> Result<(GptConfig, Gpt), Failure> {
-    let config = read_config(dir)?;
+    let config = shape(&read_fields(dir)?, dir)?;
     let weights = Weights::open(&GPT2, dir, sizes(&config))?;
     let mut model = config.init(device);
     weights.load(&mut model)?;
     Ok((config, model))
 }
 
-/// The shape of the model in `dir`.
-pub fn read_config(dir: &Path) -> Result<GptConfig, Failure> {
-    let file = ConfigFile::<Fields>::read(dir, "gpt2")?;
+/// The shape of a model in `dir`, by what its `config.json` says.
+pub fn shape(fields: &ConfigFields, dir: &Path) -> Result<GptConfig, Failure> {
+    let file = ConfigFile::<Fields>::of(fields, dir, "gpt2")?;
     let f = &file.fields;
     file.sizes(&[
         ("vocab_size", f.vocab_size),

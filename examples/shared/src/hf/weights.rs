@@ -1,6 +1,8 @@
 //! `model.safetensors`: names and layout of its tensors, by burn-store's key remapping and adapters.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,14 +12,19 @@ use burn::store::{
     ModuleSnapshot, ModuleStore, PathFilter, PyTorchToBurnAdapter, SafetensorsStore, bridge,
 };
 use burn::tensor::DType;
+use burn_pack::{AtomicFile, Tensor};
+use serde::Deserialize;
 
-use super::config::regular_file;
-use crate::{Failure, run_error, usage};
+use crate::{Failure, regular, run_error, usage};
+
+/// The file of a model's weights, and the one that says which of several holds what.
+pub const WEIGHTS: &str = "model.safetensors";
+pub const INDEX: &str = "model.safetensors.index.json";
 
 /// How a model's tensors are named and laid out in its file.
 pub struct Layout {
     kind: &'static str,
-    /// Patterns that lead from a file's names to the model's paths, and back.
+    /// Patterns that lead from a file's names to the model's paths, without what PyTorch's wrappers put before them, and back.
     import: &'static [(&'static str, &'static str)],
     export: &'static [(&'static str, &'static str)],
     /// Whether linear weights lie `[out, in]`, as PyTorch's `Linear` has them and Burn's has not.
@@ -26,6 +33,8 @@ pub struct Layout {
     tokens: &'static str,
     positions: &'static str,
     layers: &'static str,
+    /// What the paths of the head begin with, if it has weights of its own, and the model that is saved with it.
+    head: Option<(&'static str, &'static str)>,
     /// What released files hold that the model does not need: masks as buffers, other heads.
     unneeded: &'static [&'static str],
     /// Tensors that older files hold a second time, and the path of the first.
@@ -58,6 +67,7 @@ pub const GPT2: Layout = Layout {
     tokens: "wte.weight",
     positions: "wpe.weight",
     layers: "h",
+    head: None,
     unneeded: &[r"^h\.\d+\.attn\.(masked_)?bias$"],
     tied: &[("lm_head.weight", "wte.weight")],
 };
@@ -66,8 +76,8 @@ pub const GPT2: Layout = Layout {
 pub const BERT: Layout = Layout {
     kind: "bert",
     import: &[
-        (r"^bert\.(embeddings|pooler)\.", "$1."),
-        (r"^bert\.encoder\.", ""),
+        (r"^bert\.", ""),
+        (r"^encoder\.", ""),
         (r"^cls\.predictions\.", "head."),
         (r"\.attention\.self\.", ".attention."),
         (r"\.intermediate\.dense\.", ".intermediate."),
@@ -87,6 +97,7 @@ pub const BERT: Layout = Layout {
     tokens: "embeddings.word_embeddings.weight",
     positions: "embeddings.position_embeddings.weight",
     layers: "layer",
+    head: Some(("head.", "BertForMaskedLM")),
     unneeded: &[r"^pooler\.", r"^cls\.seq_relationship\.", r"^embeddings\.position_ids$"],
     tied: &[
         ("head.decoder.weight", "embeddings.word_embeddings.weight"),
@@ -94,19 +105,36 @@ pub const BERT: Layout = Layout {
     ],
 };
 
+/// What data parallel training and compilation put before every name.
+const WRAPPERS: (&str, &str) = (r"^((_fsdp_wrapped_)?module\.|_orig_mod\.)+", "");
+
 fn remapper(patterns: &[(&str, &str)]) -> KeyRemapper {
-    KeyRemapper::from_patterns(patterns.to_vec()).expect("the layouts' patterns are valid")
+    let patterns = [&[WRAPPERS], patterns].concat();
+    KeyRemapper::from_patterns(patterns).expect("the layouts' patterns are valid")
 }
 
 impl Layout {
-    /// The store that reads such a file: the model's paths, Burn's layout, 32-bit floats.
-    pub fn store(&self, file: &Path) -> SafetensorsStore {
-        let store = SafetensorsStore::from_file(file).remap(remapper(self.import));
+    /// The store that reads such a file under the model's paths.
+    fn store(&self, file: &Path) -> SafetensorsStore {
+        SafetensorsStore::from_file(file).remap(remapper(self.import))
+    }
+
+    /// Gives `model` these tensors, of which it has all or some: in Burn's layout, as 32-bit floats.
+    fn apply(&self, tensors: Vec<Tensor>, model: &mut impl Module) -> ApplyResult {
         let cast = FloatCastAdapter::to(DType::F32);
-        match self.transposed {
-            true => store.with_from_adapter(PyTorchToBurnAdapter.chain(cast)),
-            false => store.with_from_adapter(cast),
-        }
+        let adapter: Box<dyn ModuleAdapter> = match self.transposed {
+            true => Box::new(PyTorchToBurnAdapter.chain(cast)),
+            false => Box::new(cast),
+        };
+        model.apply(tensors, None, Some(adapter), false)
+    }
+
+    /// Gives `model` what a file holds of it.
+    pub fn load_part(&self, file: &Path, model: &mut impl Module) -> Result<ApplyResult, Failure> {
+        let failed = |e| usage(format!("{}: {}", file.display(), one_line(&e)));
+        let mut store = self.store(file);
+        let tensors = store.get_all_tensors().map_err(failed)?;
+        Ok(self.apply(tensors.values().cloned().collect(), model))
     }
 
     /// A path in the model as the file names it, in one line whatever it holds.
@@ -121,6 +149,7 @@ impl Layout {
     /// What tells that tensors of these paths and shapes are not those of a model of `sizes`.
     fn mismatch(&self, found: &BTreeMap<String, Vec<usize>>, sizes: Sizes) -> Option<String> {
         let Sizes { vocabulary, positions, width, layers } = sizes;
+        let starts = |start: &str| found.keys().any(|path| path.starts_with(start));
         for (path, expected) in
             [(self.tokens, [vocabulary, width]), (self.positions, [positions, width])]
         {
@@ -132,6 +161,10 @@ impl Layout {
                 }
                 None => return Some(format!("there is no tensor {name}")),
             }
+        }
+        if let Some((head, name)) = self.head.filter(|(head, _)| !starts(head)) {
+            let head = self.file_name(head);
+            return Some(format!("there is no tensor {head}* of the head that a {name} has"));
         }
         let number = |path: &String| {
             let rest = path.strip_prefix(self.layers)?.strip_prefix('.')?;
@@ -151,8 +184,11 @@ impl Layout {
         }
         fs::create_dir_all(dir)
             .map_err(|e| usage(format!("{}: cannot be made: {e}", dir.display())))?;
-        let file = dir.join("model.safetensors");
-        let mut store = SafetensorsStore::from_file(&file)
+        let file = dir.join(WEIGHTS);
+        let failed = |e: &dyn Display| run_error(format!("{}: {}", file.display(), one_line(&e)));
+        // The store's own files are for their owner alone; over another one they take its permissions, here the usual ones.
+        let (scratch, _) = AtomicFile::create(&file).map_err(|e| failed(&e))?;
+        let mut store = SafetensorsStore::from_file(scratch.path())
             .clear_metadata()
             .metadata("format", "pt")
             .overwrite(true)
@@ -160,32 +196,79 @@ impl Layout {
         if self.transposed {
             store = store.with_to_adapter(BurnToPyTorchAdapter);
         }
-        model
-            .save_into(&mut store)
-            .map_err(|e| run_error(format!("{}: {}", file.display(), one_line(&e))))
+        model.save_into(&mut store).map_err(|e| failed(&e))?;
+        scratch.commit().map_err(|e| failed(&e))
     }
 }
 
-/// A `model.safetensors` that was opened.
+/// The files of the weights in a model's folder: one, or those that an index names.
+pub fn files(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let (file, index) = (dir.join(WEIGHTS), dir.join(INDEX));
+    let said =
+        |path: &Path, e: &dyn Display| usage(format!("{}: {}", path.display(), one_line(&e)));
+    if !file.exists() && index.exists() {
+        #[derive(Deserialize)]
+        struct Index {
+            weight_map: BTreeMap<String, String>,
+        }
+        regular(&index).map_err(|e| said(&index, &e))?;
+        let text = fs::read_to_string(&index).map_err(|e| said(&index, &e))?;
+        let found: Index = serde_json::from_str(&text).map_err(|e| said(&index, &e))?;
+        let names: BTreeSet<String> = found.weight_map.into_values().collect();
+        if let Some(name) =
+            names.iter().find(|name| Path::new(name).file_name() != Some(OsStr::new(name)))
+        {
+            return Err(said(&index, &format!("names {name:?}, which is no file of this folder")));
+        }
+        let files: Vec<PathBuf> = names.iter().map(|name| dir.join(name)).collect();
+        let checked = files.iter().try_for_each(|file| match regular(file) {
+            Ok(_) => Ok(()),
+            Err(e) => Err(said(file, &e)),
+        });
+        return checked.map(|()| files);
+    }
+    match (regular(&file), others(dir)) {
+        (Ok(_), _) => Ok(vec![file]),
+        (Err(_), Some(other)) if !file.exists() => Err(said(
+            &file,
+            &format!("is not there, but {other}; in Python, a model's save_pretrained writes it"),
+        )),
+        (Err(e), _) => Err(said(&file, &e)),
+    }
+}
+
+/// A file of weights that is none of those that are read.
+fn others(dir: &Path) -> Option<String> {
+    const KINDS: [&str; 8] = ["safetensors", "bin", "pt", "pth", "ckpt", "h5", "msgpack", "gguf"];
+    let names = fs::read_dir(dir).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut weights = names
+        .filter(|path| path.extension().is_some_and(|end| KINDS.iter().any(|kind| end == *kind)));
+    Some(weights.next()?.file_name()?.to_string_lossy().escape_debug().to_string())
+}
+
+/// The weights in a model's folder.
 pub struct Weights<'a> {
     layout: &'a Layout,
+    /// The file, or the folder of several.
     path: PathBuf,
-    store: SafetensorsStore,
+    tensors: BTreeMap<String, Tensor>,
 }
 
 impl<'a> Weights<'a> {
-    /// Opens a file, which must be whole, hold no tensor twice, and have these sizes: so a hostile
-    /// configuration builds no model that the file does not pay for.
+    /// Opens the files, which must be whole, hold no tensor twice, and have these sizes: so a hostile
+    /// configuration builds no model that they do not pay for.
     pub fn open(layout: &'a Layout, dir: &Path, sizes: Sizes) -> Result<Self, Failure> {
-        let path = dir.join("model.safetensors");
-        regular_file(&path)?;
-        let mut store = layout.store(&path).allow_partial(true).validate(false);
-        let failed = |e| usage(format!("{}: {}", path.display(), one_line(&e)));
-        let in_file = SafetensorsStore::from_file(&path).keys().map_err(failed)?.len();
-        let tensors = store.get_all_tensors().map_err(failed)?.iter();
-        let shapes: BTreeMap<_, _> = tensors.map(|(k, t)| (k.clone(), t.shape.to_vec())).collect();
-        let weights = Self { layout, path, store };
-        if shapes.len() != in_file {
+        let files = files(dir)?;
+        let (mut tensors, mut in_files) = (BTreeMap::new(), 0);
+        for file in &files {
+            let failed = |e| usage(format!("{}: {}", file.display(), one_line(&e)));
+            in_files += SafetensorsStore::from_file(file).keys().map_err(failed)?.len();
+            tensors.append(&mut layout.store(file).get_all_tensors().map_err(failed)?.clone());
+        }
+        let shapes = tensors.iter().map(|(k, t)| (k.clone(), t.shape.to_vec())).collect();
+        let path = if let [file] = &files[..] { file.clone() } else { dir.to_owned() };
+        let weights = Self { layout, path, tensors };
+        if weights.tensors.len() != in_files {
             return Err(weights.failure("holds a tensor under two names"));
         }
         match layout.mismatch(&shapes, sizes) {
@@ -194,7 +277,7 @@ impl<'a> Weights<'a> {
         }
     }
 
-    fn failure(&self, message: impl std::fmt::Display) -> Failure {
+    fn failure(&self, message: impl Display) -> Failure {
         usage(format!("{}: {message}", self.path.display()))
     }
 
@@ -202,20 +285,26 @@ impl<'a> Weights<'a> {
         self.failure(format!("does not fit config.json: {mismatch}"))
     }
 
-    /// Fills `model` from the file, which must hold all of it and nothing else.
-    pub fn load(mut self, model: &mut impl Module) -> Result<(), Failure> {
+    /// Fills `model`, of which the files must hold all and nothing else, in finite numbers.
+    pub fn load(self, model: &mut impl Module) -> Result<(), Failure> {
         self.expect_tied()?;
-        let loaded = model.load_from(&mut self.store).map_err(|e| self.failure(one_line(&e)))?;
-        self.complete(&loaded)
+        self.complete(&self.layout.apply(self.tensors.values().cloned().collect(), model))?;
+        for tensor in model.collect(None, None, false) {
+            let data = bridge::to_data(&tensor).map_err(|e| self.failure(one_line(&e)))?;
+            if let Some(bad) = data.iter::<f32>().find(|x| !x.is_finite()) {
+                let name = self.layout.file_name(&tensor.name);
+                return Err(
+                    self.failure(format!("{name} holds {bad}: nothing can be trained from it"))
+                );
+            }
+        }
+        Ok(())
     }
 
-    /// A tensor that the file holds a second time must be the same one: the model has only the first.
-    fn expect_tied(&mut self) -> Result<(), Failure> {
+    /// A tensor that the files hold a second time must be the same one: the model has only the first.
+    fn expect_tied(&self) -> Result<(), Failure> {
         for (second, first) in self.layout.tied {
-            let mut data = |path| {
-                let tensor = self.store.get_tensor(path).ok().flatten()?;
-                bridge::to_data(tensor).ok()
-            };
+            let data = |path: &str| bridge::to_data(self.tensors.get(path)?).ok();
             let (Some(found), expected) = (data(second), data(first)) else { continue };
             if Some(found) != expected {
                 let [second, first] = [second, first].map(|path| self.layout.file_name(path));

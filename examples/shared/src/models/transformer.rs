@@ -8,7 +8,7 @@ use burn::nn::{
     Linear, LinearConfig,
 };
 use burn::tensor::activation::softmax;
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::{Bool, Device, Tensor, TensorData};
 
 use super::gpt::gelu;
 use crate::{Failure, usage};
@@ -35,6 +35,21 @@ pub struct Attention {
     #[module(skip)]
     heads: usize,
 }
+
+/// Rotary positions: queries and keys are turned by angles that grow with their place, so that a product of the two tells how far
+/// apart they are.
+///
+/// Source: Su et al. 2021 (arXiv 2104.09864).
+#[derive(Debug, Clone)]
+pub struct Rotary {
+    /// `[1, 1, length, size of a head]`
+    cos: Tensor<4>,
+    /// As `cos`; negative in the first half of a head.
+    sin: Tensor<4>,
+}
+
+/// The slowest angle grows by nearly one part in so many with every place.
+const ROTARY_BASE: f64 = 10_000.0;
 
 #[derive(Module, Debug)]
 pub struct Mlp {
@@ -148,13 +163,43 @@ impl Attention {
         hidden: Option<&Tensor<3, Bool>>,
         batch: usize,
     ) -> Tensor<2> {
+        let [query, key, value] = self.parts(x, memory, batch);
+        self.mix(query, key, value, hidden)
+    }
+
+    /// What the rows of `x` find among themselves, told apart by `positions`.
+    pub fn rotary(
+        &self,
+        x: Tensor<2>,
+        positions: &Rotary,
+        hidden: Option<&Tensor<3, Bool>>,
+        batch: usize,
+    ) -> Tensor<2> {
+        let [query, key, value] = self.parts(x.clone(), x, batch);
+        self.mix(positions.turn(query), positions.turn(key), value, hidden)
+    }
+
+    /// Queries of `x`, keys and values of `memory`: `[batch, heads, rows, size of a head]`.
+    fn parts(&self, x: Tensor<2>, memory: Tensor<2>, batch: usize) -> [Tensor<4>; 3] {
         let [rows, width] = x.dims();
         let (from, to) = (rows / batch, memory.dims()[0] / batch);
         let (heads, size) = (self.heads, width / self.heads);
         let query = self.query.forward(x).reshape([batch, from, heads, size]).swap_dims(1, 2);
         let memory = self.key_value.forward(memory).reshape([batch, to, 2, heads, size]);
         let part = |i: usize| memory.clone().narrow(2, i, 1).squeeze_dim::<4>(2).swap_dims(1, 2);
-        let scores = query.matmul(part(0).transpose()).div_scalar((size as f64).sqrt());
+        [query, part(0), part(1)]
+    }
+
+    fn mix(
+        &self,
+        query: Tensor<4>,
+        key: Tensor<4>,
+        value: Tensor<4>,
+        hidden: Option<&Tensor<3, Bool>>,
+    ) -> Tensor<2> {
+        let [batch, heads, from, size] = query.dims();
+        let to = key.dims()[2];
+        let scores = query.matmul(key.transpose()).div_scalar((size as f64).sqrt());
         let scores = match hidden {
             Some(hidden) => {
                 let hidden = hidden.clone().unsqueeze_dim::<4>(1).expand([batch, heads, from, to]);
@@ -163,13 +208,76 @@ impl Attention {
             None => scores,
         };
         let weights = self.weights_dropout.forward(softmax(scores, 3));
-        let mixed = weights.matmul(part(1)).swap_dims(1, 2).reshape([rows, width]);
+        let mixed = weights.matmul(value).swap_dims(1, 2).reshape([batch * from, heads * size]);
         self.dropout.forward(self.output.forward(mixed))
+    }
+}
+
+impl Rotary {
+    /// For the first `length` places and heads of `size` numbers, which must be even.
+    pub fn new(length: usize, size: usize, device: &Device) -> Self {
+        let angle = |place: usize, i: usize| {
+            let turns = (2 * (i % (size / 2))) as f64 / size as f64;
+            place as f64 * ROTARY_BASE.powf(-turns)
+        };
+        let table = |of: &dyn Fn(usize, f64) -> f64| {
+            let places = (0..length).flat_map(|place| (0..size).map(move |i| (place, i)));
+            let values: Vec<f32> = places.map(|(place, i)| of(i, angle(place, i)) as f32).collect();
+            Tensor::from_data(TensorData::new(values, [1, 1, length, size]), device)
+        };
+        let sign = |i: usize| if i < size / 2 { -1.0 } else { 1.0 };
+        Self { cos: table(&|_, angle| angle.cos()), sin: table(&|i, angle| sign(i) * angle.sin()) }
+    }
+
+    /// Turns each number of the first half of a head together with that of the second, by the angle of their place.
+    fn turn(&self, x: Tensor<4>) -> Tensor<4> {
+        let half = x.dims()[3] / 2;
+        let part = |begin: usize| x.clone().narrow(3, begin, half);
+        let swapped = Tensor::cat(vec![part(half), part(0)], 3);
+        x * self.cos.clone() + swapped * self.sin.clone()
     }
 }
 
 impl Mlp {
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         self.dropout.forward(self.output.forward(gelu(self.hidden.forward(x))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Distribution;
+
+    use super::*;
+
+    /// The product of a turned query and a turned key is the same wherever both are, and another at another distance.
+    #[test]
+    fn rotary_positions_tell_distances_and_no_places() {
+        let (length, size, device) = (6, 8, Device::flex());
+        let vector = || Tensor::<4>::random([1, 1, 1, size], Distribution::Default, &device);
+        let positions = Rotary::new(length, size, &device);
+        let at_all_places = |x: Tensor<4>| positions.turn(x.expand([1, 1, length, size]));
+        let (query, key) = (at_all_places(vector()), at_all_places(vector()));
+        let products = query.matmul(key.transpose()).into_data().try_to_vec::<f32>().unwrap();
+        let product = |from: usize, to: usize| products[from * length + to];
+        for distance in 0..length {
+            for place in distance..length {
+                let (found, expected) = (product(place, place - distance), product(distance, 0));
+                assert!((found - expected).abs() < 1e-5, "{distance}: {found} and {expected}");
+            }
+        }
+        assert!((product(1, 0) - product(0, 1)).abs() > 1e-3, "{products:?}");
+        assert!((product(1, 0) - product(2, 0)).abs() > 1e-3, "{products:?}");
+    }
+
+    /// The first numbers of both halves turn by one radian a place.
+    #[test]
+    fn rotary_positions_turn_the_halves_of_a_head_together() {
+        let device = Device::flex();
+        let x = Tensor::<1>::from_floats([1.0, 0.0, 0.0, 0.0], &device).reshape([1, 1, 1, 4]);
+        let turned = Rotary::new(2, 4, &device).turn(x.expand([1, 1, 2, 4]));
+        let found = turned.into_data().try_to_vec::<f32>().unwrap();
+        let expected = [1.0, 0.0, 0.0, 0.0, 1_f32.cos(), 0.0, 1_f32.sin(), 0.0];
+        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?}");
     }
 }

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use burn_apollo::Plan;
-use burn_apollo::depth::{DrawPer, Sampler};
-use burn_apollo::expand::{Expansion, NewLayers};
+use burn_apollo::depth::{DepthSamplerConfig, DrawPer};
+use burn_apollo::expand::{ExpanderConfig, NewLayers};
 use burn_apollo::optim::MomentPolicy;
 use burn_apollo::policy::LossPlateau;
 use burn_apollo::recipe::{Recipe, Setting};
@@ -27,14 +27,14 @@ pub struct PlanOptions {
     #[arg(long, value_enum, default_value_t)]
     pub policy: When,
     /// Distribution of the virtual depth
-    #[arg(long, value_parser = named::<Sampler>(&["lvps", "uniform", "sigmoid", "constant-high", "constant-low"]))]
-    pub sampler: Option<Sampler>,
+    #[arg(long, value_parser = named::<DepthSamplerConfig>(&["lvps", "uniform", "sigmoid", "constant-high", "constant-low"]))]
+    pub sampler: Option<DepthSamplerConfig>,
     /// How often a virtual depth is drawn
     #[arg(long, default_value = "optimizer-step", value_parser = named::<DrawPer>(&["optimizer-step", "micro-batch"]))]
     pub draw_per: DrawPer,
     /// Which layer each virtual or new layer comes from
-    #[arg(long, value_parser = named::<Expansion>(&["interpolation", "stacking"]))]
-    pub expander: Option<Expansion>,
+    #[arg(long, value_parser = named::<ExpanderConfig>(&["interpolation", "stacking"]))]
+    pub expander: Option<ExpanderConfig>,
     /// Parameters that are zero in the new layers of a growth, so that these begin as the identity: the last of each
     /// residual branch, separated by commas
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
@@ -43,16 +43,13 @@ pub struct PlanOptions {
     #[arg(long, value_parser = named::<MomentPolicy>(&["reset", "fresh-copies", "copy", "scaled"]))]
     pub moments: Option<MomentPolicy>,
     /// Stages from a TOML or JSON file in place of the recipe's
-    #[arg(long, value_name = "FILE", conflicts_with = "from_scratch")]
+    #[arg(long, value_name = "FILE")]
     pub schedule: Option<PathBuf>,
     /// Train all layers from the first step: the baseline
     #[arg(long)]
     pub from_scratch: bool,
     /// The whole plan from a TOML or JSON file, its steps, seed and learning-rate shape included
-    #[arg(long, value_name = "FILE", conflicts_with_all = [
-        "policy", "sampler", "draw_per", "expander", "zeroed", "moments", "schedule", "from_scratch", "recipe", "steps", "seed",
-        "lr_shape", "warm_up", "decay", "min_lr",
-    ])]
+    #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
 }
 

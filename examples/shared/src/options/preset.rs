@@ -1,13 +1,13 @@
 //! Defaults that follow from other options: a published model by name, or a model in a folder.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ArgMatches;
 use clap::ValueEnum;
 use clap::parser::ValueSource;
 
-use crate::options::text::Sizes;
-use crate::{Defaults, Failure};
+use crate::options::text::Models;
+use crate::{Defaults, Failure, hf};
 
 /// A model of the size it was published in, trained as the Apollo paper does it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -55,20 +55,21 @@ impl Preset {
     }
 }
 
-/// The defaults of a command line with `--preset` or `--init-from`, whose folder `sizes` reads. The folder's sizes come
-/// before those of the preset.
+/// The defaults of a command line with `--preset` or `--init-from`. The sizes of its folder come before those of the preset,
+/// and all its layers stay unless the command line says how to grow.
 pub fn derived<P: ValueEnum + Send + Sync + 'static>(
     matches: &ArgMatches,
     preset: impl Fn(P) -> Preset,
-    sizes: impl Fn(&Path) -> Result<Sizes, Failure>,
+    models: &Models,
 ) -> Result<Defaults, Failure> {
     let chosen = matches.try_get_one::<P>("preset").ok().flatten();
     let mut defaults = chosen.map(|name| preset(name.clone()).defaults()).unwrap_or_default();
-    if matches.value_source("steps") == Some(ValueSource::CommandLine) {
+    let given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    if given("steps") {
         defaults.retain(|(option, _)| *option != "epochs");
     }
     if let Some(dir) = matches.try_get_one::<PathBuf>("init_from").ok().flatten() {
-        let found = sizes(dir)?;
+        let found = (models.sizes)(&hf::read_fields(dir)?, dir)?;
         defaults.extend([
             ("layers", found.layers.to_string()),
             ("width", found.width.to_string()),
@@ -76,6 +77,9 @@ pub fn derived<P: ValueEnum + Send + Sync + 'static>(
             ("seq", found.seq.to_string()),
             ("dropout", found.dropout.to_string()),
         ]);
+        if !["recipe", "schedule", "plan"].into_iter().any(given) {
+            defaults.push(("from_scratch", "true".to_owned()));
+        }
     }
     Ok(defaults)
 }

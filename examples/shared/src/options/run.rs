@@ -58,9 +58,9 @@ pub struct RunOptions {
     #[arg(long)]
     pub tensorboard: bool,
     /// Continue the run in the output folder, or begin it
-    #[arg(long, conflicts_with = "overwrite")]
+    #[arg(long)]
     pub resume: bool,
-    /// Replace the run in the output folder
+    /// Replace the run in the output folder; with --export or --prepare, what is there
     #[arg(long)]
     pub overwrite: bool,
     /// Stop after this many steps as if interrupted; --resume goes on

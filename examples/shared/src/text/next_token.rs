@@ -6,7 +6,7 @@ use burn_apollo_lab::{Baseline, Result, RunConfig, Score, Task};
 
 use crate::hf;
 use crate::models::gpt::{Gpt, GptConfig};
-use crate::options::text::{Sizes, TextConfig};
+use crate::options::text::TextConfig;
 use crate::text::corpus::{Batch, Corpus, TOKENIZER};
 use crate::text::generate::{self, Sampling};
 
@@ -41,9 +41,7 @@ impl Task for NextToken {
     fn model(&self, device: &Device) -> Result<Gpt> {
         let task = &self.config;
         let Some(from) = &task.init_from else { return Ok(model(task).init(device)) };
-        let (found, model) = hf::import_gpt2(&from.dir, device)?;
-        task.check_init(Sizes::from(&found), task.vocabulary)?;
-        Ok(model)
+        Ok(hf::import_gpt2(&from.dir, device)?.1)
     }
 
     fn batch(&self, number: u64, device: &Device) -> Result<Batch> {

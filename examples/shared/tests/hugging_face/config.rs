@@ -98,7 +98,7 @@ fn files_that_are_no_configuration_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     assert_refused::<Gpt>(dir.path(), "config.json: No such file");
     std::fs::create_dir(dir.path().join("config.json")).unwrap();
-    assert_refused::<Gpt>(dir.path(), "config.json: is no file");
+    assert_refused::<Gpt>(dir.path(), "config.json: is a folder");
     assert_refused::<Gpt>(Path::new("no/such/folder"), "no/such/folder/config.json");
 }
 

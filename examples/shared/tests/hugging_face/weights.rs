@@ -1,6 +1,8 @@
 //! Released files in older layouts are read; files that are not what they should be are refused in one
 //! line, and none makes the import panic.
 
+use std::fs;
+
 use burn::module::Module;
 use burn::tensor::Device;
 use tempfile::TempDir;
@@ -10,7 +12,7 @@ use super::{Kind, assert_refused};
 use apollo_examples::Failure;
 use apollo_examples::models::bert::Bert;
 use apollo_examples::models::gpt::Gpt;
-use apollo_examples_testing::golden::{Cases, Reference, compare_logits, tokens};
+use apollo_examples_testing::golden::{Cases, Reference, bits, compare_logits, tokens};
 
 fn golden<K: Kind>() -> RawFile {
     RawFile::read(&K::folder().join("model.safetensors"))
@@ -78,6 +80,86 @@ fn bert_as_it_was_released() {
     assert_reads_as_golden::<Bert>(&file);
 }
 
+/// What PyTorch's wrappers put before every name: data parallel training, compilation, both.
+#[test]
+fn names_may_have_the_prefix_of_a_wrapper() {
+    for prefix in ["module.", "_orig_mod.", "_orig_mod.module.", "module._orig_mod."] {
+        assert_reads_as_golden::<Gpt>(&golden::<Gpt>().renamed(|name| format!("{prefix}{name}")));
+        assert_reads_as_golden::<Bert>(&golden::<Bert>().renamed(|name| format!("{prefix}{name}")));
+    }
+}
+
+/// Weights in several files, which an index names.
+#[test]
+fn shards_are_read_through_their_index() {
+    let dir = configured::<Bert>();
+    let (file, mut map) = (golden::<Bert>(), serde_json::Map::new());
+    let part = |shard: usize| RawFile {
+        tensors: file.tensors.clone().into_iter().skip(shard).step_by(3).collect(),
+        metadata: file.metadata.clone(),
+    };
+    let name = |shard: usize| format!("model-{:05}-of-00003.safetensors", shard + 1);
+    for shard in 0..3 {
+        part(shard).write(&dir.path().join(name(shard)));
+        map.extend(part(shard).tensors.into_keys().map(|tensor| (tensor, name(shard).into())));
+    }
+    let index = dir.path().join("model.safetensors.index.json");
+    let write = |map: &serde_json::Map<_, _>| {
+        fs::write(&index, serde_json::json!({"metadata": {}, "weight_map": map}).to_string())
+            .unwrap();
+    };
+    write(&map);
+    let (_, whole) = Bert::import(&Bert::folder(), &Device::flex()).unwrap();
+    let (_, parts) = Bert::import(dir.path(), &Device::flex()).unwrap();
+    assert_eq!(bits(&parts), bits(&whole));
+
+    // A name elsewhere, a file that is not there, one that is no index, a tensor in two files.
+    let mut lie = map.clone();
+    lie.insert("x".to_owned(), "../model.safetensors".into());
+    write(&lie);
+    assert_refused::<Bert>(
+        dir.path(),
+        "index.json: names \"../model.safetensors\", which is no file",
+    );
+    fs::write(&index, "{\"weight_map\": 1}").unwrap();
+    assert_refused::<Bert>(dir.path(), "index.json: invalid type");
+    write(&map);
+    file.write(&dir.path().join(name(1)));
+    assert_refused::<Bert>(dir.path(), "holds a tensor under two names");
+    fs::remove_file(dir.path().join(name(1))).unwrap();
+    assert_refused::<Bert>(dir.path(), "model-00002-of-00003.safetensors: No such file");
+}
+
+#[test]
+fn files_that_are_not_there_are_told_from_others() {
+    let dir = configured::<Gpt>();
+    assert_refused::<Gpt>(dir.path(), "model.safetensors: No such file");
+    for name in
+        ["pytorch_model.bin", "pytorch_model-00001-of-00002.bin", "tf_model.h5", "a.safetensors"]
+    {
+        fs::write(dir.path().join(name), "").unwrap();
+        let words = format!("model.safetensors: is not there, but {name}; in Python,");
+        assert_refused::<Gpt>(dir.path(), &words);
+        fs::remove_file(dir.path().join(name)).unwrap();
+    }
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n";
+    for name in ["model.safetensors", "config.json"] {
+        fs::write(dir.path().join(name), pointer).unwrap();
+        assert_refused::<Gpt>(dir.path(), &format!("{name}: is a pointer of Git LFS"));
+    }
+}
+
+/// A number that no training begins with is found at once, and named.
+#[test]
+fn numbers_that_are_not_finite_are_refused() {
+    for (value, word) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf")] {
+        let (mut file, name) = (golden::<Bert>(), "bert.encoder.layer.1.output.dense.bias");
+        file.tensors.get_mut(name).unwrap().bytes[8..12].copy_from_slice(&value.to_le_bytes());
+        let dir = folder_with::<Bert>(&file);
+        assert_refused::<Bert>(dir.path(), &format!("{name} holds {word}"));
+    }
+}
+
 #[test]
 fn half_precision_becomes_single() {
     let mut file = golden::<Bert>();
@@ -139,6 +221,9 @@ fn tensors_that_are_not_the_models_are_refused() {
         file.clone().with("bert.embeddings.LayerNorm.gamma", RawTensor::floats(&[24], 0.0)),
         "holds a tensor under two names",
     );
+    let mut bare = file.clone().renamed(|name| name.replace("bert.", ""));
+    bare.tensors.retain(|name, _| !name.starts_with("cls."));
+    refused(bare, "there is no tensor cls.predictions.* of the head that a BertForMaskedLM has");
     let shallow = file.renamed(|name| name.replace("layer.2.", "layer.1."));
     refused(shallow, "the number of layers is 2, expected 3");
 }
@@ -173,7 +258,7 @@ fn files_that_are_no_safetensors_are_refused() {
 
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
-    assert_refused::<Gpt>(dir.path(), "model.safetensors: is no file");
+    assert_refused::<Gpt>(dir.path(), "model.safetensors: is a folder");
 }
 
 /// Headers that lie about shapes and places.

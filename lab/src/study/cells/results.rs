@@ -74,6 +74,12 @@ pub(in crate::study) struct CellResult {
     pub shared_steps: u64,
     /// The full model's parameters.
     pub parameters: u64,
+    /// The task's own measures.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub measures: BTreeMap<String, f64>,
+    /// Shares of right answers by their position.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_position: Vec<f64>,
     /// Operations and loss at full depth of its validations.
     pub curve: Vec<(f64, f64)>,
     /// Steps done at these validations; files of the first versions lack them.
@@ -191,6 +197,10 @@ struct Summary {
     seconds: f64,
     cpu_seconds: f64,
     parameters: u64,
+    #[serde(default)]
+    measures: BTreeMap<String, f64>,
+    #[serde(default)]
+    by_position: Vec<f64>,
 }
 
 /// The mean training loss of each whole block of steps.
@@ -218,6 +228,8 @@ fn read(cell: &Cell, folder: &Path, block: u64) -> Result<CellResult, Box<dyn st
         cpu_seconds: summary.cpu_seconds,
         shared_steps: 0,
         parameters: summary.parameters,
+        measures: summary.measures,
+        by_position: summary.by_position,
         curve,
         curve_steps: rows.map(|row| row.step).collect(),
         training: training(&folder.join(STEPS), block)?,
@@ -235,6 +247,8 @@ impl CellResult {
             cpu_seconds: 1.0,
             shared_steps: 0,
             parameters: 1,
+            measures: BTreeMap::new(),
+            by_position: Vec::new(),
             curve: Vec::new(),
             curve_steps: Vec::new(),
             training: Vec::new(),

@@ -5,6 +5,7 @@ use burn_apollo::cost::{PlanCost, StageCost};
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, Goal, Length, Saving, Spread};
+use super::measures;
 use super::mixing::{Mixing, mixing};
 use super::scaling::{Cost, OPERATIONS, STEPS, Scaling, seconds};
 use super::step_time::StepTime;
@@ -144,6 +145,8 @@ impl Compared<'_> {
             goals: scratch.map_or_else(Vec::new, |scratch| self.goals(curves, scratch)),
             course: course(curves.at(longest), self.setup.config.validations),
             stages: curves.at(longest).next().map_or_else(Vec::new, |result| self.stages(result)),
+            measures: measures::by_name(curves.at(longest)),
+            by_position: measures::by_position(curves.at(longest)),
         }
     }
 

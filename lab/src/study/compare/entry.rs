@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use burn_apollo::cost::StageCost;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +34,10 @@ pub struct Entry {
     pub course: Vec<(f64, f64, f64)>,
     /// The stages of the longest training, with unique layers and expected depths.
     pub stages: Vec<StageCost>,
+    /// The task's own measures of the longest trainings, one for each seed.
+    pub measures: BTreeMap<String, Vec<f64>>,
+    /// Shares of right answers of the longest trainings by their position, means over the seeds; empty where answers have none.
+    pub by_position: Vec<f64>,
 }
 
 /// The trainings of a length: means over the seeds.

@@ -2,6 +2,7 @@
 
 mod comparison;
 mod entry;
+mod measures;
 mod mixing;
 mod scaling;
 mod step_time;

@@ -1,6 +1,6 @@
 //! How the comparison is fair and how it is not, in sentences that are true of this very study.
 
-use burn_apollo::policy::Policy;
+use burn_apollo::policy::GrowthPolicyConfig;
 
 use super::style::Style;
 use super::words::list;
@@ -108,8 +108,9 @@ fn shallower(comparison: &Comparison) -> Option<String> {
 
 /// Whose trainings' cost was not known before.
 fn policies(config: &StudyConfig) -> Option<String> {
-    let by_policy =
-        |name: &&String| config.plans.get(*name).is_some_and(|p| p.policy != Policy::Fixed);
+    let by_policy = |name: &&String| {
+        config.plans.get(*name).is_some_and(|p| p.policy != GrowthPolicyConfig::Fixed)
+    };
     let names: Vec<&String> = config.recipes.iter().filter(by_policy).collect();
     (!names.is_empty()).then(|| {
         format!(

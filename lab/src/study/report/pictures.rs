@@ -9,8 +9,16 @@ use crate::study::cells::Clock;
 use crate::study::compare::{Comparison, Entry, Length};
 
 /// The names of all pictures that there may be.
-pub(super) const NAMES: [&str; 7] =
-    ["saving", "loss-flops", "loss-steps", "loss-time", "course", "crossover", "depths"];
+pub(super) const NAMES: [&str; 8] = [
+    "saving",
+    "by-position",
+    "loss-flops",
+    "loss-steps",
+    "loss-time",
+    "course",
+    "crossover",
+    "depths",
+];
 
 /// The picture of a name, where the comparison has numbers for it.
 pub(super) fn draw(comparison: &Comparison, name: &str) -> Option<Picture> {
@@ -19,6 +27,7 @@ pub(super) fn draw(comparison: &Comparison, name: &str) -> Option<Picture> {
     }
     match name {
         "saving" => saving(comparison),
+        "by-position" => by_position(comparison),
         "loss-flops" => loss_by_operations(comparison),
         "loss-steps" => Some(loss_by_steps(comparison)),
         "loss-time" => Some(loss_by_time(comparison)),
@@ -183,6 +192,27 @@ fn saving(comparison: &Comparison) -> Option<Picture> {
     }
     let scene = render_multiple(plots, layout);
     Some(Picture { name: "saving", title: "What each recipe saves", words, scene })
+}
+
+/// What is right at each position; none where answers have no positions.
+fn by_position(comparison: &Comparison) -> Option<Picture> {
+    let styles = styles(comparison);
+    let drawn = comparison.entries.iter().zip(&styles);
+    let drawn: Vec<_> = drawn.filter(|(entry, _)| entry.by_position.len() > 1).collect();
+    if drawn.is_empty() {
+        return None;
+    }
+    let plots = drawn.iter().flat_map(|(entry, style)| {
+        let shares = (1..).zip(&entry.by_position);
+        let points = shares.map(|(position, share)| (f64::from(position), 100.0 * share));
+        let points: Vec<(f64, f64)> = points.collect();
+        [style.line(&points), style.marks(&points, Vec::new())]
+    });
+    let words = "Of the answers at each position, how many are right at the end of each recipe's longest training: means over \
+                 the seeds."
+        .to_owned();
+    let scene = chart(plots.collect(), &styles, ("position", "right, %"));
+    Some(Picture { name: "by-position", title: "Right by position", words, scene })
 }
 
 /// Saving over items per parameter; none where the study has one length only, or no recipe that reached a loss.

@@ -45,8 +45,6 @@ pub struct Header {
 pub enum TokensError {
     #[error("cannot be read: {0}")]
     Io(#[from] std::io::Error),
-    #[error("is not a regular file")]
-    NotAFile,
     #[error("a token file whose header is cut off")]
     ShortHeader,
     #[error("a token file of version {0}; this program reads version {VERSION}")]

@@ -4,8 +4,14 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use tokenizers::models::TrainerWrapper;
+use tokenizers::models::bpe::{BPE, BpeTrainer};
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::{AddedToken, Tokenizer};
+
 use super::Vocabulary;
 use super::blocks::Blocks;
+use super::sub_words::Error;
 use super::tokenise::read_failed;
 use crate::{Failure, run_error};
 
@@ -32,5 +38,28 @@ pub fn learn(data: &Path, size: usize, special: &[&str]) -> Result<Vocabulary, F
     match failure {
         Some(failure) => Err(failure),
         None => learned.map_err(run_error),
+    }
+}
+
+impl Vocabulary {
+    /// A byte-level byte-pair encoding of at most `size` tokens, learned from a text; the `special` ones are among
+    /// them. Every text can be encoded with it.
+    pub fn learn(
+        size: usize,
+        special: &[&str],
+        blocks: impl Iterator<Item = String> + Send,
+    ) -> Result<Self, Error> {
+        let mut tokenizer = Tokenizer::new(BPE::default());
+        tokenizer
+            .with_pre_tokenizer(Some(ByteLevel::new(false, true, true)))
+            .with_decoder(Some(ByteLevel::default()));
+        let trainer = BpeTrainer::builder()
+            .vocab_size(size)
+            .show_progress(false)
+            .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
+            .special_tokens(special.iter().map(|name| AddedToken::from(*name, true)).collect())
+            .build();
+        tokenizer.train(&mut TrainerWrapper::from(trainer), blocks)?;
+        Self::from_json(tokenizer.to_string(false)?)
     }
 }

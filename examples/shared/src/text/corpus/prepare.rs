@@ -7,9 +7,10 @@ use clap::Args;
 use super::Vocabulary;
 use super::header::{BYTES, MOST_TOKENS};
 use super::learn::learn;
-use super::tokenise::tokenise;
+use super::tokenise::Tokenising;
 use super::tokens::{TokenWriter, Tokens, checksum};
-use crate::{Failure, run_error, usage};
+use super::vocabulary::no_tokenizer;
+use crate::{Failure, regular, run_error, usage};
 
 /// Making a token file.
 #[derive(Args, Debug)]
@@ -21,6 +22,9 @@ pub struct PrepareOptions {
     /// Without --prepare, sub-words are written into the output folder first
     #[arg(long, value_name = "bytes|N|FILE", value_parser = choice)]
     pub vocabulary: Option<Choice>,
+    /// Take a tokenizer.json that does not know half of the text
+    #[arg(long)]
+    pub allow_unknown: bool,
 }
 
 /// What the tokens shall be.
@@ -38,7 +42,10 @@ fn choice(text: &str) -> Result<Choice, String> {
             Ok(size) if (BYTES..=MOST_TOKENS).contains(&size) => Ok(Choice::Learn(size)),
             _ => Err(format!("must be from {BYTES} to {MOST_TOKENS} sub-words")),
         },
-        file if Path::new(file).is_file() => Ok(Choice::Tokenizer(file.into())),
+        file if Path::new(file).is_dir() => {
+            Err("is a folder; name the tokenizer.json in it".to_owned())
+        }
+        file if Path::new(file).exists() => Ok(Choice::Tokenizer(file.into())),
         _ => {
             Err("no such file; must be bytes, a number of sub-words or a tokenizer.json".to_owned())
         }
@@ -51,6 +58,8 @@ pub struct Preparation<'a> {
     pub choice: &'a Choice,
     /// Tokens of a vocabulary that is learned which stand for no text.
     pub special: &'a [&'a str],
+    /// Whether a tokenizer may know next to nothing of the text.
+    pub allow_unknown: bool,
 }
 
 impl Preparation<'_> {
@@ -58,7 +67,7 @@ impl Preparation<'_> {
     pub fn file_in(&self, dir: &Path) -> Result<PathBuf, Failure> {
         self.check()?;
         let sum = |path: &Path| {
-            checksum(path).map_err(|e| usage(format!("{}: cannot be read: {e}", path.display())))
+            checksum(&[path]).map_err(|e| usage(format!("{}: cannot be read: {e}", path.display())))
         };
         let vocabulary = match self.choice {
             Choice::Bytes => "bytes".to_owned(),
@@ -84,6 +93,7 @@ impl Preparation<'_> {
             Choice::Bytes => Vocabulary::Bytes,
             Choice::Tokenizer(file) => Vocabulary::read(file)?,
             Choice::Learn(size) => {
+                make_folder_of(to)?;
                 println!("learning {size} sub-words from {}", self.data.display());
                 let learned = learn(self.data, *size, self.special)?;
                 if learned.size() < *size {
@@ -92,17 +102,36 @@ impl Preparation<'_> {
                 learned
             }
         };
+        let file = if let Choice::Tokenizer(file) = self.choice { file } else { to };
+        let mut text = Tokenising::of(self.data, &vocabulary)?;
+        let mut ids = text.next(|e| no_tokenizer(file, e))?;
+        // Before anything is written, where the text is not so long.
+        if text.is_at_end() {
+            text.lost.notice(file, self.allow_unknown)?;
+        }
         let failed = |e| run_error(format!("{}: {e}", to.display()));
+        make_folder_of(to)?;
         let mut writer =
             TokenWriter::create(to, vocabulary.size(), vocabulary.checksum()).map_err(failed)?;
-        let bytes = tokenise(self.data, to, &vocabulary, &mut writer)?;
+        while let Some(some) = ids {
+            writer.write(some).map_err(failed)?;
+            ids = text.next(|e| no_tokenizer(file, e))?;
+        }
+        let notice = text.lost.notice(file, self.allow_unknown)?;
+        if text.not_text > 0 {
+            println!("{} bytes of the text are not UTF-8 and became U+FFFD", text.not_text);
+        }
+        if let Some(notice) = notice {
+            println!("note: {notice}");
+        }
         if let Some(path) = vocabulary.save_beside(to).map_err(failed)? {
             println!("written: {}", path.display());
         }
-        let header = writer.finish(bytes).map_err(failed)?;
+        let header = writer.finish(text.bytes).map_err(failed)?;
         println!(
-            "written: {}: {bytes} bytes of text as {} tokens of a vocabulary of {}",
+            "written: {}: {} bytes of text as {} tokens of a vocabulary of {}",
             to.display(),
+            text.bytes,
             header.tokens,
             header.vocabulary
         );
@@ -118,11 +147,9 @@ impl Preparation<'_> {
                 return Err(usage(format!("--vocabulary {size}: must be at least {least} here")));
             }
         }
-        match self.data.metadata() {
+        match regular(self.data) {
             Err(e) => refused(format!("cannot be read: {e}")),
-            // Anything else could not be read twice.
-            Ok(about) if !about.is_file() => refused("is not a regular file".to_owned()),
-            Ok(about) if about.len() == 0 => refused("is empty".to_owned()),
+            Ok(0) => refused("is empty".to_owned()),
             Ok(_) => match Tokens::are_in(self.data) {
                 Err(e) => refused(format!("cannot be read: {e}")),
                 Ok(true) => refused("holds tokens already; --vocabulary is for texts".to_owned()),
@@ -140,14 +167,20 @@ impl Preparation<'_> {
         if to.exists() && self.data.canonicalize().ok() == to.canonicalize().ok() {
             return refused("is --data itself; name another file");
         }
+        let is_other = |len: u64| len > 0 && !Tokens::are_in(to).unwrap_or(false);
+        if replace && to.metadata().is_ok_and(|about| is_other(about.len())) {
+            return refused("is no file of tokens; name another file");
+        }
         if let Some(there) = [to, &tokenizer].into_iter().find(|path| !replace && path.exists()) {
             let why = "exists; replace it with --overwrite, or name another file";
             return Err(usage(format!("--prepare {}: {why}", there.display())));
         }
-        let folder = to.parent().filter(|parent| !parent.as_os_str().is_empty());
-        match folder.map(std::fs::create_dir_all) {
-            Some(Err(e)) => refused(&format!("its folder cannot be made: {e}")),
-            _ => Ok(()),
-        }
+        Ok(())
     }
+}
+
+fn make_folder_of(file: &Path) -> Result<(), Failure> {
+    let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let made = folder.map_or(Ok(()), std::fs::create_dir_all);
+    made.map_err(|e| usage(format!("{}: its folder cannot be made: {e}", file.display())))
 }

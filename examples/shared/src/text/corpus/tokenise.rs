@@ -7,59 +7,75 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Vocabulary;
 use super::blocks::Blocks;
-use super::tokens::TokenWriter;
-use crate::{Failure, run_error, usage};
+use super::lost::Lost;
+use super::sub_words::Error;
+use crate::{Failure, usage};
 use burn_apollo_lab::Signals;
 
 /// Blocks that are tokenised at once, on all cores.
 const AT_ONCE: usize = 32;
 
-/// Writes the tokens of the text in `data`; gives its bytes. What is not UTF-8 becomes U+FFFD for sub-words, with a
-/// notice.
-pub fn tokenise(
-    data: &Path,
-    to: &Path,
-    vocabulary: &Vocabulary,
-    writer: &mut TokenWriter,
-) -> Result<u64, Failure> {
-    let failed = |e| run_error(format!("{}: {e}", to.display()));
-    let file = File::open(data).map_err(|e| read_failed(data, &e))?;
-    let length = file.metadata().map_err(|e| read_failed(data, &e))?.len();
-    let (mut blocks, mut progress) = (Blocks::new(file), Progress::new(length));
-    let (mut read, mut not_text) = (0, 0);
-    let signals = Signals::catch()?;
-    loop {
-        if let Some(signal) = signals.caught() {
+/// A text on its way to tokens. What is not UTF-8 becomes U+FFFD for sub-words.
+pub struct Tokenising<'a> {
+    data: &'a Path,
+    vocabulary: &'a Vocabulary,
+    blocks: Blocks<File>,
+    progress: Progress,
+    signals: &'static Signals,
+    /// Bytes of the text so far, and those that are not UTF-8.
+    pub bytes: u64,
+    pub not_text: usize,
+    pub lost: Lost,
+}
+
+impl<'a> Tokenising<'a> {
+    pub fn of(data: &'a Path, vocabulary: &'a Vocabulary) -> Result<Self, Failure> {
+        let file = File::open(data).map_err(|e| read_failed(data, &e))?;
+        let length = file.metadata().map_err(|e| read_failed(data, &e))?.len();
+        let (blocks, progress, signals) =
+            (Blocks::new(file), Progress::new(length), Signals::catch()?);
+        let (bytes, not_text, lost) = (0, 0, Lost::default());
+        Ok(Self { data, vocabulary, blocks, progress, signals, bytes, not_text, lost })
+    }
+
+    pub fn is_at_end(&self) -> bool {
+        self.progress.bar.length() == Some(self.bytes)
+    }
+
+    /// The tokens of the next blocks; nothing at the end. An error of the tokenizer is given to `failed`.
+    pub fn next(
+        &mut self,
+        failed: impl Fn(&Error) -> Failure,
+    ) -> Result<Option<Vec<u32>>, Failure> {
+        if let Some(signal) = self.signals.caught() {
             return Err(Failure::Signal(signal, "while tokenising; nothing is written".to_owned()));
         }
-        let some = blocks.by_ref().take(AT_ONCE).collect::<Result<Vec<_>, _>>();
-        let some = some.map_err(|e| read_failed(data, &e))?;
+        let at_once = if self.vocabulary.json().is_some() { AT_ONCE } else { 1 };
+        let some = self.blocks.by_ref().take(at_once).collect::<Result<Vec<_>, _>>();
+        let some = some.map_err(|e| read_failed(self.data, &e))?;
         if some.is_empty() {
-            progress.bar.finish_and_clear();
-            if not_text > 0 {
-                println!("{not_text} bytes of the text are not UTF-8 and became U+FFFD");
-            }
-            return Ok(read);
+            self.progress.bar.finish_and_clear();
+            return Ok(None);
         }
-        let mut texts = Vec::new();
-        for block in some {
-            read += block.len() as u64;
-            match vocabulary {
-                Vocabulary::Bytes => {
-                    writer.write(block.into_iter().map(u32::from)).map_err(failed)?
+        self.bytes += some.iter().map(|block| block.len() as u64).sum::<u64>();
+        let ids = match self.vocabulary {
+            Vocabulary::Bytes => some.concat().into_iter().map(u32::from).collect(),
+            Vocabulary::SubWords(words) => {
+                let chunks = some.iter().flat_map(|block| block.utf8_chunks());
+                self.not_text += chunks.map(|chunk| chunk.invalid().len()).sum::<usize>();
+                let text = |block: &Vec<u8>| String::from_utf8_lossy(block).into_owned();
+                let encoded =
+                    words.encode_all(some.iter().map(text).collect()).map_err(|e| failed(&e))?;
+                let mut all = Vec::new();
+                for (ids, lost) in encoded {
+                    all.extend(ids);
+                    self.lost.add(lost);
                 }
-                Vocabulary::SubWords(_) => {
-                    let invalid = block.utf8_chunks().map(|chunk| chunk.invalid().len());
-                    not_text += invalid.sum::<usize>();
-                    texts.push(String::from_utf8_lossy(&block).into_owned());
-                }
+                all
             }
-        }
-        let tokens = vocabulary.encode_all(texts);
-        for ids in tokens.map_err(|e| usage(format!("--vocabulary: cannot write the text: {e}")))? {
-            writer.write(ids).map_err(failed)?;
-        }
-        progress.show(read);
+        };
+        self.progress.show(self.bytes);
+        Ok(Some(ids))
     }
 }
 

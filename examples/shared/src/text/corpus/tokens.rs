@@ -7,6 +7,7 @@ use std::path::Path;
 use burn_pack::AtomicFile;
 
 use super::header::{BYTES, Header, LENGTH, MAGIC, TokensError, width};
+use crate::regular;
 
 /// Bytes that are read at once where a whole file is read.
 pub const CHUNK: usize = 1 << 20;
@@ -23,15 +24,12 @@ pub struct Tokens {
 impl Tokens {
     /// Opens a file: a token file if it begins as one, else a text whose tokens are its bytes.
     pub fn open(path: &Path) -> Result<Self, TokensError> {
+        let length = regular(path)?;
         let mut file = File::open(path)?;
-        let about = file.metadata()?;
-        if !about.is_file() {
-            return Err(TokensError::NotAFile);
-        }
         let mut start = Vec::new();
         Read::by_ref(&mut file).take(LENGTH as u64).read_to_end(&mut start)?;
         if start.starts_with(&MAGIC) {
-            let header = Header::parse(&start, about.len())?;
+            let header = Header::parse(&start, length)?;
             return Ok(Self { file, header, first: LENGTH as u64 });
         }
         file.seek(SeekFrom::Start(0))?;
@@ -74,13 +72,18 @@ impl Tokens {
     }
 }
 
-/// CRC-32 of a file.
-pub fn checksum(path: &Path) -> std::io::Result<u32> {
-    length_and_checksum(&mut File::open(path)?).map(|(_, checksum)| checksum)
+/// CRC-32 of files one after the other.
+pub fn checksum<P: AsRef<Path>>(paths: &[P]) -> std::io::Result<u32> {
+    let mut all: Box<dyn Read> = Box::new(std::io::empty());
+    for path in paths {
+        regular(path.as_ref())?;
+        all = Box::new(all.chain(File::open(path)?));
+    }
+    length_and_checksum(&mut all).map(|(_, checksum)| checksum)
 }
 
 /// Length and CRC-32 of what is left of `file`.
-fn length_and_checksum(file: &mut File) -> std::io::Result<(u64, u32)> {
+fn length_and_checksum(file: &mut impl Read) -> std::io::Result<(u64, u32)> {
     let (mut hasher, mut buffer, mut length) = (crc32fast::Hasher::new(), vec![0; CHUNK], 0);
     loop {
         match file.read(&mut buffer)? {

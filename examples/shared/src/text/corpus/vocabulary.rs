@@ -1,19 +1,18 @@
 //! What the tokens of a text are: its bytes, or sub-words of a `tokenizer.json`.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-use tokenizers::models::TrainerWrapper;
-use tokenizers::models::bpe::{BPE, BpeTrainer};
-use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::{AddedToken, Encoding, Tokenizer};
-
-use super::header::{BYTES, Header, MOST_TOKENS};
-use crate::{Failure, run_error, usage};
-use burn_apollo_lab::folder::{remove_file, write_file};
+use super::header::{BYTES, Header};
+use super::sub_words::{Error, RIGHT, SubWords};
+use super::tokens::Tokens;
+use crate::{Failure, regular, run_error, usage};
+use burn_apollo_lab::folder::write_file;
 
 /// The file of a run's or a model's sub-words.
 pub const TOKENIZER: &str = "tokenizer.json";
-const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+/// What `transformers` must know to take a model's sub-words as they are.
+pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 /// The name of the token that stands for a masked one, as BERT has it.
 pub const MASK: &str = "[MASK]";
 
@@ -23,25 +22,14 @@ pub enum Vocabulary {
     SubWords(Box<SubWords>),
 }
 
-/// A tokenizer of the `tokenizers` library.
-pub struct SubWords {
-    tokenizer: Tokenizer,
-    /// The text that it was read from.
-    json: String,
-    size: usize,
-}
-
-type Error = tokenizers::Error;
-
 impl Vocabulary {
     /// The sub-words of any `tokenizer.json`.
     pub fn read(path: &Path) -> Result<Self, Failure> {
-        let failed = |e: &dyn std::fmt::Display| {
-            let line = e.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-            usage(format!("{}: no tokenizer: {line}", path.display()))
-        };
-        let json = std::fs::read_to_string(path).map_err(|e| failed(&e))?;
-        Self::from_json(json).map_err(|e| failed(&e))
+        let bytes = regular(path).and_then(|_| std::fs::read(path)).map_err(Error::from);
+        let text = bytes.and_then(|bytes| {
+            String::from_utf8(bytes).map_err(|_| format!("it is no text; {RIGHT}").into())
+        });
+        text.and_then(Self::from_json).map_err(|e| no_tokenizer(path, &e))
     }
 
     /// The vocabulary that has this checksum, from `path` where it is not bytes.
@@ -56,6 +44,17 @@ impl Vocabulary {
                 "{}: is not the tokenizer that the tokens were made with",
                 path.display()
             ))),
+        }
+    }
+
+    /// The vocabulary of a text, or of a token file.
+    pub fn of(data: &Path) -> Result<Self, Failure> {
+        let failed =
+            |e: &dyn Display| usage(format!("--data {}: cannot be read: {e}", data.display()));
+        regular(data).map_err(|e| failed(&e))?;
+        match Tokens::are_in(data).map_err(|e| failed(&e))? {
+            false => Ok(Self::Bytes),
+            true => Self::beside(data, Tokens::open(data).map_err(|e| failed(&e))?.header()),
         }
     }
 
@@ -87,15 +86,9 @@ impl Vocabulary {
     }
 
     /// Writes the `tokenizer.json` into a model's folder, and what `transformers` must know to take it as it is. Bytes
-    /// need none, and that of a model before it would be wrong.
+    /// need none.
     pub fn save_in(&self, dir: &Path) -> Result<(), Failure> {
-        let Some(json) = self.json() else {
-            return [TOKENIZER, TOKENIZER_CONFIG].iter().try_for_each(|name| {
-                let path = dir.join(name);
-                let failed = |e| run_error(format!("{}: cannot be removed: {e}", path.display()));
-                remove_file(&path).map_err(failed)
-            });
-        };
+        let Some(json) = self.json() else { return Ok(()) };
         let mut config = serde_json::json!({"tokenizer_class": "PreTrainedTokenizerFast"});
         if let Some((name, _)) = self.mask() {
             config["mask_token"] = name.into();
@@ -106,44 +99,9 @@ impl Vocabulary {
             .map_err(run_error)
     }
 
-    /// The tokenizer of a `tokenizer.json`.
+    /// The sub-words of a `tokenizer.json`.
     pub fn from_json(json: String) -> Result<Self, Error> {
-        let mut fields: serde_json::Value = serde_json::from_str(&json)?;
-        // The tokens of a text must not be random.
-        if let Some(dropout) = fields.pointer_mut("/model/dropout") {
-            *dropout = serde_json::Value::Null;
-        }
-        let mut tokenizer = Tokenizer::from_bytes(fields.to_string())?;
-        // A corpus is tokenised as a whole, whatever a model took at once, and as text alone.
-        tokenizer.with_truncation(None)?.with_padding(None);
-        tokenizer.set_encode_special_tokens(true);
-        let highest = tokenizer.get_vocab(true).into_values().max().ok_or("it has no token")?;
-        let size = highest as usize + 1;
-        if size > MOST_TOKENS {
-            return Err(format!("token {highest} is beyond the {MOST_TOKENS} that may be").into());
-        }
-        Ok(Self::SubWords(Box::new(SubWords { tokenizer, json, size })))
-    }
-
-    /// A byte-level byte-pair encoding of at most `size` tokens, learned from a text; the `special` ones are among
-    /// them, and stand for no text. Every text can be encoded with it.
-    pub fn learn(
-        size: usize,
-        special: &[&str],
-        blocks: impl Iterator<Item = String> + Send,
-    ) -> Result<Self, Error> {
-        let mut tokenizer = Tokenizer::new(BPE::default());
-        tokenizer
-            .with_pre_tokenizer(Some(ByteLevel::new(false, true, true)))
-            .with_decoder(Some(ByteLevel::default()));
-        let trainer = BpeTrainer::builder()
-            .vocab_size(size)
-            .show_progress(false)
-            .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
-            .special_tokens(special.iter().map(|name| AddedToken::from(*name, true)).collect())
-            .build();
-        tokenizer.train(&mut TrainerWrapper::from(trainer), blocks)?;
-        Self::from_json(tokenizer.to_string(false)?)
+        Ok(Self::SubWords(Box::new(SubWords::from_json(json)?)))
     }
 
     /// Tokens, at least the highest id and one.
@@ -157,7 +115,7 @@ impl Vocabulary {
     /// Name and id of the token that stands for a masked one.
     pub fn mask(&self) -> Option<(&'static str, u32)> {
         let Self::SubWords(words) = self else { return None };
-        let id = |name| words.tokenizer.token_to_id(name).map(|id| (name, id));
+        let id = |name| words.id(name).map(|id| (name, id));
         id(MASK).or_else(|| id("<mask>"))
     }
 
@@ -177,19 +135,7 @@ impl Vocabulary {
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
         match self {
             Self::Bytes => Ok(text.bytes().map(u32::from).collect()),
-            Self::SubWords(words) => Ok(words.tokenizer.encode_fast(text, false)?.get_ids().into()),
-        }
-    }
-
-    /// The tokens of some texts, each on its own.
-    pub fn encode_all(&self, texts: Vec<String>) -> Result<Vec<Vec<u32>>, Error> {
-        match self {
-            Self::Bytes => texts.iter().map(|text| self.encode(text)).collect(),
-            Self::SubWords(words) => {
-                let encodings = words.tokenizer.encode_batch_fast(texts, false)?;
-                let ids = |encoding: &Encoding| encoding.get_ids().to_vec();
-                Ok(encodings.iter().map(ids).collect())
-            }
+            Self::SubWords(words) => Ok(words.encode(text)?.0),
         }
     }
 
@@ -200,7 +146,13 @@ impl Vocabulary {
                 let bytes: Vec<u8> = ids.iter().map(|id| *id as u8).collect();
                 Ok(String::from_utf8_lossy(&bytes).into_owned())
             }
-            Self::SubWords(words) => words.tokenizer.decode(ids, false),
+            Self::SubWords(words) => words.decode(ids),
         }
     }
+}
+
+/// A tokenizer that the library does not take, at once or at a text.
+pub fn no_tokenizer(path: &Path, error: &Error) -> Failure {
+    let line = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    usage(format!("{}: no tokenizer: {line}", path.display()))
 }
