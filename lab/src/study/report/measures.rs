@@ -2,21 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use super::{column, names as names_of, rows, table};
+use super::table::{column, names, rows, table};
 use crate::study::compare::Comparison;
 
 impl Comparison {
     /// The measures of all recipes in a table; none where the task has no measures.
     pub(super) fn measures(&self) -> Option<String> {
-        let names: BTreeSet<&String> =
+        let measures: BTreeSet<&String> =
             self.entries.iter().flat_map(|entry| entry.measures.keys()).collect();
-        if names.is_empty() {
+        if measures.is_empty() {
             return None;
         }
-        let mut columns = names_of();
-        columns.extend(names.into_iter().map(|name| {
+        let mut columns = names();
+        columns.extend(measures.iter().map(|name| {
             column(name.replace('_', " "), |entry| {
-                in_words(entry.measures.get(name).map_or(&[], Vec::as_slice))
+                in_words(entry.measures.get(*name).map_or(&[][..], Vec::as_slice))
             })
         }));
         Some(format!(

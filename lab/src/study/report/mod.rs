@@ -7,6 +7,7 @@ mod measures;
 mod part;
 mod pictures;
 mod style;
+mod table;
 mod words;
 
 use std::fmt::Write as _;
@@ -16,29 +17,7 @@ use crate::error::{LabError, Result};
 use crate::folder::write_file;
 use crate::study::compare::{Comparison, Entry, Length, scratch};
 use part::Part;
-
-/// A column of a table of entries: its head, and what it says of an entry.
-type Column<'a> = (String, Box<dyn Fn(&Entry) -> String + 'a>);
-
-fn column<'a>(head: impl ToString, of: impl Fn(&Entry) -> String + 'a) -> Column<'a> {
-    (head.to_string(), Box::new(of))
-}
-
-/// The columns that every table begins with.
-fn names<'a>() -> Vec<Column<'a>> {
-    let with = |entry: &Entry| entry.optimizer.name().to_owned();
-    vec![column("recipe", |entry| entry.kind.to_string()), column("with", with)]
-}
-
-/// The head and the rows of a table.
-fn rows<'a>(
-    columns: &[Column<'_>],
-    entries: impl IntoIterator<Item = &'a Entry>,
-) -> Vec<Vec<String>> {
-    let head = columns.iter().map(|(head, _)| head.clone()).collect();
-    let row = |entry: &Entry| columns.iter().map(|(_, of)| of(entry)).collect();
-    [head].into_iter().chain(entries.into_iter().map(row)).collect()
-}
+use table::{Column, column, names, rows, table};
 
 impl Comparison {
     /// A table: final loss, its difference to training from scratch, what is saved.
@@ -293,13 +272,6 @@ fn saved<'a>() -> [Column<'a>; 2] {
         column("FLOPs saved", |entry| words::saved(&entry.same, entry.same.operations)),
         column("time saved", |entry| words::saved(&entry.same, entry.same.seconds)),
     ]
-}
-
-/// A table in Markdown, of its head and its rows.
-fn table(rows: &[Vec<String>]) -> String {
-    let line = |row: &Vec<String>| format!("| {} |\n", row.join(" | "));
-    let rule = format!("|{}\n", "---|".repeat(rows[0].len()));
-    line(&rows[0]) + &rule + &rows[1..].iter().map(line).collect::<String>()
 }
 
 fn markdown(parts: &[Part]) -> String {
