@@ -164,8 +164,7 @@ impl SetCheckpointers {
         state: &(impl Serialize + ?Sized),
     ) -> Result<Self, CheckpointError> {
         let value = to_value(name, state)?;
-        let state: OfEpoch<_> = Box::new(move |_| Ok(value.clone()));
-        Ok(self.with(|sets| drop(sets.states.insert(name.to_owned(), state))))
+        Ok(self.with_epoch_state(name, move |_| value.clone()))
     }
 
     /// Adds a state that follows from the epoch to every set from now on: the position in the data, say.
