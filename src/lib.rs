@@ -102,7 +102,6 @@ pub mod depth;
 pub mod expand;
 mod generator;
 pub mod optim;
-mod panic;
 pub mod plan;
 mod plan_error;
 pub mod policy;

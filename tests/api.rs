@@ -10,7 +10,7 @@ use burn_apollo::checkpoint::{
     CheckpointError, CheckpointSet, CheckpointStore, FoundSet, Retention, SaveReport, Snapshot,
 };
 use burn_apollo::cost::{Meter, ModelCost, PlanCost};
-use burn_apollo::data::{BatchStream, DataError, DataPosition, ShuffledLoader};
+use burn_apollo::data::{BatchStream, DataPosition, ShuffledLoader};
 use burn_apollo::depth::{DepthPmf, DepthSamplerConfig};
 use burn_apollo::expand::{ExpanderConfig, LayerMap, NewLayers};
 use burn_apollo::optim::StateReport;
@@ -57,6 +57,6 @@ fn data_loaders_can_be_printed() {
 #[test]
 fn errors_are_errors_everywhere() {
     all!(is_an_error:
-        ApolloError, PlanError, CheckpointError, DataError,
+        ApolloError, PlanError, CheckpointError,
     );
 }

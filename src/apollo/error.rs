@@ -2,7 +2,6 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::optim::OptimError;
 use crate::plan::PlanError;
 
 /// What is wrong with a run of [`Apollo`](crate::Apollo).
@@ -81,9 +80,3 @@ macro_rules! other {
     ($($message:tt)*) => { $crate::apollo::ApolloError::Other(format!($($message)*)) };
 }
 pub(super) use other;
-
-impl From<OptimError> for ApolloError {
-    fn from(error: OptimError) -> Self {
-        Self::Other(error.to_string())
-    }
-}

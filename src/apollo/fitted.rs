@@ -118,7 +118,10 @@ impl FittedPlan {
         no_ties(&params, model)?;
         if self.plan.moments != MomentPolicy::Reset && self.timeline.stages() > 1 {
             for param in &params {
-                param.dtype.map_or(Ok(()), |dtype| check_precision(&param.path, dtype))?;
+                param
+                    .dtype
+                    .map_or(Ok(()), |dtype| check_precision(&param.path, dtype))
+                    .map_err(ApolloError::Other)?;
             }
         }
         Ok(())

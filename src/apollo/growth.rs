@@ -94,7 +94,8 @@ impl<M: Growable, R: Role> Apollo<M, R> {
         let plan = &self.plan.plan;
         let paths = ParamInfo::all(grown.model()).into_iter().map(|p| (p.id, p.path)).collect();
         let moments = request.moments.unwrap_or(plan.moments);
-        let (optim, state) = inherit(optim, &origins, &paths, moments, &plan.moment_orders)?;
+        let (optim, state) = inherit(optim, &origins, &paths, moments, &plan.moment_orders)
+            .map_err(ApolloError::Other)?;
         grown.position.grew(stage, stacks.iter().map(|stack| stack.map.clone()).collect());
         grown.begin_stage()?;
         let report = GrowthReport {

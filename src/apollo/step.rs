@@ -110,7 +110,7 @@ impl<M: Growable, R: Role> Apollo<M, R> {
             return Err(other!("step {step}: the learning rate of `{param}` is {rate}"));
         }
         if self.checks.groups_of != Some(stage) {
-            check_rates(&lr, self.model(), &self.plan.copies[stage])?;
+            check_rates(&lr, self.model(), &self.plan.copies[stage]).map_err(ApolloError::Other)?;
             self.checks.groups_of = Some(stage);
         }
         Ok(match self.lr_factor() {

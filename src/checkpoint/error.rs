@@ -21,7 +21,7 @@ pub enum CheckpointError {
         cause: io::Error,
     },
     /// The folder is open already.
-    #[error("{}: already in use{}", path.display(), by(*process))]
+    #[error("{}: already in use{}", path.display(), process.map_or_else(String::new, |id| format!(" by process {id}")))]
     Locked {
         /// The folder.
         path: PathBuf,
@@ -39,7 +39,7 @@ pub enum CheckpointError {
         wrong: String,
     },
     /// There are checkpoints, but all of them are damaged.
-    #[error("{}: none of the {} checkpoints is good; the newest: {}", path.display(), damaged.len(), first(damaged))]
+    #[error("{}: none of the {} checkpoints is good; the newest: {}", path.display(), damaged.len(), damaged.first().map(ToString::to_string).unwrap_or_default())]
     NoneGood {
         /// The folder of the checkpoints.
         path: PathBuf,
@@ -136,17 +136,9 @@ impl CheckpointError {
     }
 }
 
-fn by(process: Option<u32>) -> String {
-    process.map_or_else(String::new, |id| format!(" by process {id}"))
-}
-
 fn damage(path: &Path, file: Option<&str>, wrong: &str) -> String {
     match file {
         Some(file) => format!("checkpoint {} is damaged: {file} {wrong}", path.display()),
         None => format!("{}: {wrong}", path.display()),
     }
-}
-
-fn first(damaged: &[CheckpointError]) -> String {
-    damaged.first().map(ToString::to_string).unwrap_or_default()
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use super::CheckpointError;
-use super::sums::{Sums, checksum};
+use super::sums::{Sums, checksum, parse};
 
 /// The files of a set.
 pub(crate) const MODEL: &str = "model.bpk";
@@ -81,8 +81,7 @@ impl SetFiles {
         }
         let text = read(dir, SUMS, SUMS_LIMIT)?;
         let malformed = |e| CheckpointError::damaged(dir, SUMS, format!("is malformed: {e}"));
-        let sums = Sums::parse(&text, &SUMMED).map_err(malformed)?;
-        Ok(Self { dir: dir.to_owned(), sums })
+        Ok(Self { dir: dir.to_owned(), sums: parse(&text, &SUMMED).map_err(malformed)? })
     }
 
     /// Reads a file and checks it against its checksum.

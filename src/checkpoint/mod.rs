@@ -82,7 +82,6 @@ burn-train's own checkpointers write three files one by one; [`SetCheckpointers`
 mod error;
 mod files;
 mod find;
-mod finite;
 mod manifest;
 mod restore;
 mod retention;

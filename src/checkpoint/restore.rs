@@ -1,6 +1,7 @@
 //! The records of a set, loaded: whatever their bytes are, they end in a run or in an error.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn::module::Module;
 use burn::optim::lr_scheduler::LrSchedulerRecord;
@@ -13,7 +14,6 @@ use super::CheckpointError;
 use super::files::{MODEL, OPTIM, SCHEDULER};
 use super::manifest::Manifest;
 use crate::apollo::{Apollo, SavedProgress};
-use crate::panic::caught;
 use crate::plan::MomentOrders;
 use crate::stack::Growable;
 use crate::wire::{Pack, ParamInfo};
@@ -115,5 +115,9 @@ fn without_panic<T>(
     file: &str,
     load: impl FnOnce() -> Result<T, CheckpointError>,
 ) -> Result<T, CheckpointError> {
-    caught(load).unwrap_or_else(|message| Err(CheckpointError::misfit(file, &message)))
+    catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Err(CheckpointError::misfit(file, text.unwrap_or("unknown")))
+    })
 }

@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use super::CheckpointError;
 use super::files::{MODEL, OPTIM, RECORDS, SCHEDULER};
-use super::finite;
 use super::manifest::Manifest;
 use super::same_run::next_rate;
 use crate::apollo::Apollo;
@@ -132,11 +131,26 @@ pub(crate) fn to_value(
     state: &(impl Serialize + ?Sized),
 ) -> Result<Value, CheckpointError> {
     let error = |message: String| CheckpointError::state(name, &message);
-    finite::check(state).map_err(error)?;
+    // CBOR keeps numbers as they are; JSON's are finite, and serde_json writes `null` for others without a word.
+    let cbor = ciborium::Value::serialized(state).map_err(|e| error(e.to_string()))?;
+    if let Some(value) = not_finite(&cbor) {
+        return Err(error(format!(
+            "it holds {value}, which JSON has no number for: save an `Option`, or the bits of the number"
+        )));
+    }
     let value = serde_json::to_value(state).map_err(|e| error(e.to_string()))?;
     // What is nested too deeply could be written, but not read.
     let text = serde_json::to_vec(&value).map_err(|e| error(e.to_string()))?;
     serde_json::from_slice(&text).map_err(|e| error(e.to_string()))
+}
+
+fn not_finite(value: &ciborium::Value) -> Option<f64> {
+    match value {
+        ciborium::Value::Float(value) => Some(*value).filter(|value| !value.is_finite()),
+        ciborium::Value::Array(values) => values.iter().find_map(not_finite),
+        ciborium::Value::Map(entries) => entries.iter().find_map(|(_, value)| not_finite(value)),
+        _ => None,
+    }
 }
 
 /// A record as the bytes of a file.
@@ -149,4 +163,36 @@ pub(crate) fn encode(
 
 fn not_made(file: &str, message: &dyn core::fmt::Display) -> CheckpointError {
     CheckpointError::other(format!("{file} cannot be made: {message}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn check(state: &impl Serialize) -> Result<(), String> {
+        to_value("best", state).map(drop).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_found_wherever_they_are() {
+        #[derive(Serialize)]
+        enum Kind {
+            Tuple(u8, f32),
+            Struct { best: Option<f64> },
+            New(f64),
+        }
+        for best in [f64::INFINITY, f64::NAN] {
+            assert!(check(&best).unwrap_err().contains("JSON"));
+            assert!(check(&[(1, vec![Some(best)])]).is_err());
+            assert!(check(&BTreeMap::from([("best", best)])).is_err());
+            assert!(check(&Kind::Tuple(1, best as f32)).is_err());
+            assert!(check(&Kind::Struct { best: Some(best) }).is_err());
+            assert!(check(&Kind::New(best)).is_err());
+        }
+        let fine = (1_u64, "two", [3.0], Kind::Struct { best: None }, BTreeMap::from([(4, 'x')]));
+        assert_eq!(check(&fine), Ok(()));
+        assert_eq!(check(&Kind::Tuple(1, f32::MAX)), Ok(()));
+    }
 }

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use burn::tensor::Bytes;
 use super::files::{self, MANIFEST, RECORDS, SUMS, entries, sets_in};
 use super::find::{self, FoundSet};
 use super::manifest::Manifest;
-use super::sums::Sums;
+use super::sums::{Sums, lines};
 use super::{CheckpointError, CheckpointSet, Retention, Snapshot};
 
 /// A folder of checkpoints, open for one run.
@@ -77,6 +77,12 @@ impl CheckpointStore {
         Self { allow_not_finite: true, ..self }
     }
 
+    /// Lets its user alone remove sets.
+    #[cfg(feature = "train")]
+    pub(crate) fn keep_all(self) -> Self {
+        Self { retention: Retention::last(usize::MAX), ..self }
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
@@ -90,15 +96,6 @@ impl CheckpointStore {
     /// [`CheckpointError::Other`] for optimizer state in a precision that Burn would not load again,
     /// [`CheckpointError::Io`] when the disk is full or fails. The sets that were there are still there then.
     pub fn save(&self, snapshot: Snapshot) -> Result<SaveReport, CheckpointError> {
-        self.save_keeping(snapshot, |sets| self.retention.kept(sets))
-    }
-
-    /// Writes a set, and keeps those of the good ones, by number and metric, that `kept` names.
-    pub(crate) fn save_keeping(
-        &self,
-        snapshot: Snapshot,
-        kept: impl Fn(&[(u64, Option<f64>)]) -> BTreeSet<u64>,
-    ) -> Result<SaveReport, CheckpointError> {
         snapshot.check(self.allow_not_finite)?;
         let mut known = self.known();
         let number = self.sets()?.last().map_or(1, |(number, _)| number.saturating_add(1));
@@ -118,7 +115,7 @@ impl CheckpointStore {
         known.insert(number, read_back.is_ok());
         read_back?;
         let bytes = written.iter().map(|(_, bytes)| bytes.len() as u64).sum();
-        let (removed, not_removed) = self.prune(&mut known, kept)?;
+        let (removed, not_removed) = self.prune(&mut known)?;
         Ok(SaveReport { path, bytes, removed, not_removed })
     }
 
@@ -188,7 +185,6 @@ impl CheckpointStore {
     fn prune(
         &self,
         known: &mut Known,
-        kept: impl Fn(&[(u64, Option<f64>)]) -> BTreeSet<u64>,
     ) -> Result<(Vec<PathBuf>, Vec<CheckpointError>), CheckpointError> {
         let sets = self.sets()?;
         let mut whole = Vec::new();
@@ -202,7 +198,7 @@ impl CheckpointStore {
             }
         }
         let kept = loop {
-            let kept = kept(&whole);
+            let kept = self.retention.kept(&whole);
             let unread =
                 |(number, _): &&(u64, _)| kept.contains(number) && !known.contains_key(number);
             let Some((number, path)) = sets.iter().find(unread) else { break kept };
@@ -263,11 +259,11 @@ fn write_set(
     let manifest = Bytes::from_bytes_vec(snapshot.manifest.to_json()?);
     let mut files: Vec<_> = RECORDS.into_iter().zip(snapshot.records).collect();
     files.push((MANIFEST, manifest));
-    let mut sums = Vec::new();
+    let mut sums = Sums::new();
     for (name, bytes) in &files {
-        sums.push(((*name).to_owned(), files::write_summed(dir, name, bytes)?));
+        sums.insert((*name).to_owned(), files::write_summed(dir, name, bytes)?);
     }
-    let sums = Sums::new(sums).to_string().into_bytes();
+    let sums = lines(&sums).into_bytes();
     files::write(dir, SUMS, &sums)?;
     files::sync_dir(dir)?;
     files.push((SUMS, Bytes::from_bytes_vec(sums)));

@@ -1,55 +1,42 @@
 //! The checksums of a set, in the format of the `sha256sum` tool.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-/// The checksums of the files of a set: 64 hexadecimal digits each.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Sums(BTreeMap<String, String>);
+/// The checksums of the files of a set by name: 64 hexadecimal digits each.
+pub(super) type Sums = BTreeMap<String, String>;
 
-impl Sums {
-    pub(super) fn new(sums: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self(sums.into_iter().collect())
-    }
-
-    /// Lines of a checksum, two spaces and a name, sorted by name.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong, by line. Only the names in `known` are taken, so no name leads out of the set.
-    pub(super) fn parse(text: &[u8], known: &[&str]) -> Result<Self, String> {
-        let text = std::str::from_utf8(text).map_err(|_| "it is not UTF-8".to_owned())?;
-        let is_digit = |digit: u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
-        let mut sums = BTreeMap::new();
-        for (line, content) in (1..).zip(text.split_terminator('\n')) {
-            let (sum, name) = content
-                .split_once("  ")
-                .filter(|(sum, _)| sum.len() == 64 && sum.bytes().all(is_digit))
-                .ok_or_else(|| format!("line {line} is not a checksum and a name"))?;
-            if !known.contains(&name) {
-                return Err(format!("line {line} names the unknown file {name:?}"));
-            }
-            if sums.insert(name.to_owned(), sum.to_owned()).is_some() {
-                return Err(format!("line {line} names {name} again"));
-            }
+/// Lines of a checksum, two spaces and a name, sorted by name.
+///
+/// # Errors
+///
+/// What is wrong, by line. Only the names in `known` are taken, so no name leads out of the set.
+pub(super) fn parse(text: &[u8], known: &[&str]) -> Result<Sums, String> {
+    let text = std::str::from_utf8(text).map_err(|_| "it is not UTF-8".to_owned())?;
+    let is_digit = |digit: u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
+    let mut sums = BTreeMap::new();
+    for (line, content) in (1..).zip(text.split_terminator('\n')) {
+        let (sum, name) = content
+            .split_once("  ")
+            .filter(|(sum, _)| sum.len() == 64 && sum.bytes().all(is_digit))
+            .ok_or_else(|| format!("line {line} is not a checksum and a name"))?;
+        if !known.contains(&name) {
+            return Err(format!("line {line} names the unknown file {name:?}"));
         }
-        match text.ends_with('\n') {
-            true => Ok(Self(sums)),
-            false => Err("its last line is cut short".to_owned()),
+        if sums.insert(name.to_owned(), sum.to_owned()).is_some() {
+            return Err(format!("line {line} names {name} again"));
         }
     }
-
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+    match text.ends_with('\n') {
+        true => Ok(sums),
+        false => Err("its last line is cut short".to_owned()),
     }
 }
 
-impl fmt::Display for Sums {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|(name, sum)| writeln!(f, "{sum}  {name}"))
-    }
+/// What [`parse`] reads.
+pub(super) fn lines(sums: &Sums) -> String {
+    sums.iter().map(|(name, sum)| format!("{sum}  {name}\n")).collect()
 }
 
 /// The SHA-256 checksum of what `reader` gives.
@@ -74,8 +61,8 @@ mod tests {
     #[test]
     fn the_checksum_is_sha_256() {
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        let sums = Sums::new([("a".to_owned(), checksum(&b""[..]).unwrap())]);
-        assert_eq!(sums.to_string(), format!("{empty}  a\n"));
+        let sums = Sums::from([("a".to_owned(), checksum(&b""[..]).unwrap())]);
+        assert_eq!(lines(&sums), format!("{empty}  a\n"));
         let million = "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0";
         assert_eq!(checksum(&[b'a'; 1_000_000][..]).unwrap(), million);
     }
@@ -83,10 +70,10 @@ mod tests {
     #[test]
     fn lines_round_trip_and_wrong_ones_are_refused() {
         let sums =
-            Sums::new([("a".to_owned(), "01".repeat(32)), ("b".to_owned(), "fe".repeat(32))]);
-        let text = sums.to_string();
-        let parse = |text: &str| Sums::parse(text.as_bytes(), &["a", "b"]);
-        assert_eq!(parse(&text).unwrap(), sums);
+            Sums::from([("a".to_owned(), "01".repeat(32)), ("b".to_owned(), "fe".repeat(32))]);
+        let text = lines(&sums);
+        let parsed = |text: &str| parse(text.as_bytes(), &["a", "b"]);
+        assert_eq!(parsed(&text).unwrap(), sums);
         for (wrong, why) in [
             (text.replace("  b", "  ../b"), "unknown file"),
             (text.replace("  b", " b"), "line 2"),
@@ -96,9 +83,9 @@ mod tests {
             (text.trim_end().to_owned(), "cut short"),
             (String::new(), "cut short"),
         ] {
-            let error = parse(&wrong).unwrap_err();
+            let error = parsed(&wrong).unwrap_err();
             assert!(error.contains(why), "{error} should contain {why}");
         }
-        assert!(Sums::parse(b"\xff", &[]).is_err());
+        assert!(parse(b"\xff", &[]).is_err());
     }
 }

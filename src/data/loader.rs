@@ -7,8 +7,8 @@ use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::{Dataset, DatasetError};
 use burn::tensor::Device;
 
-use super::source::Source;
-use super::{BatchStream, DataError, DataPosition, permutation};
+use super::{BatchStream, DataPosition, permutation};
+use crate::plan::PlanError;
 
 /// A data loader for burn-train whose order is a pure function of the seed and the epoch.
 ///
@@ -56,10 +56,16 @@ use super::{BatchStream, DataError, DataPosition, permutation};
 /// // SupervisedTraining::new(dir, resumed, valid).with_default_checkpointers().checkpoint(1)…
 /// let resumed = loader(DataPosition::after_epoch(42, 1))?;
 /// assert_eq!(epoch(&*resumed), second);
-/// # Ok::<(), burn_apollo::data::DataError>(())
+/// # Ok::<(), burn_apollo::plan::PlanError>(())
 /// ```
 pub struct ShuffledLoader<I, O> {
-    source: Source<I, O>,
+    dataset: Arc<dyn Dataset<I>>,
+    /// Items of the dataset.
+    pub(super) items: usize,
+    batcher: Arc<dyn Batcher<I, O>>,
+    batch_size: usize,
+    device: Device,
+    /// The items that are this loader's own.
     part: Range<usize>,
     next: Mutex<DataPosition>,
 }
@@ -70,43 +76,54 @@ impl<I, O> ShuffledLoader<I, O> {
     ///
     /// # Errors
     ///
-    /// [`DataError::BatchSize`] if `batch_size` is 0, [`DataError::Empty`] if the dataset has no item,
-    /// [`DataError::Offset`] if the position's offset is not below the number of items.
+    /// If `batch_size` is 0, the dataset has no item, or the position's offset is not below the number of items: it belongs
+    /// to another dataset then.
     pub fn new(
         dataset: impl Dataset<I> + 'static,
         batcher: impl Batcher<I, O> + 'static,
         batch_size: usize,
         position: DataPosition,
-    ) -> Result<Self, DataError> {
+    ) -> Result<Self, PlanError> {
         let items = dataset.len();
-        if batch_size == 0 {
-            return Err(DataError::BatchSize);
-        }
-        if items == 0 {
-            return Err(DataError::Empty);
-        }
-        if position.offset >= items as u64 {
-            return Err(DataError::Offset { offset: position.offset, items });
-        }
-        let source = Source {
+        PlanError::unless(batch_size > 0, "batch_size", batch_size, "at least 1")?;
+        PlanError::unless(items > 0, "dataset", "none", "at least one item")?;
+        let (offset, below) = (position.offset, format!("below the {items} items of the dataset"));
+        PlanError::unless(offset < items as u64, "offset", offset, &below)?;
+        Ok(Self {
             dataset: Arc::new(dataset),
             items,
             batcher: Arc::new(batcher),
             batch_size,
             device: Device::default(),
-        };
-        Ok(Self { source, part: 0..items, next: Mutex::new(position) })
+            part: 0..items,
+            next: Mutex::new(position),
+        })
     }
 
     /// The batches of all epochs from where the loader stands, on `device`, for a hand-written loop.
     #[must_use]
     pub fn into_stream(self, device: &Device) -> BatchStream<I, O> {
         let position = *self.next();
-        BatchStream::new(self.source.on(device), position)
+        BatchStream::new(Self { device: device.clone(), ..self }, position)
     }
 
     fn part_on(&self, device: &Device, part: Range<usize>) -> Self {
-        Self { source: self.source.on(device), part, next: Mutex::new(*self.next()) }
+        Self {
+            dataset: self.dataset.clone(),
+            items: self.items,
+            batcher: self.batcher.clone(),
+            batch_size: self.batch_size,
+            device: device.clone(),
+            part,
+            next: Mutex::new(*self.next()),
+        }
+    }
+
+    /// The batch of the first items of `order`, and how many they are.
+    pub(super) fn batch(&self, order: &[usize]) -> Result<(O, usize), DatasetError> {
+        let items = order.len().min(self.batch_size);
+        let batch = self.dataset.get_many(order[..items].to_vec())?;
+        Ok((self.batcher.batch(batch, &self.device), items))
     }
 
     fn next(&self) -> MutexGuard<'_, DataPosition> {
@@ -119,7 +136,7 @@ impl<I, O> ShuffledLoader<I, O> {
         let now = *next;
         *next = now.next_epoch();
         drop(next);
-        let order = permutation(self.source.items, now.seed, now.epoch).into_iter();
+        let order = permutation(self.items, now.seed, now.epoch).into_iter();
         let left = order.skip(now.offset as usize);
         left.filter(|item| self.part.contains(item)).collect()
     }
@@ -128,7 +145,7 @@ impl<I, O> ShuffledLoader<I, O> {
 impl<I: 'static, O: 'static> DataLoader<O> for ShuffledLoader<I, O> {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<O> + 'a> {
         let order = self.take_epoch();
-        Box::new(Epoch { source: &self.source, order, taken: 0, items: self.part.len() })
+        Box::new(Epoch { loader: self, order, taken: 0 })
     }
 
     fn num_items(&self) -> usize {
@@ -141,14 +158,14 @@ impl<I: 'static, O: 'static> DataLoader<O> for ShuffledLoader<I, O> {
 
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<O>> {
         let item = |i: usize| self.part.start.saturating_add(i).min(self.part.end);
-        Arc::new(self.part_on(&self.source.device, item(start)..item(end)))
+        Arc::new(self.part_on(&self.device, item(start)..item(end)))
     }
 }
 
 impl<I, O> fmt::Debug for ShuffledLoader<I, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ShuffledLoader")
-            .field("batch_size", &self.source.batch_size)
+            .field("batch_size", &self.batch_size)
             .field("part", &self.part)
             .field("next", &*self.next())
             .finish_non_exhaustive()
@@ -157,10 +174,9 @@ impl<I, O> fmt::Debug for ShuffledLoader<I, O> {
 
 /// One epoch, or what is left of it.
 struct Epoch<'a, I, O> {
-    source: &'a Source<I, O>,
+    loader: &'a ShuffledLoader<I, O>,
     order: Vec<usize>,
     taken: usize,
-    items: usize,
 }
 
 impl<I, O> Iterator for Epoch<'_, I, O> {
@@ -171,7 +187,7 @@ impl<I, O> Iterator for Epoch<'_, I, O> {
         if left.is_empty() {
             return None;
         }
-        Some(self.source.batch(left).map(|(batch, items)| {
+        Some(self.loader.batch(left).map(|(batch, items)| {
             self.taken += items;
             batch
         }))
@@ -181,137 +197,7 @@ impl<I, O> Iterator for Epoch<'_, I, O> {
 impl<I, O> DataLoaderIterator<O> for Epoch<'_, I, O> {
     fn progress(&self) -> Progress {
         let left = self.order.len() - self.taken;
-        Progress::new(self.items - left, self.items, Some("items".to_owned()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::source::fixture::{Items, loader};
-    use super::*;
-
-    type Batches = dyn DataLoader<(Vec<usize>, bool)>;
-
-    fn epoch(loader: &Batches) -> Vec<Vec<usize>> {
-        loader.iter().map(|batch| batch.unwrap().0).collect()
-    }
-
-    fn chunks(order: &[usize], size: usize) -> Vec<Vec<usize>> {
-        order.chunks(size).map(<[usize]>::to_vec).collect()
-    }
-
-    #[test]
-    fn each_iterator_is_the_next_epoch() {
-        let loader = loader(11, 4, DataPosition::start(5)).unwrap();
-        for number in 0..3 {
-            assert_eq!(epoch(&loader), chunks(&permutation(11, 5, number), 4));
-        }
-        drop(loader.iter());
-        assert_eq!(epoch(&loader), chunks(&permutation(11, 5, 4), 4));
-        assert_eq!(loader.num_items(), 11);
-    }
-
-    #[test]
-    fn the_first_epoch_begins_at_the_offset() {
-        let position = DataPosition { offset: 5, ..DataPosition::after_epoch(5, 2) };
-        let loader = loader(11, 4, position).unwrap();
-        assert_eq!(epoch(&loader), chunks(&permutation(11, 5, 2)[5..], 4));
-        assert_eq!(epoch(&loader), chunks(&permutation(11, 5, 3), 4));
-    }
-
-    #[test]
-    fn progress_is_complete_at_the_last_batch() {
-        let processed = |loader: &Batches| -> Vec<(usize, bool)> {
-            let mut epoch = loader.iter();
-            let progress = |p: Progress| (p.items_processed, p.is_completed());
-            let mut all = vec![progress(epoch.progress())];
-            while epoch.next().is_some() {
-                all.push(progress(epoch.progress()));
-                assert_eq!(epoch.progress().items_total, loader.num_items());
-            }
-            all
-        };
-        let position = DataPosition { offset: 3, ..DataPosition::start(1) };
-        let loader = loader(11, 4, position).unwrap();
-        let whole = [(0, false), (4, false), (8, false), (11, true)];
-        assert_eq!(processed(&loader), [(3, false), (7, false), (11, true)]);
-        assert_eq!(processed(&loader), whole);
-        assert_eq!(processed(&*loader.slice(0, 11)), whole);
-    }
-
-    #[test]
-    fn copies_on_devices_count_their_own_epochs() {
-        let device = Device::default().autodiff();
-        let loader = loader(11, 4, DataPosition::start(5)).unwrap();
-        assert!(loader.iter().all(|batch| !batch.unwrap().1));
-        let moved = loader.to_device(&device);
-        let order = |number| chunks(&permutation(11, 5, number), 4);
-        assert_eq!((epoch(&*moved), epoch(&*moved)), (order(1), order(2)));
-        assert_eq!(epoch(&loader), order(1));
-        assert_eq!(epoch(&*loader.to_device(&device)), order(2));
-        assert!(moved.iter().all(|batch| batch.unwrap().1));
-        assert!(moved.slice(0, 11).iter().all(|batch| batch.unwrap().1));
-    }
-
-    #[test]
-    fn slices_share_each_epoch_out() {
-        let position = DataPosition { offset: 6, ..DataPosition::start(5) };
-        let loader = loader(23, 4, position).unwrap();
-        let (second, third) = (loader.slice(7, 23).slice(0, 9), loader.slice(16, 99));
-        let slices = [loader.slice(0, 7), second, third.slice(0, usize::MAX)];
-        let parts = [0..7, 7..16, 16..23];
-        assert_eq!(slices.each_ref().map(|s| s.num_items()), [7, 9, 7]);
-        for number in 0..3 {
-            let order = permutation(23, 5, number);
-            let left = &order[if number == 0 { 6 } else { 0 }..];
-            for (slice, part) in slices.iter().zip(&parts) {
-                let own: Vec<usize> = left.iter().copied().filter(|i| part.contains(i)).collect();
-                assert_eq!(epoch(&**slice), chunks(&own, 4));
-            }
-        }
-        assert_eq!(epoch(&loader).concat(), permutation(23, 5, 0)[6..], "its own counter stands");
-    }
-
-    #[test]
-    fn slices_without_items_are_empty() {
-        let loader = loader(5, 2, DataPosition::start(0)).unwrap();
-        for (start, end) in [(2, 2), (4, 1), (5, 9), (usize::MAX, usize::MAX), (9, 0)] {
-            let slice = loader.slice(start, end);
-            assert_eq!((slice.num_items(), epoch(&*slice).len()), (0, 0), "{start}..{end}");
-            assert!(slice.iter().progress().is_completed());
-            assert_eq!(slice.slice(0, usize::MAX).num_items(), 0);
-        }
-    }
-
-    #[test]
-    fn the_last_epoch_number_is_followed_by_the_first() {
-        let position = DataPosition { epoch: u64::MAX, ..DataPosition::start(3) };
-        let loader = loader(6, 6, position).unwrap();
-        assert_eq!(epoch(&loader), [permutation(6, 3, u64::MAX)]);
-        assert_eq!(epoch(&loader), [permutation(6, 3, 0)]);
-    }
-
-    #[test]
-    fn bad_input_is_refused() {
-        let start = DataPosition::start(0);
-        let error = |items, batch, at| loader(items, batch, at).unwrap_err();
-        assert_eq!(error(3, 0, start), DataError::BatchSize);
-        assert_eq!(error(0, 2, start), DataError::Empty);
-        for offset in [3, 4, u64::MAX] {
-            let position = DataPosition { offset, ..start };
-            assert_eq!(error(3, 2, position), DataError::Offset { offset, items: 3 });
-        }
-        assert!(loader(3, usize::MAX, DataPosition { offset: 2, ..start }).is_ok());
-    }
-
-    #[test]
-    fn a_shared_dataset_serves_several_loaders() {
-        let dataset: Arc<dyn Dataset<usize>> =
-            Arc::new(burn::data::dataset::InMemDataset::new(vec![7; 4]));
-        for seed in 0..2 {
-            let position = DataPosition::start(seed);
-            let loader = ShuffledLoader::new(dataset.clone(), Items, 3, position).unwrap();
-            assert_eq!(epoch(&loader), [vec![7; 3], vec![7]]);
-        }
+        let items = self.loader.part.len();
+        Progress::new(items - left, items, Some("items".to_owned()))
     }
 }

@@ -49,15 +49,15 @@
 //! # Ok::<(), Error>(())
 //! ```
 
-mod error;
 mod loader;
 mod permutation;
 mod position;
-mod source;
 mod stream;
 
-pub use error::DataError;
 pub use loader::ShuffledLoader;
 pub use permutation::permutation;
 pub use position::DataPosition;
 pub use stream::BatchStream;
+
+#[cfg(test)]
+mod tests;

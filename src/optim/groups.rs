@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use burn::module::{Module, ParamId};
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 
-use super::OptimError;
 use crate::expand::LayerMap;
 use crate::wire::{ParamInfo, mix};
 
@@ -50,7 +49,7 @@ pub(crate) fn check_rates<M: Module>(
     lr: &ModuleLearningRate,
     model: &M,
     stacks: &[StackCopies],
-) -> Result<(), OptimError> {
+) -> Result<(), String> {
     if stacks.iter().all(|stack| stack.numbers.iter().all(BTreeSet::is_empty)) {
         return Ok(());
     }
@@ -60,16 +59,16 @@ pub(crate) fn check_rates<M: Module>(
         let copied = ParamId::from(mix(id.val(), 1));
         let is_other = |path: &String| lr.lr_from_param(copied, Some(path)) != rate;
         if is_other(&path) {
-            return Err(OptimError(format!(
+            return Err(format!(
                 "a parameter group of the learning rate names `{path}` by its id: copies of it will have other ids and be \
                  treated in another way; name a part of the path that all layers share"
-            )));
+            ));
         }
         if let Some(copy) = copies.into_iter().find(is_other) {
-            return Err(OptimError(format!(
+            return Err(format!(
                 "a parameter group of the learning rate names layers by number: it treats `{copy}`, which will be a copy \
                  of `{path}`, in another way; name a part of the path that all layers share"
-            )));
+            ));
         }
     }
     Ok(())

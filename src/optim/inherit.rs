@@ -5,7 +5,7 @@ use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::tensor::{DType, Device, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::{MomentOrders, MomentPolicy, OptimError};
+use super::{MomentOrders, MomentPolicy};
 use crate::stack::ParamOrigin;
 use crate::wire::{OptimizerState, StateTensor};
 
@@ -38,14 +38,14 @@ pub(crate) fn inherit(
     paths: &HashMap<ParamId, String>,
     policy: MomentPolicy,
     orders: &MomentOrders,
-) -> Result<(ModuleOptimizer, StateReport), OptimError> {
+) -> Result<(ModuleOptimizer, StateReport), String> {
     if policy == MomentPolicy::Reset {
         let tensors_before = optim.to_record().len();
         let fresh = optim.clone().load_record(OptimizerRecord::default());
         return Ok((fresh, StateReport { tensors_before, ..Default::default() }));
     }
     let of_record = |action: &str, message: String| {
-        OptimError(format!("the optimizer's record cannot be {action}: {message}"))
+        format!("the optimizer's record cannot be {action}: {message}")
     };
     let before = OptimizerState::of(optim).map_err(|e| of_record("read", e))?;
     let tensors_before = before.tensors.len();
@@ -57,24 +57,24 @@ pub(crate) fn inherit(
     let optim = optim.clone().load_record(record);
     let found = optim.to_record().len();
     if found != tensors_after {
-        return Err(OptimError(format!(
+        return Err(format!(
             "the optimizer took {found} of {tensors_after} state tensors; no parameter group of it may name layers by \
              number or parameters by id, since growth renumbers the ones and adds to the others"
-        )));
+        ));
     }
     Ok((optim, StateReport { tensors_before, tensors_after, params_inherited }))
 }
 
 /// Refuses what Burn would load in another precision, and fail at the next step: it loads all state in the default precision
 /// of its default device.
-pub(crate) fn check_precision(what: &str, dtype: DType) -> Result<(), OptimError> {
+pub(crate) fn check_precision(what: &str, dtype: DType) -> Result<(), String> {
     let loaded = DType::from(Device::default().settings().float_dtype);
     match dtype.is_float() && dtype != loaded {
-        true => Err(OptimError(format!(
+        true => Err(format!(
             "`{what}` is {dtype:?}, but Burn loads optimizer state as {loaded:?}: give the default device that precision \
              (`Device::default().configure(…)`, before any tensor is made), or choose `MomentPolicy::Reset`, which loads \
              none"
-        ))),
+        )),
         false => Ok(()),
     }
 }
@@ -113,7 +113,7 @@ impl<'a> Grown<'a> {
         &self,
         mut before: OptimizerState,
         paths: &HashMap<ParamId, String>,
-    ) -> Result<OptimizerState, OptimError> {
+    ) -> Result<OptimizerState, String> {
         let mut after = before.take_others();
         for StateTensor { id, field, data } in before.tensors {
             check_precision(&format!("optimizer state {field}"), data.dtype())?;
@@ -136,27 +136,20 @@ impl<'a> Grown<'a> {
         Ok(after)
     }
 
-    fn scaled(
-        &self,
-        data: &TensorData,
-        field: &str,
-        copies: usize,
-    ) -> Result<TensorData, OptimError> {
+    fn scaled(&self, data: &TensorData, field: &str, copies: usize) -> Result<TensorData, String> {
         if self.policy != MomentPolicy::Scaled || copies == 1 {
             return Ok(data.clone());
         }
-        let cannot =
-            |why: String| OptimError(format!("cannot scale optimizer state `{field}`{why}"));
+        let cannot = |why: &str| format!("cannot scale optimizer state `{field}`{why}");
         let order = self.orders.order(field).ok_or_else(|| {
             cannot(
                 ": name the power of the gradient it holds with `MomentOrders::with_field`, or choose another moment \
-                 policy"
-                    .to_owned(),
+                 policy",
             )
         })?;
         let dtype = data.dtype();
         if !dtype.is_float() {
-            return Err(cannot(format!(" of type {dtype:?}")));
+            return Err(cannot(&format!(" of type {dtype:?}")));
         }
         let factor = (copies as f64).powi(order as i32).recip();
         let values: Vec<f64> = data.iter::<f64>().map(|x| x * factor).collect();
@@ -196,7 +189,7 @@ mod tests {
         optim: &ModuleOptimizer,
         heirs: &[ParamOrigin],
         orders: &MomentOrders,
-    ) -> Result<(ModuleOptimizer, StateReport), OptimError> {
+    ) -> Result<(ModuleOptimizer, StateReport), String> {
         inherit(optim, heirs, &HashMap::new(), MomentPolicy::Scaled, orders)
     }
 

@@ -15,14 +15,12 @@
 //! it moves to each parameter's device; set the environment variable `BURN_DEVICE` where that device
 //! does not exist.
 
-mod error;
 mod groups;
 mod inherit;
 mod rates;
 mod scheduler;
 
 pub use crate::plan::{MomentOrders, MomentPolicy};
-pub(crate) use error::OptimError;
 pub(crate) use groups::{StackCopies, check_rates};
 pub use inherit::StateReport;
 pub(crate) use inherit::{check_precision, inherit};

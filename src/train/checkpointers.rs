@@ -1,6 +1,5 @@
 use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::optim::OptimizerRecord;
@@ -134,7 +133,7 @@ impl SetCheckpointers {
     /// after it takes up a set.
     pub fn new<M: Growable>(store: CheckpointStore, apollo: &Apollo<M>) -> Self {
         let sets = Sets {
-            store,
+            store: store.keep_all(),
             plan: apollo.plan().clone(),
             targets: apollo.targets().to_vec(),
             unrecorded: apollo.unrecorded(),
@@ -165,8 +164,7 @@ impl SetCheckpointers {
         state: &(impl Serialize + ?Sized),
     ) -> Result<Self, CheckpointError> {
         let value = to_value(name, state)?;
-        let state: OfEpoch<_> = Box::new(move |_| Ok(value.clone()));
-        Ok(self.with(|sets| drop(sets.states.insert(name.to_owned(), state))))
+        Ok(self.with_epoch_state(name, move |_| value.clone()))
     }
 
     /// Adds a state that follows from the epoch to every set from now on: the position in the data, say.
@@ -257,13 +255,10 @@ impl Sets {
         self.partial.remove(&epoch);
         self.written = false;
         let snapshot = self.snapshot(epoch, [model, optim, scheduler])?;
-        let removed: BTreeSet<u64> =
-            self.sets_to_remove()?.into_iter().map(|(number, ..)| number).collect();
-        self.store.save_keeping(snapshot, |good| {
-            good.iter().map(|(number, _)| *number).filter(|n| !removed.contains(n)).collect()
-        })?;
-        self.to_remove.clear();
+        self.store.save(snapshot)?;
         self.written = true;
+        self.remove_older()?;
+        self.to_remove.clear();
         Ok(())
     }
 
@@ -300,25 +295,21 @@ impl Sets {
         if !self.partial.is_empty() || !self.written {
             return Ok(());
         }
-        let newest = self.store.sets()?.last().map(|(number, _)| *number);
-        let mut kept = BTreeSet::new();
-        for (number, path, epoch) in self.sets_to_remove()? {
-            match Some(number) == newest {
-                true => drop(kept.insert(epoch)),
-                false => self.store.remove(&path)?,
-            }
-        }
-        self.to_remove = kept;
+        let newest = self.remove_older()?;
+        self.to_remove.retain(|epoch| Some(*epoch) == newest);
         Ok(())
     }
 
-    /// Number, folder and epoch of the sets of the epochs to remove.
-    fn sets_to_remove(&self) -> Result<Vec<(u64, PathBuf, usize)>, CheckpointError> {
-        let of_epoch = |(number, path): (u64, PathBuf)| {
-            let epoch = epoch_of(&path).filter(|epoch| self.to_remove.contains(epoch))?;
-            Some((number, path, epoch))
-        };
-        Ok(self.store.sets()?.into_iter().filter_map(of_epoch).collect())
+    /// Removes the sets of epochs to remove but for the newest set; gives the epoch of that.
+    fn remove_older(&self) -> Result<Option<usize>, CheckpointError> {
+        let mut sets = self.store.sets()?;
+        let newest = sets.pop().and_then(|(_, path)| epoch_of(&path));
+        for (_, path) in sets {
+            if epoch_of(&path).is_some_and(|epoch| self.to_remove.contains(&epoch)) {
+                self.store.remove(&path)?;
+            }
+        }
+        Ok(newest)
     }
 }
 
