@@ -104,7 +104,8 @@ impl<I, O> ShuffledLoader<I, O> {
     #[must_use]
     pub fn into_stream(self, device: &Device) -> BatchStream<I, O> {
         let position = *self.next();
-        BatchStream::new(Self { device: device.clone(), ..self }, position)
+        let order = permutation(self.items, position.seed, position.epoch);
+        BatchStream { loader: Self { device: device.clone(), ..self }, position, order }
     }
 
     fn part_on(&self, device: &Device, part: Range<usize>) -> Self {

@@ -277,10 +277,8 @@ impl Sets {
             snapshot.manifest.state.insert(name.clone(), state(epoch)?);
         }
         let metric = self.metric.as_ref().and_then(|metric| metric(epoch));
-        match metric.filter(|metric| metric.is_finite()) {
-            Some(metric) => snapshot.with_metric(metric),
-            None => Ok(snapshot),
-        }
+        snapshot.manifest.metric = metric.filter(|metric| metric.is_finite());
+        Ok(snapshot)
     }
 
     /// The training's scheduler as its record says.
