@@ -58,7 +58,7 @@ struct Header {
 }
 
 impl Manifest {
-    pub(super) fn new(step: u64, plan: Plan, targets: Vec<usize>, records: &[Bytes; 3]) -> Self {
+    pub(crate) fn new(step: u64, plan: Plan, targets: Vec<usize>, records: &[Bytes; 3]) -> Self {
         let lengths = records.iter().map(|bytes| bytes.len() as u64);
         Self {
             format: FORMAT.to_owned(),
