@@ -184,10 +184,7 @@ impl<I, O> Iterator for Epoch<'_, I, O> {
     type Item = Result<O, DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let left = &self.order[self.taken..];
-        if left.is_empty() {
-            return None;
-        }
+        let left = Some(&self.order[self.taken..]).filter(|left| !left.is_empty())?;
         Some(self.loader.batch(left).map(|(batch, items)| {
             self.taken += items;
             batch
