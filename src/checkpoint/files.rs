@@ -52,12 +52,8 @@ pub(super) fn write_summed(
 pub(super) fn sync_dir(dir: &Path) -> Result<(), CheckpointError> {
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     // Other systems have no way to do it, and journal their folders.
-    match cfg!(unix) {
-        true => File::open(dir)
-            .and_then(|file| file.sync_all())
-            .map_err(CheckpointError::io("synced", dir)),
-        false => Ok(()),
-    }
+    let synced = if cfg!(unix) { File::open(dir).and_then(|file| file.sync_all()) } else { Ok(()) };
+    synced.map_err(CheckpointError::io("synced", dir))
 }
 
 /// The files of a set, with the checksums that they should have.
@@ -134,13 +130,9 @@ pub(super) fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, Checkpoin
 
 /// Refuses what cannot be a folder of checkpoints.
 pub(super) fn check_folder(path: &Path) -> Result<(), CheckpointError> {
-    match no_folder(path) {
-        None => Ok(()),
-        Some(found) => Err(CheckpointError::other(format!(
-            "{}: expected a folder of checkpoints, found {found}",
-            path.display()
-        ))),
-    }
+    let Some(found) = no_folder(path) else { return Ok(()) };
+    let path = path.display();
+    Err(CheckpointError::other(format!("{path}: expected a folder of checkpoints, found {found}")))
 }
 
 /// What is at a path where a folder should be, if there is none.
@@ -187,13 +179,9 @@ fn read(dir: &Path, name: &str, limit: u64) -> Result<Vec<u8>, CheckpointError> 
 
 /// Opens a regular file that should have this length.
 fn open_of_length(dir: &Path, name: &str, expected: u64) -> Result<File, CheckpointError> {
-    match open(dir, name)? {
-        (file, length) if length == expected => Ok(file),
-        (_, found) => {
-            let wrong = format!("has {found} bytes instead of {expected}");
-            Err(CheckpointError::damaged(dir, name, wrong))
-        }
-    }
+    let (file, found) = open(dir, name)?;
+    let wrong = || format!("has {found} bytes instead of {expected}");
+    (found == expected).then_some(file).ok_or_else(|| CheckpointError::damaged(dir, name, wrong()))
 }
 
 /// Opens a regular file; links are not followed.

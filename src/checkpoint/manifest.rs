@@ -24,7 +24,7 @@ pub(crate) struct Manifest {
     /// Epochs done, where the run counts them.
     pub(super) epoch: Option<usize>,
     /// The value that the best sets are kept by.
-    pub(super) metric: Option<f64>,
+    pub(crate) metric: Option<f64>,
     /// Length of each record.
     pub(super) files: BTreeMap<String, u64>,
     /// The plan of the run that wrote the set.
@@ -58,7 +58,7 @@ struct Header {
 }
 
 impl Manifest {
-    pub(super) fn new(step: u64, plan: Plan, targets: Vec<usize>, records: &[Bytes; 3]) -> Self {
+    pub(crate) fn new(step: u64, plan: Plan, targets: Vec<usize>, records: &[Bytes; 3]) -> Self {
         let lengths = records.iter().map(|bytes| bytes.len() as u64);
         Self {
             format: FORMAT.to_owned(),

@@ -101,5 +101,6 @@ pub use store::{CheckpointStore, SaveReport};
 pub(crate) use {
     files::{MODEL, RECORDS},
     find::epoch_of,
+    manifest::Manifest,
     snapshot::{encode, to_value},
 };

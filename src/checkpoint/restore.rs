@@ -1,6 +1,5 @@
 //! The records of a set, loaded: whatever their bytes are, they end in a run or in an error.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn::module::Module;
@@ -75,8 +74,7 @@ pub(super) fn load_optim(
 /// Of which parameter an optimizer did not take the state, and how far it did.
 fn other_state(entry: &str, saved: &Pack, loaded: &Pack, model: &impl Module) -> String {
     let id = entry.split('.').next().unwrap_or_default();
-    let paths: HashMap<String, String> =
-        ParamInfo::all(model).into_iter().map(|p| (p.id.val().to_string(), p.path)).collect();
+    let param = ParamInfo::all(model).into_iter().find(|p| p.id.val().to_string() == id);
     let fields = |pack: &Pack| match pack.state_fields(id) {
         fields if fields.is_empty() => "nothing".to_owned(),
         fields => format!("`{}`", fields.join("`, `")),
@@ -85,7 +83,7 @@ fn other_state(entry: &str, saved: &Pack, loaded: &Pack, model: &impl Module) ->
         "the checkpoint's optimizer keeps {} of `{}`, this run's takes {} of it: it is of another kind or precision, so \
          take the run up with the optimizer of the run that wrote it",
         fields(saved),
-        paths.get(id).map_or(id, String::as_str),
+        param.as_ref().map_or(id, |p| &p.path),
         fields(loaded)
     )
 }

@@ -45,13 +45,11 @@ pub(super) fn same_rate(
     let setting = format!("learning rate of step {}", saved.step);
     let (Some(saved), Some(now)) = (saved.next_rate, next_rate(scheduler)) else { return Ok(()) };
     // Another machine may round a cosine in another way.
-    match (saved - now).abs() <= 1e-9 * saved.abs() {
-        true => Ok(()),
-        false => {
-            let (saved, now) = (saved.to_string(), now.to_string());
-            Err(CheckpointError::OtherRun { setting, saved, now })
-        }
+    if (saved - now).abs() <= 1e-9 * saved.abs() {
+        return Ok(());
     }
+    let (saved, now) = (saved.to_string(), now.to_string());
+    Err(CheckpointError::OtherRun { setting, saved, now })
 }
 
 /// The learning rate that a scheduler gives next; none where it gives no finite one.

@@ -12,7 +12,6 @@ use super::manifest::Manifest;
 use super::same_run::next_rate;
 use crate::apollo::Apollo;
 use crate::optim::check_precision;
-use crate::plan::Plan;
 use crate::stack::Growable;
 use crate::wire::{Frozen, Pack};
 
@@ -23,7 +22,7 @@ use crate::wire::{Frozen, Pack};
 pub struct Snapshot {
     pub(crate) manifest: Manifest,
     /// The [`RECORDS`].
-    pub(super) records: [Bytes; 3],
+    pub(crate) records: [Bytes; 3],
 }
 
 impl Snapshot {
@@ -48,20 +47,11 @@ impl Snapshot {
             encode(OPTIM, optim.to_record().into_bytes())?,
             encode(SCHEDULER, scheduler.to_record().into_bytes())?,
         ];
-        let (step, plan, targets) = (apollo.step_count(), apollo.plan(), apollo.targets());
-        let mut snapshot = Self::of_records(step, plan.clone(), targets.to_vec(), records);
-        snapshot.manifest.measurements = apollo.measurements().to_vec();
-        snapshot.manifest.frozen = Some(Frozen::of(apollo.model()));
-        Ok(snapshot.with_rate_of(scheduler))
-    }
-
-    pub(crate) fn of_records(
-        step: u64,
-        plan: Plan,
-        targets: Vec<usize>,
-        records: [Bytes; 3],
-    ) -> Self {
-        Self { manifest: Manifest::new(step, plan, targets, &records), records }
+        let (plan, targets) = (apollo.plan().clone(), apollo.targets().to_vec());
+        let mut manifest = Manifest::new(apollo.step_count(), plan, targets, &records);
+        manifest.measurements = apollo.measurements().to_vec();
+        manifest.frozen = Some(Frozen::of(apollo.model()));
+        Ok(Self { manifest, records }.with_rate_of(scheduler))
     }
 
     /// With the learning rate that the scheduler gives next, in a run that is not at its end.

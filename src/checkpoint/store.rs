@@ -273,8 +273,7 @@ fn write_set(
 /// Takes the folder for this process. The file stays; the lock on it ends with the process.
 fn lock(dir: &Path) -> Result<File, CheckpointError> {
     let path = dir.join(LOCK);
-    let mut options = File::options();
-    let mut file = options
+    let mut file = File::options()
         .read(true)
         .write(true)
         .create(true)
@@ -292,8 +291,6 @@ fn lock(dir: &Path) -> Result<File, CheckpointError> {
             let _ = file.take(32).read_to_string(&mut text);
             Err(CheckpointError::Locked { path: dir.to_owned(), process: text.parse().ok() })
         }
-        Err(TryLockError::Error(cause)) => {
-            Err(CheckpointError::Io { action: "locked", path, cause })
-        }
+        Err(TryLockError::Error(cause)) => Err(CheckpointError::io("locked", &path)(cause)),
     }
 }

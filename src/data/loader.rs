@@ -104,7 +104,8 @@ impl<I, O> ShuffledLoader<I, O> {
     #[must_use]
     pub fn into_stream(self, device: &Device) -> BatchStream<I, O> {
         let position = *self.next();
-        BatchStream::new(Self { device: device.clone(), ..self }, position)
+        let order = permutation(self.items, position.seed, position.epoch);
+        BatchStream { loader: Self { device: device.clone(), ..self }, position, order }
     }
 
     fn part_on(&self, device: &Device, part: Range<usize>) -> Self {
@@ -183,10 +184,7 @@ impl<I, O> Iterator for Epoch<'_, I, O> {
     type Item = Result<O, DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let left = &self.order[self.taken..];
-        if left.is_empty() {
-            return None;
-        }
+        let left = Some(&self.order[self.taken..]).filter(|left| !left.is_empty())?;
         Some(self.loader.batch(left).map(|(batch, items)| {
             self.taken += items;
             batch

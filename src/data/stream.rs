@@ -9,18 +9,13 @@ use super::{DataPosition, ShuffledLoader, permutation};
 /// Made by [`ShuffledLoader::into_stream`](super::ShuffledLoader::into_stream). A batch holds items of one epoch:
 /// the last of an epoch may be shorter. The example of the [module](super) stops and resumes a stream.
 pub struct BatchStream<I, O> {
-    loader: ShuffledLoader<I, O>,
-    position: DataPosition,
-    order: Vec<usize>,
+    pub(super) loader: ShuffledLoader<I, O>,
+    pub(super) position: DataPosition,
+    /// That of the position's epoch.
+    pub(super) order: Vec<usize>,
 }
 
 impl<I, O> BatchStream<I, O> {
-    /// The caller has checked that the offset lies within the dataset.
-    pub(super) fn new(loader: ShuffledLoader<I, O>, position: DataPosition) -> Self {
-        let order = permutation(loader.items, position.seed, position.epoch);
-        Self { loader, position, order }
-    }
-
     /// The next batch.
     ///
     /// # Errors

@@ -58,18 +58,18 @@ pub(crate) fn check_rates<M: Module>(
         let rate = lr.lr_from_param(id, Some(&path));
         let copied = ParamId::from(mix(id.val(), 1));
         let is_other = |path: &String| lr.lr_from_param(copied, Some(path)) != rate;
-        if is_other(&path) {
-            return Err(format!(
-                "a parameter group of the learning rate names `{path}` by its id: copies of it will have other ids and be \
-                 treated in another way; name a part of the path that all layers share"
-            ));
-        }
-        if let Some(copy) = copies.into_iter().find(is_other) {
-            return Err(format!(
-                "a parameter group of the learning rate names layers by number: it treats `{copy}`, which will be a copy \
-                 of `{path}`, in another way; name a part of the path that all layers share"
-            ));
-        }
+        let what = match copies.into_iter().find(is_other) {
+            _ if is_other(&path) => format!(
+                "names `{path}` by its id: copies of it will have other ids and be treated in another way"
+            ),
+            Some(copy) => format!(
+                "names layers by number: it treats `{copy}`, which will be a copy of `{path}`, in another way"
+            ),
+            None => continue,
+        };
+        return Err(format!(
+            "a parameter group of the learning rate {what}; name a part of the path that all layers share"
+        ));
     }
     Ok(())
 }

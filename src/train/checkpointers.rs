@@ -14,7 +14,8 @@ use serde_json::Value;
 use super::trainable::chain;
 use crate::apollo::{Apollo, UnrecordedSteps};
 use crate::checkpoint::{
-    CheckpointError, CheckpointStore, MODEL, RECORDS, Snapshot, encode, epoch_of, to_value,
+    CheckpointError, CheckpointStore, MODEL, Manifest, RECORDS, Snapshot, encode, epoch_of,
+    to_value,
 };
 use crate::plan::Plan;
 use crate::stack::Growable;
@@ -264,8 +265,8 @@ impl Sets {
 
     fn snapshot(&self, epoch: usize, records: [Bytes; 3]) -> Result<Snapshot, CheckpointError> {
         let (step, next) = (step(&records[0])?, self.scheduler_after(&records[2]));
-        let (plan, targets) = (self.plan.clone(), self.targets.clone());
-        let mut snapshot = Snapshot::of_records(step, plan, targets, records).with_epoch(epoch);
+        let manifest = Manifest::new(step, self.plan.clone(), self.targets.clone(), &records);
+        let mut snapshot = Snapshot { manifest, records }.with_epoch(epoch);
         if let Some(scheduler) = next {
             snapshot = snapshot.with_rate_of(&scheduler);
         }
@@ -277,10 +278,8 @@ impl Sets {
             snapshot.manifest.state.insert(name.clone(), state(epoch)?);
         }
         let metric = self.metric.as_ref().and_then(|metric| metric(epoch));
-        match metric.filter(|metric| metric.is_finite()) {
-            Some(metric) => snapshot.with_metric(metric),
-            None => Ok(snapshot),
-        }
+        snapshot.manifest.metric = metric.filter(|metric| metric.is_finite());
+        Ok(snapshot)
     }
 
     /// The training's scheduler as its record says.

@@ -55,19 +55,12 @@ impl TrainingProgressLogger for KeepError {
         }
     }
 
-    fn start(
-        &mut self,
-        _epochs: usize,
-        _first: usize,
-        _items: Option<usize>,
-        _label: Option<&str>,
-    ) {
-    }
-    fn update_epoch(&mut self, _epoch: usize) {}
-    fn start_split(&mut self, _split: &str, _items: usize) {}
-    fn update_split(&mut self, _items: usize) {}
+    fn start(&mut self, _: usize, _: usize, _: Option<usize>, _: Option<&str>) {}
+    fn update_epoch(&mut self, _: usize) {}
+    fn start_split(&mut self, _: &str, _: usize) {}
+    fn update_split(&mut self, _: usize) {}
     fn end_split(&mut self) {}
-    fn log_event_training(&mut self, _event: String) {}
+    fn log_event_training(&mut self, _: String) {}
 }
 
 #[cfg(test)]
