@@ -148,11 +148,10 @@ fn lineage(layers_now: usize, growths: &[StackHistory]) -> Vec<Lineage> {
     let first = growths.first().map_or(layers_now, |g| g.map.as_ref().map_or(0, LayerMap::source));
     let mut layers = originals(first, 0);
     let mut fresh = first;
-    for StackHistory { stage, layers: count, map } in growths {
-        let stage = *stage;
+    for &StackHistory { stage, layers: count, ref map } in growths {
         let Some(map) = map else {
-            layers = originals(*count, stage);
-            fresh = *count;
+            layers = originals(count, stage);
+            fresh = count;
             continue;
         };
         let old = layers;
