@@ -140,21 +140,21 @@ impl<L: Module> Stack for LayerStack<L> {
     ) -> Option<Vec<ParamOrigin>> {
         let make = self.initialiser.clone()?;
         let mut origins = Vec::new();
-        let layer =
-            |index: usize| {
-                let layer = make(index);
-                let old = list_param_ids(&layer);
-                let id_of = |id: ParamId| match old.iter().position(|o| *o == id) {
-                    Some(param) => ParamId::from(mix(mix(seed, index as u64), param as u64)),
-                    None => id,
-                };
-                let zero = zeroed_ids(&layer, new_layers);
-                let layer = copy_layer(&layer, distributed, &zero, None, id_of).fork(device);
-                origins.extend(old.iter().zip(list_param_ids(&layer)).map(|(old, id)| {
-                    ParamOrigin { id, parent: None, copies: 1, zeroed: zero.contains(old) }
-                }));
-                layer
+        let layer = |index: usize| {
+            let layer = make(index);
+            let old = list_param_ids(&layer);
+            let id_of = |id: ParamId| match old.iter().position(|o| *o == id) {
+                Some(param) => ParamId::from(mix(mix(seed, index as u64), param as u64)),
+                None => id,
             };
+            let zero = zeroed_ids(&layer, new_layers);
+            let layer = copy_layer(&layer, distributed, &zero, None, id_of).fork(device);
+            origins.extend(old.iter().zip(list_param_ids(&layer)).map(|(old, id)| {
+                let (parent, zeroed) = (None, zero.contains(old));
+                ParamOrigin { id, parent, copies: 1, zeroed }
+            }));
+            layer
+        };
         let layers = draw_from(device, seed, || (0..layers).map(layer).collect());
         self.replace(layers);
         Some(origins)
