@@ -76,15 +76,11 @@ pub fn sampler(sampler: &dyn DepthSampler) -> Result<(), Violation> {
 ///
 /// The first [`Violation`].
 pub fn expander(expander: &dyn Expander) -> Result<(), Violation> {
-    for_all(
-        "map",
-        |source, target| expander.map(source, target),
-        |map, source, target| {
-            let found = (map.source(), map.target());
-            (found != (source, target))
-                .then(|| format!("a map from {} layers to {}", found.0, found.1))
-        },
-    )
+    let ask = |source, target| expander.map(source, target);
+    for_all("map", ask, |map, source, target| {
+        let found = (map.source(), map.target());
+        (found != (source, target)).then(|| format!("a map from {} layers to {}", found.0, found.1))
+    })
 }
 
 /// Asks for all numbers of layers, twice; `wrong` says what is wrong with an answer.

@@ -73,13 +73,8 @@ impl PlanError {
 
     /// Layers of which a stack of `target` can be made.
     pub(crate) fn check_layers(field: &str, layers: usize, target: usize) -> Result<(), Self> {
-        if layers == 0 || layers > target {
-            return Err(Self::new(
-                field,
-                layers,
-                format!("from 1 to the target depth of {target}"),
-            ));
-        }
+        let expected = format!("from 1 to the target depth of {target}");
+        Self::unless((1..=target).contains(&layers), field, layers, &expected)?;
         Self::check_depth(target)
     }
 

@@ -148,11 +148,10 @@ fn lineage(layers_now: usize, growths: &[StackHistory]) -> Vec<Lineage> {
     let first = growths.first().map_or(layers_now, |g| g.map.as_ref().map_or(0, LayerMap::source));
     let mut layers = originals(first, 0);
     let mut fresh = first;
-    for StackHistory { stage, layers: count, map } in growths {
-        let stage = *stage;
+    for &StackHistory { stage, layers: count, ref map } in growths {
         let Some(map) = map else {
-            layers = originals(*count, stage);
-            fresh = *count;
+            layers = originals(count, stage);
+            fresh = count;
             continue;
         };
         let old = layers;
@@ -172,32 +171,17 @@ fn lineage(layers_now: usize, growths: &[StackHistory]) -> Vec<Lineage> {
 impl fmt::Display for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, stack) in self.stacks.iter().enumerate() {
-            writeln!(
-                f,
-                "stack {i}: {} unique layers of {}, running at depth {}",
-                stack.layers.len(),
-                stack.target_depth,
-                stack.order.len()
-            )?;
-            writeln!(
-                f,
-                "{:>5} {:>5} {:>11}  {:<24} ids",
-                "layer", "stage", "copied from", "virtual layers"
-            )?;
+            let (unique, target) = (stack.layers.len(), stack.target_depth);
+            let depth = stack.order.len();
+            writeln!(f, "stack {i}: {unique} unique layers of {target}, running at depth {depth}")?;
+            writeln!(f, "layer stage copied from  virtual layers           ids")?;
             for (l, layer) in stack.layers.iter().enumerate() {
-                let places: Vec<String> = (0..stack.order.len())
-                    .filter(|v| stack.order[*v] == l)
-                    .map(|v| v.to_string())
-                    .collect();
+                let places: Vec<String> =
+                    (0..depth).filter(|v| stack.order[*v] == l).map(|v| v.to_string()).collect();
                 let from = layer.copied_from.map_or("-".to_owned(), |from| from.to_string());
                 let ids: Vec<String> = layer.params.iter().map(ToString::to_string).collect();
-                writeln!(
-                    f,
-                    "{l:>5} {:>5} {from:>11}  {:<24} {}",
-                    layer.stage,
-                    places.join(" "),
-                    ids.join(", ")
-                )?;
+                let (stage, places, ids) = (layer.stage, places.join(" "), ids.join(", "));
+                writeln!(f, "{l:>5} {stage:>5} {from:>11}  {places:<24} {ids}")?;
             }
         }
         Ok(())

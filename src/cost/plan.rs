@@ -81,14 +81,11 @@ impl fmt::Display for PlanCost {
         for (i, stage) in self.stages.iter().enumerate() {
             let steps = format!("{}..{}", stage.begin, stage.end);
             let depth: f64 = stage.depths.iter().sum();
-            writeln!(
-                f,
-                "{:>5} {steps:>17} {:>13} {depth:>14.2} {:>12.3e} {:>7.1}%",
-                i + 1,
-                stage.layers.iter().sum::<usize>(),
-                stage.operations,
-                100.0 * stage.operations / self.from_scratch
-            )?;
+            let layers: usize = stage.layers.iter().sum();
+            let operations = stage.operations;
+            let share = 100.0 * operations / self.from_scratch;
+            write!(f, "{:>5} {steps:>17} {layers:>13} {depth:>14.2} ", i + 1)?;
+            writeln!(f, "{operations:>12.3e} {share:>7.1}%")?;
         }
         let total = format!("of {:.3e} from scratch", self.from_scratch);
         write!(f, "{total:>52} {:>12.3e} {:>7.1}%", self.operations, 100.0 * self.share())

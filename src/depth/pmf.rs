@@ -59,13 +59,8 @@ impl DepthPmf {
         survival: impl Fn(usize) -> f64,
     ) -> Result<Self, PlanError> {
         PlanError::check_layers("unique", unique, target)?;
-        let at_least: Vec<f64> = (unique..=target + 1)
-            .map(|d| match d {
-                d if d == unique => 1.0,
-                d if d > target => 0.0,
-                d => survival(d),
-            })
-            .collect();
+        let between = (unique + 1..=target).map(survival);
+        let at_least: Vec<f64> = [1.0].into_iter().chain(between).chain([0.0]).collect();
         Self::from_weights(unique, at_least.windows(2).map(|w| w[0] - w[1]).collect())
     }
 
@@ -91,11 +86,8 @@ impl DepthPmf {
 
     /// `P(D = depth)`; 0 outside the support.
     pub fn probability(&self, depth: usize) -> f64 {
-        depth
-            .checked_sub(self.lowest)
-            .and_then(|i| self.probabilities.get(i))
-            .copied()
-            .unwrap_or(0.0)
+        let place = depth.checked_sub(self.lowest);
+        place.and_then(|i| self.probabilities.get(i)).copied().unwrap_or(0.0)
     }
 
     /// Depths with their probabilities, from the shallowest.

@@ -77,11 +77,8 @@ impl Expander for ExpanderConfig {
         let map = self.expander()?.map(source, target)?;
         if (map.source(), map.target()) != (source, target) {
             let found = format!("{} → {}", map.source(), map.target());
-            return Err(PlanError::answer(
-                "expander",
-                found,
-                format!("{source} → {target} layers"),
-            ));
+            let asked = format!("{source} → {target} layers");
+            return Err(PlanError::answer("expander", found, asked));
         }
         Ok(map)
     }

@@ -32,7 +32,7 @@ mod number {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    #[derive(Serialize, Deserialize)]
+    #[derive(Deserialize)]
     #[serde(untagged, expecting = "expected a number, \"NaN\", \"inf\" or \"-inf\"")]
     enum Number {
         Finite(f64),
@@ -41,10 +41,9 @@ mod number {
 
     pub fn serialize<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Error> {
         match x.is_finite() {
-            true => Number::Finite(*x),
-            false => Number::NotFinite(x.to_string()),
+            true => x.serialize(serializer),
+            false => x.to_string().serialize(serializer),
         }
-        .serialize(serializer)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {

@@ -40,13 +40,8 @@ pub enum GrowthPolicyConfig {
     /// `loss_plateau`
     LossPlateau(LossPlateau),
     /// A user's own: see [`GrowthPolicyConfig::custom`].
-    Custom(CustomPolicy),
+    Custom(Custom<dyn PolicyObject>),
 }
-
-/// A growth policy of a user's own, by name and parameters.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct CustomPolicy(Custom<dyn PolicyObject>);
 
 impl GrowthPolicyConfig {
     /// The names of the policies that need no parameters.
@@ -87,8 +82,7 @@ impl GrowthPolicyConfig {
         policy: impl GrowthPolicy + Clone + Serialize + 'static,
     ) -> Result<Self, PlanError> {
         let policy = Arc::new(policy);
-        let custom = Custom::new(name, policy.as_ref(), policy.clone() as _)?;
-        Ok(Self::Custom(CustomPolicy(custom)))
+        Custom::new(name, policy.as_ref(), policy.clone() as _).map(Self::Custom)
     }
 
     /// The policy's name in a plan.
@@ -96,7 +90,7 @@ impl GrowthPolicyConfig {
         match self {
             Self::Fixed => "fixed",
             Self::LossPlateau(_) => "loss_plateau",
-            Self::Custom(CustomPolicy(custom)) => custom.name(),
+            Self::Custom(custom) => custom.name(),
         }
     }
 
@@ -105,9 +99,7 @@ impl GrowthPolicyConfig {
         Ok(match self {
             Self::Fixed => Box::new(FixedPolicy),
             Self::LossPlateau(plateau) => Box::new(*plateau),
-            Self::Custom(CustomPolicy(custom)) => {
-                custom.supplied("policy", "GrowthPolicyConfig")?.clone_object()
-            }
+            Self::Custom(custom) => custom.supplied("policy", "GrowthPolicyConfig")?.clone_object(),
         })
     }
 }

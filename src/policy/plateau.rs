@@ -133,14 +133,12 @@ impl GrowthPolicy for LossPlateau {
         }
         let tracked = self.tracked.filter(|t| t.stage == now.stage);
         let flat = tracked.is_some_and(|t| t.latest.saturating_sub(t.best_step) >= self.patience);
-        match now.step >= now.stage_end {
+        let is_end = now.step >= now.stage_end;
+        let is_long = now.step.saturating_sub(now.stage_start) > self.patience;
+        match tracked {
             // Without losses it would be the fixed schedule by another name; a short stage has no plateau in any case.
-            true if tracked.is_none()
-                && now.step.saturating_sub(now.stage_start) > self.patience =>
-            {
-                Decision::Missing(LOSS)
-            }
-            end if end || flat => Decision::Grow,
+            None if is_end && is_long => Decision::Missing(LOSS),
+            _ if is_end || flat => Decision::Grow,
             _ => Decision::Stay,
         }
     }

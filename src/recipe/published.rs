@@ -127,7 +127,7 @@ pub(super) const ALL: &[Recipe] = &[
         "two_hops_zeroed",
         "of burn-apollo, not published",
         "a sixth, half, all layers until 50, 80, 100 % of the run, new layers begin as the identity",
-        two_hops,
+        |setting| base(setting, stages(setting, &[(sixth, 0.5), (half, 0.8), (all, 1.0)])),
     ),
     copied(
         "gradual",
@@ -260,11 +260,6 @@ fn mslt(setting: &Setting) -> Plan {
         .with_expander(Stacking)
         .with_moments(MomentPolicy::Reset)
         .with_layer_rates(LayerRates::ByAgeUntil { factors, until })
-}
-
-fn two_hops(setting: &Setting) -> Plan {
-    let parts: [Part; 3] = [(sixth, 0.5), (half, 0.8), (all, 1.0)];
-    base(setting, stages(setting, &parts))
 }
 
 #[cfg(test)]

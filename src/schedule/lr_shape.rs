@@ -55,14 +55,14 @@ pub(super) fn steps_of(fraction: f64, steps: u64) -> u64 {
 
 impl LrShape {
     /// The same shape with another warm-up, where it has one.
-    pub fn with_warm_up(self, warm_up: WarmUp) -> Self {
-        match self {
-            Self::Constant => Self::Constant,
-            Self::Cosine { end, .. } => Self::Cosine { warm_up, end },
-            Self::WarmupStableDecay { decay, end, .. } => {
-                Self::WarmupStableDecay { warm_up, decay, end }
+    pub fn with_warm_up(mut self, other: WarmUp) -> Self {
+        match &mut self {
+            Self::Constant => {}
+            Self::Cosine { warm_up, .. } | Self::WarmupStableDecay { warm_up, .. } => {
+                *warm_up = other;
             }
         }
+        self
     }
 
     /// Checks the parameters.

@@ -73,12 +73,10 @@ impl Schedule {
     /// Source: Apollo (arXiv 2401.09192): 1, 3, 6, 12 layers of 12 until epochs 2, 4, 10, 40 of 40.
     pub fn paper(targets: &[usize]) -> Self {
         const STAGES: [(usize, f64); 4] = [(1, 0.05), (3, 0.10), (6, 0.25), (12, 1.0)];
-        Self::of_parts(
-            targets,
-            STAGES.map(|(twelfths, end)| {
-                (move |target: usize| ((target * twelfths + 6) / 12).max(1), end)
-            }),
-        )
+        let parts = STAGES.map(|(twelfths, end)| {
+            (move |target: usize| ((target * twelfths + 6) / 12).max(1), end)
+        });
+        Self::of_parts(targets, parts)
     }
 
     /// Stages of as many layers of each stack as a part's function says, at most all, until its fraction of the run. Stages
@@ -123,7 +121,7 @@ impl Schedule {
 mod one_or_many {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    #[derive(Serialize, Deserialize)]
+    #[derive(Deserialize)]
     #[serde(untagged, expecting = "expected a number of layers, or a list with one for each stack")]
     enum OneOrMany {
         One(usize),
@@ -132,10 +130,9 @@ mod one_or_many {
 
     pub fn serialize<S: Serializer>(layers: &[usize], serializer: S) -> Result<S::Ok, S::Error> {
         match layers {
-            [one] => OneOrMany::One(*one),
-            many => OneOrMany::Many(many.to_vec()),
+            [one] => one.serialize(serializer),
+            many => many.serialize(serializer),
         }
-        .serialize(serializer)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<usize>, D::Error> {

@@ -168,11 +168,8 @@ impl<L: Module> Stack for LayerStack<L> {
             let id_of = |id: ParamId| ParamId::from(mix(mix(id.val(), UNTIED), place));
             let layer = copy_layer(source, false, &HashSet::new(), None, id_of);
             let pairs = list_param_ids(source).into_iter().zip(list_param_ids(&layer));
-            let copies = uses(*unique);
-            let origin = |(parent, id)| {
-                let (parent, zeroed) = (Some(parent), false);
-                ParamOrigin { id, parent, copies, zeroed }
-            };
+            let (copies, zeroed) = (uses(*unique), false);
+            let origin = |(old, id)| ParamOrigin { id, parent: Some(old), copies, zeroed };
             (layer, pairs.map(origin).collect())
         });
         let (layers, origins) = untied.unzip();

@@ -1,6 +1,6 @@
 use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use burn::optim::OptimizerRecord;
 use burn::optim::lr_scheduler::LrSchedulerRecord;
@@ -11,6 +11,7 @@ use burn::train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::monitor::lock;
 use super::trainable::chain;
 use crate::apollo::{Apollo, UnrecordedSteps};
 use crate::checkpoint::{
@@ -199,7 +200,7 @@ impl SetCheckpointers {
     }
 
     fn with(self, change: impl FnOnce(&mut Sets)) -> Self {
-        change(&mut locked(&self.sets));
+        change(&mut lock(&self.sets));
         self
     }
 
@@ -219,10 +220,6 @@ impl SetCheckpointers {
     }
 }
 
-fn locked(sets: &Mutex<Sets>) -> MutexGuard<'_, Sets> {
-    sets.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Of one of the [`RECORDS`]. burn-train calls each from a thread of its own.
 struct RecordCheckpointer {
     sets: Arc<Mutex<Sets>>,
@@ -233,15 +230,15 @@ impl<R: Checkpoint> Checkpointer<R> for RecordCheckpointer {
     fn save(&self, epoch: usize, record: R) -> Result<(), CheckpointerError> {
         let bytes =
             encode(RECORDS[self.record], record.checkpoint_into_bytes()).map_err(unknown)?;
-        locked(&self.sets).put(epoch, self.record, bytes).map_err(unknown)
+        lock(&self.sets).put(epoch, self.record, bytes).map_err(unknown)
     }
 
     fn delete(&self, epoch: usize) -> Result<(), CheckpointerError> {
-        locked(&self.sets).remove_epoch(epoch).map_err(unknown)
+        lock(&self.sets).remove_epoch(epoch).map_err(unknown)
     }
 
     fn restore(&self, epoch: usize) -> Result<R, CheckpointerError> {
-        let set = locked(&self.sets).store.good_of_epoch(epoch).map_err(unknown)?;
+        let set = lock(&self.sets).store.good_of_epoch(epoch).map_err(unknown)?;
         let bytes = set.read(RECORDS[self.record]).map_err(unknown)?;
         R::checkpoint_from_bytes(bytes).map_err(CheckpointerError::Record)
     }
@@ -258,8 +255,10 @@ impl Sets {
         let snapshot = self.snapshot(epoch, [model, optim, scheduler])?;
         self.store.save(snapshot)?;
         self.written = true;
-        self.remove_older()?;
-        self.to_remove.clear();
+        // The set is there; what cannot be removed now is tried again with the next one.
+        if self.remove_older().is_ok() {
+            self.to_remove.clear();
+        }
         Ok(())
     }
 

@@ -71,7 +71,7 @@ impl StepMetric {
         read: fn(&StepInfo) -> f64,
     ) -> Self {
         let (name, state) = (Arc::new(name.to_owned()), NumericMetricState::new());
-        Self { name, unit, log: model.step_log(), read, state }
+        Self { name, unit, log: model.monitor.subscribe(), read, state }
     }
 
     fn format(&self) -> FormatOptions {

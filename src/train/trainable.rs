@@ -11,7 +11,7 @@ use burn::train::{InferenceStep, Interrupter, TrainOutput, TrainStep, TrainingEr
 
 use super::LossRecorder;
 use super::micro_batch::MicroBatches;
-use super::monitor::{Monitor, StepInfo, StepLog};
+use super::monitor::{Monitor, StepInfo};
 use crate::apollo::{Apollo, ApolloError, Gradients, GrowthReport, SavedProgress};
 use crate::depth::DrawPer;
 use crate::stack::Growable;
@@ -91,7 +91,7 @@ pub struct Trainable<M> {
     failure: Arc<OnceLock<Arc<ApolloError>>>,
     losses: LossRecorder,
     micro_batches: MicroBatches,
-    monitor: Monitor,
+    pub(super) monitor: Monitor,
     on_growth: Option<Observer>,
 }
 
@@ -135,10 +135,6 @@ impl<M: Growable> Trainable<M> {
     /// The run as the first error of the training left it, if there was one.
     pub fn into_failed_apollo(self) -> Apollo<M> {
         self.apollo
-    }
-
-    pub(super) fn step_log(&self) -> Arc<StepLog> {
-        self.monitor.subscribe()
     }
 
     fn with_model(self, device: Device, change: impl FnOnce(M) -> M) -> Self {

@@ -12,12 +12,6 @@ use burn_pack::{Reader, Scalar, Tensor, Writer};
 /// What Burn calls the scalar with a parameter's number of dimensions.
 pub(super) const RANK: &str = "__rank";
 
-/// The id and the field of an entry.
-pub(super) fn id_and_field(name: &str) -> Option<(u64, &str)> {
-    let (id, field) = name.split_once('.')?;
-    Some((id.parse().ok()?, field))
-}
-
 /// All that an optimizer keeps.
 #[derive(Default)]
 pub(crate) struct OptimizerState {
@@ -47,7 +41,8 @@ impl OptimizerState {
         let reader = Reader::from_bytes(bytes).map_err(|e| e.to_string())?;
         let mut state = Self::default();
         for (name, value) in reader.scalars() {
-            match id_and_field(name) {
+            let parts = name.split_once('.');
+            match parts.and_then(|(id, field)| Some((id.parse().ok()?, field))) {
                 Some((id, field)) => drop(state.scalars.insert((id, field.to_owned()), *value)),
                 None => drop(state.others.insert(name.clone(), *value)),
             }

@@ -62,18 +62,15 @@ impl Pack {
         self.tensors.iter().find(|e| !finite(e)).map(|e| e.name.as_str())
     }
 
-    /// The numbers of an integer tensor.
-    fn integers(&self, name: &str) -> Option<Vec<i64>> {
-        let entry = self.tensors.iter().find(|e| e.name == name)?;
-        let data = TensorData::from_bytes(entry.bytes.clone(), entry.shape.clone(), entry.dtype);
-        is_int(entry.dtype).then(|| data.iter::<i64>().collect())
-    }
-
     /// Where a run stood, from its model's record.
     pub(crate) fn progress_words(&self) -> Result<Vec<u64>, String> {
         let none =
             || format!("it does not hold `{PROGRESS_PATH}`, so it is no record of an `Apollo`");
-        Ok(join_halves(&self.integers(PROGRESS_PATH).ok_or_else(none)?))
+        let progress = |e: &&Entry| e.name == PROGRESS_PATH && is_int(e.dtype);
+        let Entry { bytes, shape, dtype, .. } =
+            self.tensors.iter().find(progress).ok_or_else(none)?;
+        let data = TensorData::from_bytes(bytes.clone(), shape.clone(), *dtype);
+        Ok(join_halves(&data.iter::<i64>().collect::<Vec<_>>()))
     }
 
     /// Whether the tensors are of the kinds of `model`'s parameters. Shapes and names are for Burn to check.
