@@ -46,7 +46,7 @@ pub(crate) struct Manifest {
 
 const FORMAT: &str = "burn-apollo checkpoint";
 /// The version of the format.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 /// The largest manifest.
 const LIMIT: u64 = 1 << 24;
 
@@ -169,8 +169,8 @@ mod tests {
             parse(&manifest).unwrap_err().to_string()
         };
         assert!(with("format", "zip".into()).contains("`format`"));
-        assert!(with("version", 3.into()).contains("version 3"));
-        assert!(with("version", 1.into()).contains("`version` is 1"));
+        assert!(with("version", 4.into()).contains("version 4"));
+        assert!(with("version", 2.into()).contains("`version` is 2"));
         assert!(with("version", 0.into()).contains("`version` is 0"));
         assert!(with("step", (-1).into()).contains("malformed"));
         assert!(with("surprise", 1.into()).contains("surprise"));

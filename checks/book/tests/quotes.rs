@@ -63,8 +63,8 @@ fn readme(
     batches: impl Iterator<Item = Tensor<2>>,
 ) -> Result<usize, Box<dyn Error>> {
     // README.md:
-    use burn_apollo::recipe::{Recipe, Setting};
-    use burn_apollo::{Apollo, growable, stack::LayerStack};
+    use burn_apollo::recipe::Setting;
+    use burn_apollo::{Apollo, LayerStack, Recipe, growable};
 
     #[derive(Module, Debug)]
     struct Net {

@@ -35,7 +35,7 @@ impl Tiny {
     }
 }
 
-/// The run whose checkpoint is kept in `data/checkpoint-v2`: 20 steps, 1 → 2 → 4 layers.
+/// The run whose checkpoint is kept in `data/checkpoint-v3`: 20 steps, 1 → 2 → 4 layers.
 pub fn fresh(device: &Device) -> Restored<Tiny> {
     let policy = LossPlateau::new(15).expect("a valid patience");
     let plan = Plan::new(20).with_policy(policy).with_seed(11);
@@ -58,8 +58,8 @@ fn scheduler() -> ModuleLrScheduler {
 
 /// The files of the checkpoint by name.
 pub const SAMPLE: [(&str, &[u8]); 4] = [
-    ("manifest.json", include_bytes!("../data/checkpoint-v2/manifest.json")),
-    ("model.bpk", include_bytes!("../data/checkpoint-v2/model.bpk")),
-    ("optim.bpk", include_bytes!("../data/checkpoint-v2/optim.bpk")),
-    ("scheduler.bpk", include_bytes!("../data/checkpoint-v2/scheduler.bpk")),
+    ("manifest.json", include_bytes!("../data/checkpoint-v3/manifest.json")),
+    ("model.bpk", include_bytes!("../data/checkpoint-v3/model.bpk")),
+    ("optim.bpk", include_bytes!("../data/checkpoint-v3/optim.bpk")),
+    ("scheduler.bpk", include_bytes!("../data/checkpoint-v3/scheduler.bpk")),
 ];

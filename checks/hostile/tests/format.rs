@@ -11,7 +11,7 @@ use burn_apollo::data::DataPosition;
 use sha2::{Digest, Sha256};
 
 fn sample() -> PathBuf {
-    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("data/checkpoint-v2")
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("data/checkpoint-v3")
 }
 
 fn device() -> Device {
@@ -35,7 +35,7 @@ fn step((apollo, optim, scheduler): &mut Restored<Tiny>) -> f32 {
 fn the_sample_is_the_first() {
     let sums = std::fs::read(sample().join("SHA256SUMS")).unwrap();
     let digest: String = Sha256::digest(&sums).iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(digest, "e00815fe8731e1e18c2ad67ee7e964df4014ab14dee153c474b0a7e78eb76cb7");
+    assert_eq!(digest, "7054d2ca1b64bbd974345c96ad66df6dd536c0fbedfd28ae5fe9b98433aefa54");
 }
 
 /// The steps before which a run grew.

@@ -14,7 +14,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     let sample = |kind: u8, file: usize| [&[kind][..], targets::SAMPLE[file].1].concat();
     match target {
         "manifest" => {
-            let sums = include_bytes!("../data/checkpoint-v2/SHA256SUMS");
+            let sums = include_bytes!("../data/checkpoint-v3/SHA256SUMS");
             vec![sample(0, 0), [&[1][..], sums].concat()]
         }
         "records" => vec![sample(0, 1), sample(1, 2), sample(2, 3)],
