@@ -118,7 +118,7 @@ fn a_later_version_is_an_error_and_not_a_damage() {
     let folder = Folder::with(&[2, 5]);
     let manifest = folder.file("000002-step-5", "manifest.json");
     let text = std::fs::read_to_string(&manifest).unwrap();
-    std::fs::write(&manifest, text.replace("\"version\": 2", "\"version\": 3")).unwrap();
+    std::fs::write(&manifest, text.replace("\"version\": 3", "\"version\": 4")).unwrap();
     assert!(folder.store.latest_good().unwrap().unwrap().set.step() == 2, "its checksum is wrong");
     let status = std::process::Command::new("sh")
         .args(["-c", "sha256sum model.bpk optim.bpk scheduler.bpk manifest.json > SHA256SUMS"])
@@ -127,7 +127,7 @@ fn a_later_version_is_an_error_and_not_a_damage() {
         .unwrap();
     assert!(status.success());
     let error = folder.store.latest_good().unwrap_err();
-    assert!(matches!(error, CheckpointError::Version { found: 3, known: 2, .. }));
+    assert!(matches!(error, CheckpointError::Version { found: 4, known: 3, .. }));
     assert!(error.to_string().contains("use a newer burn-apollo"), "{error}");
 }
 
